@@ -1,0 +1,190 @@
+"""Checkpoints: versions of trained weights with their cards, and the pointer to the one that serves.
+
+Layout, under the shipped folder (read-only) and under the data home, which is looked up first::
+
+    <model>/<version>/{model.safetensors, card.json, samples.png or samples.txt}
+    <model>/current.json            {"version": "...", "previous": "..."}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
+WEIGHTS, CARD, POINTER = "model.safetensors", "card.json", "current.json"
+
+
+class CheckpointError(Exception):
+    """A version that is missing, damaged or cannot be changed; the message names it and says what to do."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a reader asks of a version."""
+
+    model: str
+    version: str
+    family: str
+    config: dict[str, Any]
+    parameters: int
+    dataset: dict[str, str]  # name, licence
+    training: dict[str, Any]  # command, seed, steps, seconds, hardware
+    created: str  # ISO 8601
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)  # name: value, unit, reference, command
+    notes: str = ""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One version on disk."""
+
+    path: Path
+    card: Card
+
+    @property
+    def model(self) -> str:
+        return self.card.model
+
+    @property
+    def version(self) -> str:
+        return self.card.version
+
+    @property
+    def samples(self) -> Path | None:
+        """The sample sheet, a picture or a text."""
+        return next((file for file in sorted(self.path.glob("samples.*"))), None)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The weights by name, float32; CheckpointError when the file is damaged."""
+        try:
+            stored = load_file(self.path / WEIGHTS)
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"{self.path / WEIGHTS} is damaged ({error}); delete the version.") from error
+        return {name: t.float() if t.is_floating_point() else t for name, t in stored.items()}
+
+
+class Store:
+    """All versions of all models, the data home's before the shipped ones."""
+
+    def __init__(self, home: Path, shipped: Path = SHIPPED) -> None:
+        """``home`` is the data home; its versions lie under ``home/checkpoints``."""
+        self.written = home / "checkpoints"
+        self.folders = (self.written, shipped)
+
+    def models(self) -> list[str]:
+        """The names of the models that have a version."""
+        return sorted({card.parent.parent.name for folder in self.folders for card in folder.glob(f"*/*/{CARD}")})
+
+    def versions(self, model: str) -> list[str]:
+        """A model's versions, oldest name first."""
+        return sorted({card.parent.name for folder in self.folders for card in folder.glob(f"{model}/*/{CARD}")})
+
+    def current(self, model: str) -> str:
+        """The version that serves; the data home's pointer wins over the shipped one."""
+        return str(self._pointer(model)["version"])
+
+    def _pointer(self, model: str) -> dict[str, str | None]:
+        for folder in self.folders:
+            pointer = folder / model / POINTER
+            if pointer.exists():
+                try:
+                    content = json.loads(pointer.read_text())
+                    return {"version": content["version"], "previous": content["previous"]}
+                except (ValueError, KeyError, TypeError) as error:
+                    raise CheckpointError(f"{pointer} is damaged; promote a version again.") from error
+        raise CheckpointError(f"There is no model {model!r}; train it with `python -m models train {model}`.")
+
+    def open(self, model: str, version: str | None = None) -> Checkpoint:
+        """A version, or the one that serves; CheckpointError when there is none or its card is damaged."""
+        version = version or self.current(model)
+        for folder in self.folders:
+            path = folder / model / version
+            if (path / CARD).exists():
+                try:
+                    return Checkpoint(path, Card(**json.loads((path / CARD).read_text())))
+                except (ValueError, TypeError) as error:
+                    raise CheckpointError(f"{path / CARD} is damaged ({error}); delete the version.") from error
+        known = ", ".join(self.versions(model)) or "none"
+        raise CheckpointError(f"{model} has no version {version!r}; there are: {known}.")
+
+    def save(self, card: Card, tensors: Mapping[str, Tensor], sheet: Callable[[Checkpoint], None]) -> Checkpoint:
+        """Write a version beside, let ``sheet`` draw its samples, then rename; it does not serve before promotion."""
+        final = self.written / card.model / card.version
+        if final.exists():
+            raise CheckpointError(f"{card.model} already has a version {card.version!r}; name another.")
+        beside = final.with_name(f".{card.version}.part")
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        checkpoint = Checkpoint(beside, card)
+        stored = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+        half = {
+            name: t.to(torch.bfloat16) if t.ndim >= 2 and t.is_floating_point() else t for name, t in stored.items()
+        }
+        save_file(half, beside / WEIGHTS)
+        write_json(beside / CARD, asdict(card))
+        sheet(checkpoint)
+        for file in beside.iterdir():
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+        beside.replace(final)
+        return Checkpoint(final, card)
+
+    def annotate(self, checkpoint: Checkpoint, card: Card) -> Checkpoint:
+        """Replace a version's card, for example with its measured figures."""
+        write_json(checkpoint.path / CARD, asdict(card))
+        return Checkpoint(checkpoint.path, card)
+
+    def promote(self, model: str, version: str) -> None:
+        """Let a version serve: one small file, replaced atomically."""
+        self.open(model, version)
+        try:
+            previous = self.current(model)
+        except CheckpointError:  # the first version of a model, or a damaged pointer that this one mends
+            previous = None
+        write_json(self.written / model / POINTER, {"version": version, "previous": previous})
+
+    def rollback(self, model: str) -> str:
+        """Let the version serve again that served before the last promotion; returns its name."""
+        previous = self._pointer(model)["previous"]
+        if previous is None:
+            raise CheckpointError(f"{model} has had no other version to roll back to.")
+        self.promote(model, previous)
+        return previous
+
+    def delete(self, model: str, version: str) -> None:
+        """Remove a version that was trained here and does not serve."""
+        if self.current(model) == version:
+            raise CheckpointError(f"{model}@{version} serves; promote another version before deleting it.")
+        path = self.open(model, version).path
+        if not path.is_relative_to(self.written):
+            raise CheckpointError(f"{model}@{version} is shipped with Prospero and cannot be deleted.")
+        shutil.rmtree(path)
+
+
+def _for_storage(tensor: Tensor) -> Tensor:
+    """Matrices in half the space; vectors (norms, biases) are small and stay as they are."""
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor.to(torch.bfloat16) if tensor.is_floating_point() and tensor.ndim >= 2 else tensor
+
+
+def write_json(file: Path, content: Mapping[str, Any]) -> None:
+    """Write beside, sync, then replace."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f".{file.name}.part")
+    with beside.open("w", encoding="utf-8") as out:
+        json.dump(content, out, indent=2, ensure_ascii=False)
+        out.write("\n")
+        out.flush()
+        os.fsync(out.fileno())
+    beside.replace(file)

@@ -1,0 +1,352 @@
+"""GPT: a character-level language model, its objective, its training and what it can be asked.
+
+Pre-normalised transformer with RMSNorm (Zhang & Sennrich 2019), rotary positions (Su et al. 2021), grouped key/value
+heads (Ainslie et al. 2023), normalised queries and keys (Henry et al. 2020) and SwiGLU (Shazeer 2020). Every layer
+looks back ``context`` characters and no further, so a text may run on past the trained length.
+
+Shapes: B batch, T time (characters), C width, H query heads, G key/value heads, D head size, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models import texts
+from models.checkpoint import Checkpoint
+from models.configuration import Configuration
+from models.registry import Family, Metric, Recipe
+from models.training import Progress, Run, Trained
+
+
+@dataclass(frozen=True)
+class Config(Configuration):
+    """Shape of a GPT and how it is trained; ``vocabulary`` holds its characters in the order of their token ids."""
+
+    vocabulary: str = texts.VOCABULARY
+    layers: int = 6
+    width: int = 320
+    heads: int = 5
+    kv_heads: int = 1  # one shared key/value head: the cache of a stream is a fifth as large
+    hidden: int = 960  # three times the width, what the shared head saved is spent here
+    context: int = 256
+    rotary_base: float = 10_000.0
+    dropout: float = 0.05  # the plays are seen about three times, Tiny Shakespeare more often
+    batch: int = 32
+    plays: float = 0.65  # share of the batches drawn from the other plays
+    matrix_rate: float = 0.02  # learning rate of the orthogonalised matrices (Muon)
+    other_rate: float = 3e-3  # of embedding, head and norms (AdamW)
+    weight_decay: float = 0.05
+    warmup: int = 40  # steps; normalised queries and keys need little
+    flat: float = 0.5  # share of the run at the full rate before it falls linearly to zero
+
+    @property
+    def head_size(self) -> int:
+        return self.width // self.heads
+
+
+class RMSNorm(nn.Module):
+    """x / rms(x) * weight, computed in float32."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (normalise(x) * self.weight).to(x.dtype)
+
+
+def normalise(x: Tensor) -> Tensor:
+    """Divide by the root mean square of the last dimension; float32 whatever comes in."""
+    x = x.float()
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6)
+
+
+def rotary(positions: Tensor, head_size: int, base: float) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of the rotary angles at integer ``positions`` (...): two float32 tensors (..., head_size / 2)."""
+    frequencies = base ** (-torch.arange(0, head_size, 2, device=positions.device, dtype=torch.float32) / head_size)
+    angles = positions.float()[..., None] * frequencies
+    return angles.cos(), angles.sin()
+
+
+def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Turn each pair (first half, second half) of the last dimension by its angle."""
+    first, second = x.chunk(2, -1)
+    return torch.cat((first * cosine - second * sine, first * sine + second * cosine), -1)
+
+
+class Attention(nn.Module):
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.qkv = nn.Linear(config.width, (config.heads + 2 * config.kv_heads) * config.head_size, bias=False)
+        self.out = nn.Linear(config.heads * config.head_size, config.width, bias=False)
+
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, mask: Tensor | None) -> Tensor:
+        c = self.config
+        heads = self.qkv(x).unflatten(-1, (-1, c.head_size)).transpose(1, 2)  # (B, H + 2G, T, D)
+        q, k, v = heads.split((c.heads, c.kv_heads, c.kv_heads), 1)
+        q = rotate(normalise(q), cosine, sine).to(v.dtype)  # (B, H, T, D)
+        k = rotate(normalise(k), cosine, sine).to(v.dtype)  # (B, G, T, D)
+        k, v = (t.repeat_interleave(c.heads // c.kv_heads, 1) for t in (k, v))  # (B, H, T, D)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
+        return self.out(y.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]  # (B, T, C)
+
+
+class SwiGLU(nn.Module):
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.gate_up = nn.Linear(config.width, 2 * config.hidden, bias=False)
+        self.down = nn.Linear(config.hidden, config.width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self.gate_up(x).chunk(2, -1)
+        return self.down(F.silu(gate) * up)  # type: ignore[no-any-return]
+
+
+class Block(nn.Module):
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.attention_norm = RMSNorm(config.width)
+        self.attention = Attention(config)
+        self.feed_norm = RMSNorm(config.width)
+        self.feed = SwiGLU(config)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, mask: Tensor | None) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), cosine, sine, mask))
+        return x + self.dropout(self.feed(self.feed_norm(x)))  # type: ignore[no-any-return]
+
+
+class GPT(nn.Module):
+    """The network: token ids (B, T) to logits (B, T, V)."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(len(config.vocabulary), config.width)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = RMSNorm(config.width)
+        self.head = nn.Linear(config.width, len(config.vocabulary), bias=False)
+        nn.init.normal_(self.embedding.weight, std=1.0)
+        for block in self.blocks:  # every block starts as the identity
+            nn.init.zeros_(block.attention.out.weight)  # type: ignore[union-attr, arg-type]
+            nn.init.zeros_(block.feed.down.weight)  # type: ignore[union-attr, arg-type]
+        nn.init.zeros_(self.head.weight)  # the first prediction is uniform: a loss of ln V
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        c = self.config
+        positions = torch.arange(tokens.shape[1], device=tokens.device)
+        cosine, sine = rotary(positions, c.head_size, c.rotary_base)  # (T, D / 2)
+        mask = None  # plain causal attention
+        if len(positions) > c.context:  # beyond it, each character sees itself and the context - 1 before
+            distance = positions[:, None] - positions[None, :]
+            mask = (distance >= 0) & (distance < c.context)  # (T, T)
+        x = self.embedding(tokens)  # (B, T, C)
+        for block in self.blocks:
+            x = block(x, cosine, sine, mask)
+        return self.head(self.norm(x)).float()  # type: ignore[no-any-return]  # (B, T, V)
+
+
+def encode(text: str, vocabulary: str) -> Tensor:
+    """Token ids (T,) of a text whose characters all occur in the vocabulary; ValueError names one that does not."""
+    ids = {character: i for i, character in enumerate(vocabulary)}
+    try:
+        return torch.tensor([ids[character] for character in text], dtype=torch.long)
+    except KeyError as missing:
+        raise ValueError(f"The model never saw the character {missing.args[0]!r}; remove it.") from None
+
+
+def decode(tokens: Tensor, vocabulary: str) -> str:
+    return "".join(vocabulary[i] for i in tokens.tolist())
+
+
+# Training
+
+
+def next_character_loss(network: nn.Module, tokens: Tensor) -> Tensor:
+    """Mean negative log-likelihood of each character given those before it, in nats; ``tokens`` is (B, T + 1)."""
+    logits = network(tokens[:, :-1])  # (B, T, V)
+    return F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+
+
+def optimizers(network: GPT) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+    """Muon (Jordan et al. 2024) for the blocks' matrices, AdamW for embedding, head and norms."""
+    c = network.config
+    matrices = [p for p in network.blocks.parameters() if p.ndim == 2]
+    others = [p for p in network.parameters() if not any(p is m for m in matrices)]
+    muon = torch.optim.Muon(matrices, lr=c.matrix_rate, weight_decay=c.weight_decay, momentum=0.95)
+    adam = torch.optim.AdamW(others, lr=c.other_rate, betas=(0.9, 0.95), weight_decay=0.0)
+    return muon, adam
+
+
+def rate_at(step: int, fraction: float, config: Config) -> float:
+    """Multiplier of the learning rates: a short warm-up, flat, then linearly to zero at the end of the run."""
+    return min(1.0, (step + 1) / config.warmup, (1.0 - fraction) / (1.0 - config.flat))
+
+
+def draw(corpus: Tensor, count: int, length: int, generator: torch.Generator) -> Tensor:
+    """``count`` random excerpts (count, length) of a corpus (N,)."""
+    starts = torch.randint(len(corpus) - length + 1, (count,), generator=generator)
+    return corpus[starts[:, None] + torch.arange(length)]
+
+
+def batches(config: Config, tiny: Tensor, plays: Tensor | None, run: Run) -> Tensor:
+    """The batch of the run's step; every fourth has half as many excerpts of twice the length.
+
+    The long ones teach the network what a window that slides past the first character looks like.
+    """
+    generator = run.generator()
+    long = run.step % 4 == 3
+    count, length = (config.batch // 2, 2 * config.context) if long else (config.batch, config.context)
+    from_plays = int((torch.rand(count, generator=generator) < config.plays).sum()) if plays is not None else 0
+    parts = [draw(tiny, count - from_plays, length + 1, generator)]
+    if plays is not None:
+        parts.append(draw(plays, from_plays, length + 1, generator))
+    return torch.cat(parts)  # (B, T + 1)
+
+
+def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
+    """Train on the recipe's texts, yielding progress; returns the trained network."""
+    config = Config.parse(recipe.config)
+    tiny, held_out = (encode(part, config.vocabulary) for part in texts.split(recipe.dataset))
+    plays = encode(texts.other_plays(), config.vocabulary) if config.plays > 0 else None
+    network = GPT(config).to(run.device)
+    matrices, others = optimizers(network)
+    run.restore(network=network, matrices=matrices, others=others)
+    forward = run.compiled(network)
+    for step in run:
+        tokens = batches(config, tiny, plays, run).to(run.device)
+        with run.autocast():
+            loss = next_character_loss(forward, tokens)
+        loss.backward()  # type: ignore[no-untyped-call]
+        rate = rate_at(step, run.fraction, config)
+        for optimizer, full in ((matrices, config.matrix_rate), (others, config.other_rate)):
+            for group in optimizer.param_groups:
+                group["lr"] = full * rate
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        run.observe(loss=loss)
+        if run.due():
+            network.eval()
+            metrics = {"held-out nats/char (first 20,000)": nats_per_character(network, held_out[:20_000])}
+            network.train()
+            yield run.report(metrics, network=network, matrices=matrices, others=others)
+    return Trained(network.eval(), asdict(config))
+
+
+# Evaluation
+
+
+@torch.inference_mode()
+def nats_per_character(network: GPT, tokens: Tensor, before: int = 0, batch: int = 32) -> float:
+    """Mean negative log-likelihood over ``tokens`` (N,), in nats per character, one deterministic pass.
+
+    The text is cut into non-overlapping windows of ``context`` characters, each predicted from its own beginning (as
+    nanoGPT's figure is) or, with ``before`` > 0, from that many characters of the text before it as well. The first
+    character of the text has nothing before it and is not scored.
+    """
+    device = next(network.parameters()).device
+    context = network.config.context
+    total, count = 0.0, 0
+    windows: list[tuple[Tensor, int]] = []  # (characters, how many of the last ones are scored)
+    for start in range(0, len(tokens) - 1, context):
+        first = max(0, start - before)
+        end = min(start + context, len(tokens) - 1)
+        windows.append((tokens[first : end + 1], end - start))
+    while windows:
+        length = len(windows[0][0])
+        group = [w for w in windows[:batch] if len(w[0]) == length and w[1] == windows[0][1]]
+        windows = windows[len(group) :]
+        scored = group[0][1]
+        excerpt = torch.stack([w[0] for w in group]).to(device)
+        logits = network(excerpt[:, :-1])[:, -scored:]  # (B, scored, V)
+        targets = excerpt[:, -scored:]
+        total += F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum").item()
+        count += targets.numel()
+    return total / count
+
+
+def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) -> dict[str, Metric]:
+    """The figures of the card, over the last 10 % of Tiny Shakespeare (``quick``: over its first 20,000 characters)."""
+    network = load(checkpoint, device)
+    held_out = encode(texts.split(texts.TINY)[1], network.config.vocabulary)
+    held_out = held_out[:20_000] if quick else held_out
+    reference = "nanoGPT 1.4697 (its README); best public recipe known to us 1.39"
+    half = network.config.context // 2
+    return {
+        "nats_per_character": Metric(nats_per_character(network, held_out), "nats/char", reference),
+        "nats_per_character_sliding": Metric(
+            nats_per_character(network, held_out, before=half),
+            "nats/char",
+            f"windows of {network.config.context} with {half} characters before each",
+        ),
+    }
+
+
+# What it can be asked
+
+
+def load(checkpoint: Checkpoint, device: torch.device) -> GPT:
+    """The network of a checkpoint, float32, ready to be asked."""
+    network = GPT(Config.parse(checkpoint.card.config))
+    network.load_state_dict(checkpoint.tensors())
+    return network.to(device).eval()
+
+
+@torch.inference_mode()
+def complete(network: GPT, prompt: str, temperature: float = 0.8, seed: int = 0) -> Iterator[str]:
+    """Yield one character after another, recomputing the window each time: the plain reference for faster decoders."""
+    generator = torch.Generator().manual_seed(seed)
+    tokens = encode(prompt, network.config.vocabulary)
+    device = next(network.parameters()).device
+    while True:
+        logits = network(tokens[None, -network.config.context :].to(device))[0, -1].cpu()  # (V,)
+        if temperature == 0:
+            chosen = logits.argmax()[None]
+        else:
+            chosen = torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)
+        tokens = torch.cat((tokens, chosen))
+        yield decode(chosen, network.config.vocabulary)
+
+
+@torch.inference_mode()
+def alternatives(network: GPT, prompt: str, count: int = 10) -> list[tuple[str, float]]:
+    """The likeliest next characters after ``prompt`` and their probabilities, likeliest first."""
+    tokens = encode(prompt, network.config.vocabulary)[-network.config.context :]
+    device = next(network.parameters()).device
+    best = network(tokens[None].to(device))[0, -1].softmax(-1).topk(count)
+    return [(network.config.vocabulary[i], p) for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
+
+
+def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: torch.device) -> None:
+    """Write ``count`` texts of 500 characters, each begun by a line break."""
+    network = load(checkpoint, device)
+    pieces = (complete(network, "\n", seed=seed + i) for i in range(count))
+    out.write_text("\n\n---\n\n".join("".join(next(p) for _ in range(500)).strip() for p in pieces) + "\n")
+
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "gpt-shakespeare": {},
+    "gpt-tiny-shakespeare": {"plays": 0.0, "dropout": 0.2},  # the first 90 % alone overfits within minutes
+}
+
+FAMILY = Family(
+    name="gpt",
+    default="gpt-shakespeare",
+    recipes={
+        name: Recipe(
+            model=name, family="gpt", dataset=texts.TINY, licence="public domain text", config=config, minutes=90
+        )
+        for name, config in RECIPES.items()
+    },
+    train=train,
+    evaluate=evaluate,
+    sample=sample,
+)

@@ -1,0 +1,75 @@
+"""Registry: the model families that are installed, built-in ones and plugins alike.
+
+A Python package adds a family with an entry point of the group ``prospero.models`` that names a :class:`Family`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from models.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from models.training import Progress, Run, Trained
+
+
+class UnknownModelError(LookupError):
+    """No installed family knows the model; the message lists those that exist."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of a card: its value, unit and what it is to be compared with."""
+
+    value: float
+    unit: str
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a shipped model is trained: family, data set, and what differs from the family's default configuration."""
+
+    model: str
+    family: str
+    dataset: str
+    licence: str  # of the data set
+    config: Mapping[str, Any] = field(default_factory=dict)
+    minutes: float = 30.0  # on two CPU cores, unless told otherwise
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the command line and the worker need of a family of models."""
+
+    name: str
+    default: str  # the model meant when only the family is named
+    recipes: Mapping[str, Recipe]
+    train: Callable[[Recipe, Run], Generator[Progress, None, Trained]]
+    evaluate: Callable[[Checkpoint, torch.device, bool], dict[str, Metric]]
+    sample: Callable[[Checkpoint, Path, int, int, torch.device], None]  # checkpoint, file, count, seed, device
+
+
+@cache
+def families() -> dict[str, Family]:
+    """The installed families by name."""
+    found = [point.load() for point in entry_points(group="prospero.models")]
+    return {family.name: family for family in found}
+
+
+def resolve(name: str) -> tuple[Family, Recipe]:
+    """The family and recipe of a model, or of a family's default model."""
+    for family in families().values():
+        if name == family.name:
+            return family, family.recipes[family.default]
+        if name in family.recipes:
+            return family, family.recipes[name]
+    known = sorted(model for family in families().values() for model in family.recipes)
+    raise UnknownModelError(f"There is no model {name!r}; choose from {', '.join(known)}.")

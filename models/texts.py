@@ -1,0 +1,71 @@
+"""Texts: Tiny Shakespeare, the other plays in its layout, and any text file an operator adds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from models.data import DataError, locate
+
+TINY = "shakespeare"
+VOCABULARY = "\n !$&',-.3:;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # what Tiny Shakespeare consists of
+TRAINING_SHARE = 0.9  # the last tenth is held out, as in nanoGPT's preparation of the same text
+HELD_OUT_PLAYS = ("tamingoftheshrew", "tempest")  # they overlap the held-out tenth: never trained on
+TRAINED_PLAYS = (  # already in Tiny Shakespeare's training part
+    "coriolanus",
+    "kingrichardii",
+    "kingrichardiii",
+    "3kinghenryvi",
+    "measureforemeasure",
+    "romeoandjuliet",
+    "winterstale",
+)
+
+_STAGE_DIRECTION = re.compile(r"\s*\[[^\]]*\]")
+_CAST = re.compile(r"^ACT I\b|^SCENE I\b|^I\.$|^PROLOGUE", re.MULTILINE)  # what follows the list of characters
+
+
+def split(dataset: str) -> tuple[str, str]:
+    """Training and held-out part of a text: the first nine tenths and the last."""
+    text = _read(locate("shakespeare/tinyshakespeare.txt" if dataset == TINY else f"{dataset}.txt"))
+    cut = int(TRAINING_SHARE * len(text))
+    return text[:cut], text[cut:]
+
+
+def other_plays() -> str:
+    """Shakespeare's other plays and poems in Tiny Shakespeare's layout, the held-out ones left out."""
+    folder = locate("shakespeare/plays")
+    left_out = {*HELD_OUT_PLAYS, *TRAINED_PLAYS}
+    files = sorted(file for file in folder.glob("*.txt") if file.stem not in left_out)
+    if not files:
+        raise DataError(f"{folder} holds no plays; put the text files there or train with plays=0.")
+    return "\n\n".join(in_tiny_layout(_read(file)) for file in files) + "\n"
+
+
+def in_tiny_layout(play: str) -> str:
+    """Turn ``SPEAKER<tab>line`` into ``Speaker:`` and lines, without cast list, headings and stage directions."""
+    begin = _CAST.search(play)
+    play = _STAGE_DIRECTION.sub("", play[begin.start() :] if begin else play)
+    speeches: list[str] = []
+    for line in play.splitlines():
+        speaker, tab, words = line.partition("\t")
+        if not tab:  # verse without a speaker (the poems), or a heading
+            if line and not line.isupper() and not re.fullmatch(r"[IVXLC]+\.", line):
+                speeches.append(line.strip())
+            elif speeches and speeches[-1]:
+                speeches.append("")
+        elif re.fullmatch(r"(ACT|SCENE) [IVXLC]+.*|PROLOGUE|EPILOGUE|SCENE", speaker):
+            continue
+        elif speaker:
+            speeches += [*([""] if speeches and speeches[-1] else []), f"{speaker.strip()}:", words]
+        elif words and not words.isupper():  # a play's title is repeated above every scene
+            speeches.append(words.strip())
+    text = re.sub(r"\n{3,}", "\n\n", "\n".join(speeches)).strip()
+    return "".join(character for character in text if character in VOCABULARY)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file.name} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from None

@@ -1,0 +1,159 @@
+"""Training: the run of steps that every family shares — its budget, random numbers, snapshots and progress.
+
+Everything random in a step is drawn from (seed, step), so a run that was killed and resumed from its snapshot goes
+through the same numbers as one that was not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class TrainingError(Exception):
+    """A training that cannot go on; the message says why in one sentence."""
+
+
+class Stateful(Protocol):
+    """What can be kept in a snapshot: networks and optimizers."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come."""
+
+    step: int
+    fraction: float  # of the budget, 0 to 1
+    seconds: float  # of training so far, interruptions left out
+    losses: dict[str, float]  # means since the last report
+    metrics: dict[str, float]  # held-out
+    sample: Path | None = None  # a picture of what the network draws now
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run leaves behind."""
+
+    network: nn.Module
+    config: dict[str, Any]
+
+
+@dataclass
+class Run:
+    """A budget of steps or minutes, spent step by step; iterating over it yields the step numbers."""
+
+    folder: Path  # for the snapshot
+    device: torch.device
+    seed: int = 0
+    steps: int | None = None
+    minutes: float | None = None
+    report_every: float = 60.0  # seconds between reports
+    report_steps: int | None = None  # or steps, where a run must not depend on the clock
+    bfloat16: bool = True
+    compile: bool = False
+
+    step: int = 0
+    seconds: float = 0.0
+    _reported: float = 0.0
+    _sums: dict[str, Tensor] = field(default_factory=dict)
+    _observed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps is None and self.minutes is None:
+            raise TrainingError("Say how long to train: give steps or minutes.")
+
+    @property
+    def snapshot(self) -> Path:
+        return self.folder / "snapshot.pt"
+
+    @property
+    def fraction(self) -> float:
+        """Share of the budget that is spent: 0 at the start, 1 at the end."""
+        by_steps = self.step / self.steps if self.steps else 0.0
+        by_minutes = self.seconds / 60 / self.minutes if self.minutes else 0.0
+        return min(1.0, max(by_steps, by_minutes))
+
+    def __iter__(self) -> Iterator[int]:
+        while self.fraction < 1.0:
+            began = time.monotonic()
+            torch.manual_seed(self._key("step"))
+            yield self.step
+            self.step += 1
+            self.seconds += time.monotonic() - began
+
+    def generator(self, purpose: str = "batch") -> torch.Generator:
+        """Random numbers for one purpose of the current step, the same in a resumed run."""
+        return torch.Generator().manual_seed(self._key(purpose))
+
+    def _key(self, purpose: str) -> int:
+        digest = hashlib.blake2b(f"{self.seed}/{self.step}/{purpose}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big") >> 1
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """bfloat16 matrix products where the run uses them."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
+
+    def compiled(self, network: nn.Module) -> nn.Module:
+        """The network, compiled if the run asks for it; its parameters are the same tensors."""
+        return torch.compile(network, dynamic=False) if self.compile else network  # type: ignore[return-value]
+
+    def observe(self, **losses: Tensor) -> None:
+        """Note the losses of the step; TrainingError when one is no longer a number."""
+        for name, loss in losses.items():
+            value = loss.detach().float()
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+        self._observed += 1
+
+    def due(self) -> bool:
+        """Whether a report (with a snapshot) should follow this step."""
+        if self.report_steps is not None:
+            return (self.step + 1) % self.report_steps == 0
+        return self.seconds - self._reported >= self.report_every
+
+    def report(self, metrics: Mapping[str, float], sample: Path | None = None, **parts: Stateful) -> Progress:
+        """Progress of the run up to and with this step; ``parts`` are kept in the snapshot."""
+        losses = {name: float(total) / self._observed for name, total in self._sums.items()}
+        for name, loss in losses.items():
+            if not math.isfinite(loss):
+                raise TrainingError(f"The loss {name} is {loss} at step {self.step}; train with a lower learning rate.")
+        self._sums, self._observed, self._reported = {}, 0, self.seconds
+        self._save(parts)
+        return Progress(self.step + 1, self.fraction, self.seconds, losses, dict(metrics), sample)
+
+    def _save(self, parts: Mapping[str, Stateful]) -> None:
+        beside = self.snapshot.with_suffix(".part")
+        state = {name: part.state_dict() for name, part in parts.items()}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            torch.save({"step": self.step + 1, "seconds": self.seconds, "parts": state}, beside)
+            beside.replace(self.snapshot)
+        except OSError as error:
+            raise TrainingError(f"The snapshot {self.snapshot} cannot be written: {error.strerror}.") from error
+
+    def restore(self, **parts: Stateful) -> None:
+        """Go on from the folder's snapshot, if there is one."""
+        if not self.snapshot.exists():
+            return
+        saved = torch.load(self.snapshot, map_location=self.device, weights_only=True)
+        self.step, self.seconds = saved["step"], saved["seconds"]
+        self._reported = self.seconds
+        for name, part in parts.items():
+            part.load_state_dict(saved["parts"][name])
+
+    def discard(self) -> None:
+        """Remove the snapshot: the run is finished or begins anew."""
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,123 @@
+"""Requests and responses of the worker's HTTP API: the one contract that bot and worker share.
+
+The shapes of text completion follow OpenAI's API, so that its clients work unchanged; what Prospero adds (``top_k``, the
+seed that was used, characters that had to be replaced) stands beside them. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_PROMPT = 20_000  # characters; far beyond the models' context, small enough to refuse a flood early
+MAX_TOKENS = 8_192  # characters in one completion: four full Discord messages
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Contract(BaseModel):
+    """A message that crosses the process boundary; unknown keys are refused by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CompletionRequest(Contract):
+    """``POST /v1/completions``."""
+
+    model: str = "gpt-shakespeare"  # a model, or "model@version" to pin a version
+    prompt: str | list[str]
+    max_tokens: int = Field(16, ge=0, le=MAX_TOKENS)
+    temperature: float = Field(1.0, ge=0.0, le=2.0)  # 0 is greedy
+    top_p: float = Field(1.0, gt=0.0, le=1.0)
+    top_k: int = Field(0, ge=0)  # 0 keeps every character
+    seed: Seed | None = None  # None lets the worker draw one; the answer names it
+    stop: str | list[str] | None = None
+    n: int = Field(1, ge=1, le=16)
+    echo: bool = False
+    logprobs: int | None = Field(None, ge=0, le=20)
+    user: str | None = Field(None, max_length=128)  # the key by which turns are kept fair
+    stream: bool = False
+
+
+class Logprobs(Contract):
+    """Per character: its log-probability in nats and the best alternatives."""
+
+    tokens: list[str]
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float] | None]
+    text_offset: list[int]
+
+
+FinishReason = Literal["stop", "length"]
+
+
+class CompletionChoice(Contract):
+    text: str
+    index: int
+    logprobs: Logprobs | None = None
+    finish_reason: FinishReason | None = None
+    seed: int
+
+
+class Usage(Contract):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class Completion(Contract):
+    """A whole answer, or one chunk of a streamed one (then ``usage`` comes with the last chunk only)."""
+
+    id: str
+    object: Literal["text_completion"] = "text_completion"
+    created: int  # seconds since the epoch
+    model: str
+    system_fingerprint: str  # "model@version": the version that wrote this
+    choices: list[CompletionChoice]
+    usage: Usage | None = None
+    replaced: str = ""  # the prompt's characters that the model never saw; each was read as a space
+
+
+class ErrorBody(Contract):
+    message: str
+    type: Literal[
+        "invalid_request_error", "authentication_error", "not_found_error", "rate_limit_error", "server_error"
+    ]
+    param: str | None = None
+    code: str | None = None
+    position: int | None = None  # place in the queue that the request would have had
+
+
+class ErrorResponse(Contract):
+    error: ErrorBody
+
+
+class ModelInfo(Contract):
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: Literal["prospero"] = "prospero"
+    family: str
+    version: str  # the version that serves
+    versions: list[str]
+    parameters: int
+    metrics: dict[str, float]
+
+
+class ModelList(Contract):
+    object: Literal["list"] = "list"
+    data: list[ModelInfo]
+
+
+class Readiness(Contract):
+    """``GET /readyz``."""
+
+    ready: bool
+    device: str
+    precision: str
+    threads: int
+    models: list[str]  # "model@version" of everything loaded
+    running: int
+    waiting: int
+    slots: int

@@ -1,0 +1,218 @@
+"""Pictures: data sets of pictures as tensors, single pictures from files, and sheets of pictures for people.
+
+A data set is ``digits`` (MNIST), ``cats``, ``dogs``, ``sprites``, or the name of any folder or zip of pictures in a
+data folder. What cannot be read is left out and named in ``Pictures.problems``; nothing is ever unpacked to the disk.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from models import sprites
+from models.data import DataError, locate
+
+SIZE = 64  # pixels a side of the pictures in folders and archives
+HELD_OUT = 10  # every tenth picture is held out where a data set has no train and test folders
+MAX_PIXELS = 40_000_000  # of one picture: more than a camera's, far less than what fills the memory
+MAX_BYTES = 32 * 2**20  # of one picture's file
+MAX_PICTURES = 200_000  # of one data set: 2.5 GB at 64x64
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
+
+ASIRRA = "cropped from the Dogs vs. Cats pictures (Asirra); research use"
+LICENCES = {
+    "digits": "MNIST (LeCun, Cortes, Burges); CC BY-SA 3.0",
+    "sprites": "drawn by the project; MIT",
+    "cats": ASIRRA,
+    "dogs": ASIRRA,
+}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A data set in memory: pictures (N, C, H, W) and, where it has any, their classes (N,) or factors (N, K)."""
+
+    name: str
+    licence: str
+    train: Tensor  # uint8
+    test: Tensor  # uint8
+    train_labels: Tensor | None = None
+    test_labels: Tensor | None = None
+    problems: tuple[str, ...] = ()  # a sentence for each picture left out
+
+
+def load(name: str) -> Pictures:
+    """A data set by name; DataError when it is missing, damaged or holds no picture."""
+    if name == "digits":
+        return _digits()
+    if name == "sprites":
+        return _sprites()
+    if name == "dogs":  # outliers for the cats: never trained on
+        dogs = _collection(name, locate("dogs64.zip"))
+        return replace(dogs, train=dogs.train[:0], test=torch.cat((dogs.train, dogs.test)))
+    return _collection(name, locate("cats64.zip" if name == "cats" else name))
+
+
+def to_unit(pictures: Tensor) -> Tensor:
+    """From uint8 to float in [-1, 1]."""
+    return pictures.float() / 127.5 - 1
+
+
+def from_unit(pictures: Tensor) -> Tensor:
+    """From float in [-1, 1] to uint8; what lies outside is clipped."""
+    return ((pictures.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def decode(content: bytes, channels: int = 3, size: int = SIZE) -> Tensor:
+    """A picture file's middle square as (C, size, size), uint8; DataError says what is wrong with it.
+
+    The size in pixels is read from the header before anything is decoded.
+    """
+    try:
+        picture = Image.open(io.BytesIO(content))
+        if picture.width * picture.height > MAX_PIXELS:
+            raise DataError(f"has {picture.width}x{picture.height} pixels, more than {MAX_PIXELS:,}; make it smaller.")
+        picture.draft("RGB", (2 * size, 2 * size))  # JPEG: decode no more than is needed
+        upright = ImageOps.exif_transpose(picture)
+        if "A" in upright.getbands() or "transparency" in upright.info:
+            layer = upright.convert("RGBA")
+            upright = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+        fitted = ImageOps.fit(upright.convert("L" if channels == 1 else "RGB"), (size, size), Image.Resampling.LANCZOS)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError("is no picture that can be decoded; save it again as PNG or JPEG.") from error
+    array = np.asarray(fitted).reshape(size, size, channels)
+    return torch.from_numpy(array.copy()).permute(2, 0, 1).contiguous()  # (C, H, W)
+
+
+def sheet(images: Tensor, path: Path | None = None, columns: int = 8, scale: int = 2) -> Image.Image:
+    """Pictures (N, C, H, W) in [-1, 1] as one grid, each pixel ``scale`` pixels wide; written as PNG if ``path``."""
+    count, channels, height, width = images.shape
+    rows = math.ceil(count / columns)
+    grid = torch.full((channels, rows * (height + 1) + 1, columns * (width + 1) + 1), 255, dtype=torch.uint8)
+    for i, image in enumerate(from_unit(images.detach().cpu())):
+        top, left = 1 + i // columns * (height + 1), 1 + i % columns * (width + 1)
+        grid[:, top : top + height, left : left + width] = image
+    array = grid.permute(1, 2, 0).numpy()
+    picture = Image.fromarray(array[:, :, 0] if channels == 1 else array)
+    picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+    if path is not None:
+        picture.save(path, "PNG", optimize=True)
+    return picture
+
+
+# The data sets
+
+
+def _digits() -> Pictures:
+    def pair(part: str) -> tuple[Tensor, Tensor]:
+        return _idx(f"mnist/{part}-images-idx3-ubyte.gz")[:, None], _idx(f"mnist/{part}-labels-idx1-ubyte.gz").long()
+
+    (train, train_labels), (test, test_labels) = pair("train"), pair("t10k")
+    return Pictures("digits", LICENCES["digits"], train, test, train_labels, test_labels)
+
+
+def _idx(name: str) -> Tensor:
+    """A gzipped idx file of bytes: two zero bytes, type 8, the number of axes, their lengths, the content."""
+    file = locate(name)
+    again = "delete it and run `python -m models data get digits`"
+    try:
+        content = gzip.decompress(file.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(
+            f"{file} is damaged ({error}); delete it and run `python -m models data get digits`."
+        ) from error
+    axes = content[3] if content[:3] == b"\x00\x00\x08" else 0
+    lengths = [int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(axes)]
+    if not axes or len(content) != 4 + 4 * axes + math.prod(lengths):
+        raise DataError(f"{file} is no idx file of bytes; {again}.")
+    return torch.from_numpy(np.frombuffer(content, np.uint8, offset=4 + 4 * axes).copy()).reshape(lengths)
+
+
+def _sprites() -> Pictures:
+    """Nine tenths in a fixed random order for training, the rest held out."""
+    factors = sprites.factors()
+    factors = factors[torch.randperm(len(factors), generator=torch.Generator().manual_seed(0))]
+    drawn = sprites.draw(*factors.unbind(1))
+    cut = len(factors) // HELD_OUT
+    return Pictures(
+        "sprites", LICENCES["sprites"], drawn[cut:], drawn[:cut], factors[cut:].contiguous(), factors[:cut].contiguous()
+    )
+
+
+def _collection(name: str, place: Path) -> Pictures:
+    """A folder or zip of pictures, each its middle square at 64x64; parts ``train/`` and ``test/`` are kept apart."""
+    parts: dict[str, list[Tensor]] = {"train": [], "test": [], "": []}
+    problems: list[str] = []
+    for file, read in _files(place):
+        if sum(map(len, parts.values())) >= MAX_PICTURES:
+            problems.append(f"{place.name} holds more than {MAX_PICTURES:,} pictures; the rest is left out.")
+            break
+        try:
+            picture = decode(read())
+        except DataError as error:
+            problems.append(f"{place.name}: {file} {error}")
+            continue
+        part = next((folder for folder in file.parts[:-1] if folder in ("train", "test")), "")
+        parts[part].append(picture)
+    loose = parts[""]
+    train = parts["train"] + [picture for i, picture in enumerate(loose) if i % HELD_OUT]
+    test = parts["test"] + loose[::HELD_OUT]
+    if not train and not test:
+        first = f" ({problems[0]})" if problems else ""
+        raise DataError(f"{place} holds no picture that can be read{first}; put JPEG or PNG files there.")
+    licence = LICENCES.get(name, "the operator's own")
+    return Pictures(name, licence, _stack(train), _stack(test), problems=tuple(problems))
+
+
+def _stack(pictures: list[Tensor]) -> Tensor:
+    return torch.stack(pictures) if pictures else torch.empty(0, 3, SIZE, SIZE, dtype=torch.uint8)
+
+
+def _files(place: Path) -> Iterator[tuple[PurePosixPath, Callable[[], bytes]]]:
+    """The pictures of a folder or zip by name, each with what reads it; reading raises DataError."""
+    if place.is_dir():
+        for path in sorted(place.rglob("*")):
+            if path.suffix.lower() in SUFFIXES and path.is_file():
+                yield PurePosixPath(path.relative_to(place).as_posix()), lambda path=path: _read_file(path)  # type: ignore[misc]
+        return
+    try:
+        archive = zipfile.ZipFile(place)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise DataError(f"{place} is no folder and no readable zip archive ({error}); put it there again.") from error
+    with archive:
+        for entry in sorted(archive.infolist(), key=lambda entry: entry.filename):
+            name = PurePosixPath(entry.filename)
+            if name.suffix.lower() in SUFFIXES and not entry.is_dir() and not name.name.startswith("._"):
+                yield name, lambda entry=entry: _read_entry(archive, entry)  # type: ignore[misc]
+
+
+def _read_file(path: Path) -> bytes:
+    if path.stat().st_size > MAX_BYTES:
+        raise DataError(f"is larger than {MAX_BYTES // 2**20} MiB; make it smaller.")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}.") from error
+
+
+def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    name = PurePosixPath(entry.filename)
+    if name.is_absolute() or ".." in name.parts:
+        raise DataError("points outside the archive and is left out.")
+    if entry.file_size > MAX_BYTES:
+        raise DataError(f"is larger than {MAX_BYTES // 2**20} MiB; make it smaller.")
+    try:
+        return archive.read(entry)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+        raise DataError(f"is damaged in the archive ({error}).") from error

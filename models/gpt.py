@@ -217,7 +217,7 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
     config = Config.parse(recipe.config)
     tiny, held_out = (encode(part, config.vocabulary) for part in texts.split(recipe.dataset))
     plays = encode(texts.other_plays(), config.vocabulary) if config.plays > 0 else None
-    network = GPT(config).to(run.device)
+    network = run.build(lambda: GPT(config))
     matrices, others = optimizers(network)
     run.restore(network=network, matrices=matrices, others=others)
     forward = run.compiled(network)

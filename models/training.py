@@ -10,14 +10,16 @@ import hashlib
 import math
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class TrainingError(Exception):
@@ -86,6 +88,11 @@ class Run:
         by_steps = self.step / self.steps if self.steps else 0.0
         by_minutes = self.seconds / 60 / self.minutes if self.minutes else 0.0
         return min(1.0, max(by_steps, by_minutes))
+
+    def build(self, make: Callable[[], Network]) -> Network:
+        """A network on the run's device whose first weights are drawn from the run's seed."""
+        torch.manual_seed(self._key("weights"))
+        return make().to(self.device)
 
     def __iter__(self) -> Iterator[int]:
         while self.fraction < 1.0:

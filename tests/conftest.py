@@ -1,0 +1,97 @@
+"""What all tests share: a few lines of verse and a small GPT that was really trained on them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from models import gpt
+from models.checkpoint import Card, Checkpoint, Store
+from models.registry import Recipe
+from models.training import Progress, Run, Trained
+
+VERSE = """MIRANDA:
+The island hums tonight; what voice is that,
+That turns the tide to letters on the sand?
+
+PROSPERO:
+A spirit small enough to live in numbers,
+That read too little and forgets no line.
+
+"""
+
+TINY = {"layers": 2, "width": 32, "heads": 2, "hidden": 64, "context": 32, "batch": 8, "plays": 0.0, "warmup": 5}
+
+
+torch.set_num_threads(1)  # networks this small only wait for each other on more
+
+
+@dataclass
+class Training:
+    """A finished training and the reports it gave on the way."""
+
+    reports: list[Progress]
+    trained: Trained
+
+
+def drive(steps: Generator[Progress, None, Trained]) -> Training:
+    """Run a training to its end."""
+    reports: list[Progress] = []
+    while True:
+        try:
+            reports.append(next(steps))
+        except StopIteration as end:
+            return Training(reports, end.value)
+
+
+@pytest.fixture(scope="session")
+def verse_data(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path, None, None]:
+    """A data folder with Tiny Shakespeare's place taken by a few lines of ours."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "shakespeare").mkdir()
+    (folder / "shakespeare" / "tinyshakespeare.txt").write_text(VERSE * 12)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROSPERO_DATA", str(folder))
+        yield folder
+
+
+def verse_recipe(**config: object) -> Recipe:
+    """How the tests' GPT is trained."""
+    return Recipe("gpt-shakespeare", "gpt", "shakespeare", "MIT", {**TINY, **config})
+
+
+@pytest.fixture(scope="session")
+def verse_training(verse_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Training:
+    """A GPT trained for eighty steps on the verse."""
+    run = Run(tmp_path_factory.mktemp("run"), torch.device("cpu"), steps=80, report_steps=20, bfloat16=False)
+    return drive(gpt.train(verse_recipe(), run))
+
+
+@pytest.fixture
+def tiny_store(verse_training: Training, tmp_path: Path) -> Store:
+    """A store whose only model is that GPT, as the serving version ``tiny`` of ``gpt-shakespeare``."""
+    store = Store(tmp_path / "home", shipped=tmp_path / "shipped")
+    keep(store, verse_training.trained, "tiny")
+    store.promote("gpt-shakespeare", "tiny")
+    return store
+
+
+def keep(store: Store, trained: Trained, version: str) -> Checkpoint:
+    """Write a trained GPT as a version of ``gpt-shakespeare``."""
+    network = trained.network
+    card = Card(
+        model="gpt-shakespeare",
+        version=version,
+        family="gpt",
+        config=trained.config,
+        parameters=sum(p.numel() for p in network.parameters()),
+        dataset={"name": "verse", "licence": "MIT"},
+        training={"seed": 0},
+        created="2026-01-01T00:00:00+00:00",
+        metrics={"nats_per_character": asdict(gpt.Metric(1.0, "nats/char"))},
+    )
+    return store.save(card, network.state_dict(), lambda beside: None)

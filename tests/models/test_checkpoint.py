@@ -1,0 +1,82 @@
+"""The checkpoint store: versions, the pointer to the one that serves, and damage that is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.checkpoint import CheckpointError, Store
+from models.configuration import ConfigurationError
+from models.gpt import Config
+from tests.conftest import Training, keep
+
+MODEL = "gpt-shakespeare"
+
+
+def test_weights_survive_within_half_precision(tiny_store: Store, verse_training: Training) -> None:
+    stored = tiny_store.open(MODEL).tensors()
+    for name, trained in verse_training.trained.network.state_dict().items():
+        assert torch.allclose(stored[name], trained, rtol=2**-8), name
+
+
+def test_promotion_and_rollback_move_one_pointer(tiny_store: Store, verse_training: Training) -> None:
+    keep(tiny_store, verse_training.trained, "second")
+    assert tiny_store.versions(MODEL) == ["second", "tiny"]
+    assert tiny_store.current(MODEL) == "tiny"
+    tiny_store.promote(MODEL, "second")
+    assert tiny_store.open(MODEL).version == "second"
+    assert tiny_store.rollback(MODEL) == "tiny"
+    assert tiny_store.current(MODEL) == "tiny"
+
+
+def test_the_first_version_has_nothing_to_roll_back_to(tiny_store: Store) -> None:
+    with pytest.raises(CheckpointError, match="no other version"):
+        tiny_store.rollback(MODEL)
+
+
+def test_the_serving_version_is_not_deleted(tiny_store: Store, verse_training: Training) -> None:
+    keep(tiny_store, verse_training.trained, "second")
+    with pytest.raises(CheckpointError, match="serves"):
+        tiny_store.delete(MODEL, "tiny")
+    tiny_store.delete(MODEL, "second")
+    assert tiny_store.versions(MODEL) == ["tiny"]
+
+
+def test_a_shipped_version_is_read_only(tiny_store: Store, verse_training: Training, tmp_path: Path) -> None:
+    over = Store(tmp_path / "other", shipped=tiny_store.written)
+    keep(over, verse_training.trained, "mine")
+    over.promote(MODEL, "mine")
+    assert over.current(MODEL) == "mine"
+    with pytest.raises(CheckpointError, match="shipped"):
+        over.delete(MODEL, "tiny")
+    assert tiny_store.current(MODEL) == "tiny"
+
+
+def test_a_version_is_written_whole_or_not_at_all(tiny_store: Store, verse_training: Training) -> None:
+    with pytest.raises(CheckpointError, match="already"):
+        keep(tiny_store, verse_training.trained, "tiny")
+    assert not list(tiny_store.written.glob("**/*.part"))
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "card.json"])
+def test_damage_is_named(tiny_store: Store, file: str) -> None:
+    (tiny_store.open(MODEL).path / file).write_bytes(b"\x00 not what it says")
+    with pytest.raises(CheckpointError, match=file):
+        tiny_store.open(MODEL).tensors()
+
+
+def test_what_is_missing_is_said(tiny_store: Store) -> None:
+    with pytest.raises(CheckpointError, match="python -m models train gan-cats"):
+        tiny_store.open("gan-cats")
+    with pytest.raises(CheckpointError, match="there are: tiny"):
+        tiny_store.open(MODEL, "lost")
+
+
+def test_a_misspelt_setting_is_refused_by_name() -> None:
+    with pytest.raises(ConfigurationError, match="'layer'"):
+        Config.parse({"layer": 3})
+    with pytest.raises(ConfigurationError, match="layers must be a int"):
+        Config.parse({"layers": "many"})
+    assert Config.parse({"layers": "3", "dropout": "0.5"}) == Config(layers=3, dropout=0.5)

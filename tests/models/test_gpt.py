@@ -1,0 +1,142 @@
+"""What must be true of a GPT: its layout, its objective, its windows and its training."""
+
+from __future__ import annotations
+
+import math
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import gpt, texts
+from models.data import DataError
+from models.training import Run
+from tests.conftest import Training, drive, verse_recipe
+
+SMALL = gpt.Config(layers=2, width=32, heads=4, kv_heads=2, hidden=48, context=16, dropout=0.0)
+
+
+@pytest.fixture
+def network() -> gpt.GPT:
+    """A small GPT whose every weight is random, so that nothing is zero by construction."""
+    torch.manual_seed(1)
+    network = gpt.GPT(SMALL).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return network
+
+
+def test_an_untrained_network_knows_nothing() -> None:
+    tokens = torch.randint(65, (4, 17))
+    assert gpt.next_character_loss(gpt.GPT(SMALL), tokens).item() == pytest.approx(math.log(65), abs=1e-5)
+
+
+def test_gradients_reach_every_parameter(network: gpt.GPT) -> None:
+    gpt.next_character_loss(network, torch.randint(65, (4, 17))).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+def test_nothing_comes_from_the_future(network: gpt.GPT) -> None:
+    tokens = torch.randint(65, (1, 24))
+    changed = tokens.clone()
+    changed[0, 12:] = (changed[0, 12:] + 1) % 65
+    assert torch.allclose(network(tokens)[0, :12], network(changed)[0, :12], atol=1e-5)
+    assert not torch.allclose(network(tokens)[0, 12:], network(changed)[0, 12:], atol=1e-2)
+
+
+def test_each_layer_looks_back_one_context_and_no_further(network: gpt.GPT) -> None:
+    reach = SMALL.layers * (SMALL.context - 1)
+    tokens = torch.randint(65, (1, reach + 9))
+    changed = tokens.clone()
+    changed[0, 0] = (changed[0, 0] + 1) % 65
+    before, after = network(tokens)[0], network(changed)[0]
+    assert not torch.equal(before[SMALL.context - 1], after[SMALL.context - 1])
+    assert torch.equal(before[reach + 1 :], after[reach + 1 :])
+
+
+@given(st.integers(0, 500), st.integers(0, 500))
+def test_rotary_scores_depend_on_the_distance_alone(first: int, shift: int) -> None:
+    q, k = torch.randn(2, 1, 8, generator=torch.Generator().manual_seed(0))
+    positions = torch.tensor([first, first + 5, first + shift, first + shift + 5])
+    cosine, sine = gpt.rotary(positions, 8, 10_000.0)
+    turned = [gpt.rotate(x, cosine[i], sine[i]) for i, x in enumerate((q, k, q, k))]
+    near, far = (turned[0] * turned[1]).sum(), (turned[2] * turned[3]).sum()
+    assert torch.allclose(near, far, atol=1e-3)
+
+
+def test_the_figure_is_the_mean_over_every_character_but_the_first(network: gpt.GPT) -> None:
+    tokens = torch.randint(65, (70,))  # four windows of 16 and a shorter last one
+    scores = [
+        torch.nn.functional.cross_entropy(network(tokens[None, start:end])[0], tokens[start + 1 : end + 1]).item()
+        * (end - start)
+        for start in range(0, 69, 16)
+        for end in [min(start + 16, 69)]
+    ]
+    with torch.inference_mode():
+        assert gpt.nats_per_character(network, tokens) == pytest.approx(sum(scores) / 69, rel=1e-5)
+
+
+def test_training_lowers_the_loss(verse_training: Training) -> None:
+    losses = [report.losses["loss"] for report in verse_training.reports]
+    assert losses[0] > 2.0 > losses[-1]
+    assert verse_training.reports[-1].step == 80
+
+
+def test_resumed_equals_uninterrupted(verse_data: Path, tmp_path: Path) -> None:
+    def run(folder: str, steps: int) -> Run:
+        return Run(tmp_path / folder, torch.device("cpu"), steps=steps, report_steps=6, bfloat16=False)
+
+    recipe = verse_recipe(flat=0.0, dropout=0.1)
+    whole = drive(gpt.train(recipe, run("whole", 12)))
+    killed = gpt.train(recipe, run("killed", 12))
+    next(killed)  # the first report leaves a snapshot after step 6
+    killed.close()
+    resumed = drive(gpt.train(recipe, run("killed", 12)))
+    assert [report.step for report in resumed.reports] == [12]
+    assert resumed.reports[-1].losses == whole.reports[-1].losses
+    for a, b in zip(whole.trained.network.parameters(), resumed.trained.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_the_reference_decoder_runs_past_the_context(verse_training: Training) -> None:
+    network = verse_training.trained.network
+    assert isinstance(network, gpt.GPT)
+    text = "".join(islice(gpt.complete(network, "MIRANDA:\n", temperature=0.0), 60))
+    assert len(text) == 60
+    assert text == "".join(islice(gpt.complete(network, "MIRANDA:\n", temperature=0.0), 60))
+
+
+def test_alternatives_are_a_distribution(verse_training: Training) -> None:
+    network = verse_training.trained.network
+    assert isinstance(network, gpt.GPT)
+    best = gpt.alternatives(network, "PROSPER", count=65)
+    assert sum(p for _, p in best) == pytest.approx(1.0, abs=1e-5)
+    assert best[0][0] == "O"
+
+
+def test_a_character_never_seen_is_named() -> None:
+    with pytest.raises(ValueError, match="'é'"):
+        gpt.encode("caf\u00e9", texts.VOCABULARY)
+
+
+def test_the_plays_take_the_layout_of_tiny_shakespeare() -> None:
+    play = (
+        "\tTHE ISLE\n\n\nMIRANDA\ta maid. (MIRANDA:)\n\n\nACT I\n\n\nSCENE I\tA shore.\n\n\t[Enter MIRANDA]\n\n"
+        "MIRANDA\tWhat is the sea? [Aside] I ask\n\tbecause it answers.\n\nCALIBAN\tSalt.\n\n"
+        "\tTHE ISLE\n\nSCENE II\tA cave.\n\n"
+    )
+    assert texts.in_tiny_layout(play) == ("MIRANDA:\nWhat is the sea? I ask\nbecause it answers.\n\nCALIBAN:\nSalt.")
+
+
+def test_held_out_plays_are_never_read(verse_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plays = tmp_path / "shakespeare" / "plays"
+    plays.mkdir(parents=True)
+    monkeypatch.setenv("PROSPERO_DATA", str(tmp_path))
+    (plays / "tempest.txt").write_text("ACT I\n\nARIEL\tHidden.\n")
+    with pytest.raises(DataError, match="no plays"):
+        texts.other_plays()
+    (plays / "hamlet.txt").write_text("ACT I\n\nHAMLET\tSeen.\n")
+    assert texts.other_plays() == "HAMLET:\nSeen.\n"

@@ -10,7 +10,7 @@ Shapes: B batch, T time (characters), C width, H query heads, G key/value heads,
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +197,7 @@ def draw(corpus: Tensor, count: int, length: int, generator: torch.Generator) ->
     return corpus[starts[:, None] + torch.arange(length)]
 
 
-def batches(config: Config, tiny: Tensor, plays: Tensor | None, run: Run) -> Tensor:
+def batches(config: Config, text: Tensor, plays: Tensor | None, run: Run) -> Tensor:
     """The batch of the run's step; every fourth has half as many excerpts of twice the length.
 
     The long ones teach the network what a window that slides past the first character looks like.
@@ -206,7 +206,7 @@ def batches(config: Config, tiny: Tensor, plays: Tensor | None, run: Run) -> Ten
     long = run.step % 4 == 3
     count, length = (config.batch // 2, 2 * config.context) if long else (config.batch, config.context)
     from_plays = int((torch.rand(count, generator=generator) < config.plays).sum()) if plays is not None else 0
-    parts = [draw(tiny, count - from_plays, length + 1, generator)]
+    parts = [draw(text, count - from_plays, length + 1, generator)]
     if plays is not None:
         parts.append(draw(plays, from_plays, length + 1, generator))
     return torch.cat(parts)  # (B, T + 1)
@@ -215,14 +215,17 @@ def batches(config: Config, tiny: Tensor, plays: Tensor | None, run: Run) -> Ten
 def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
     """Train on the recipe's texts, yielding progress; returns the trained network."""
     config = Config.parse(recipe.config)
-    tiny, held_out = (encode(part, config.vocabulary) for part in texts.split(recipe.dataset))
+    parts = texts.split(recipe.dataset)
+    if recipe.dataset != texts.TINY:  # another text has other characters, and Shakespeare's plays are no help to it
+        config = replace(config, vocabulary="".join(sorted({*parts[0], *parts[1]})), plays=0.0)
+    text, held_out = (encode(part, config.vocabulary) for part in parts)
     plays = encode(texts.other_plays(), config.vocabulary) if config.plays > 0 else None
     network = run.build(lambda: GPT(config))
     matrices, others = optimizers(network)
     run.restore(network=network, matrices=matrices, others=others)
     forward = run.compiled(network)
     for step in run:
-        tokens = batches(config, tiny, plays, run).to(run.device)
+        tokens = batches(config, text, plays, run).to(run.device)
         with run.autocast():
             loss = next_character_loss(forward, tokens)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -274,9 +277,9 @@ def nats_per_character(network: GPT, tokens: Tensor, before: int = 0, batch: int
 
 
 def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) -> dict[str, Metric]:
-    """The figures of the card, over the last 10 % of Tiny Shakespeare (``quick``: over its first 20,000 characters)."""
+    """The figures of the card, over the last 10 % of the text (``quick``: over the first 20,000 characters of that)."""
     network = load(checkpoint, device)
-    held_out = encode(texts.split(texts.TINY)[1], network.config.vocabulary)
+    held_out = encode(texts.split(checkpoint.card.dataset["name"])[1], network.config.vocabulary)
     held_out = held_out[:20_000] if quick else held_out
     reference = "nanoGPT 1.4697 (its README); best public recipe known to us 1.39"
     half = network.config.context // 2

@@ -89,7 +89,7 @@ def keep(store: Store, trained: Trained, version: str) -> Checkpoint:
         family="gpt",
         config=trained.config,
         parameters=sum(p.numel() for p in network.parameters()),
-        dataset={"name": "verse", "licence": "MIT"},
+        dataset={"name": "shakespeare", "licence": "MIT"},
         training={"seed": 0},
         created="2026-01-01T00:00:00+00:00",
         metrics={"nats_per_character": asdict(gpt.Metric(1.0, "nats/char"))},

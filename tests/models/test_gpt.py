@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -83,6 +84,13 @@ def test_training_lowers_the_loss(verse_training: Training) -> None:
     losses = [report.losses["loss"] for report in verse_training.reports]
     assert losses[0] > 2.0 > losses[-1]
     assert verse_training.reports[-1].step == 80
+
+
+def test_any_text_brings_its_own_characters(verse_data: Path, tmp_path: Path) -> None:
+    (verse_data / "ahab.txt").write_text("Çà et là, 1 baleine ! " * 40, encoding="utf-8")
+    recipe = replace(verse_recipe(plays=0.65), dataset="ahab")
+    run = Run(tmp_path, torch.device("cpu"), steps=2, bfloat16=False)
+    assert drive(gpt.train(recipe, run)).trained.config["vocabulary"] == " !,1abeilntÇà"
 
 
 def test_resumed_equals_uninterrupted(verse_data: Path, tmp_path: Path) -> None:

@@ -1,20 +1,201 @@
-"""Data sets: where they lie."""
+"""Data sets: which there are, where they lie, and how those that may be downloaded get here.
+
+Looked for in the folder that ``PROSPERO_DATA`` names, then in ``data``, into which downloads go. A download is resumed
+where it broke off, checked against the pinned SHA-256 of its uncompressed content, and only then renamed into place.
+"""
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import os
-from pathlib import Path
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+DOWNLOADS = Path("data")
+ATTEMPTS = 3  # a broken connection is taken up again that often
+TIMEOUT = 30.0  # seconds without a byte before a connection counts as broken
+CHUNK = 2**16
 
 
 class DataError(Exception):
     """A data set that is missing or damaged; the message says what to do."""
 
 
+@dataclass(frozen=True)
+class Download:
+    """A file of a data set that anyone may download."""
+
+    file: str  # below the data folder
+    address: str
+    sha256: str  # of the content, uncompressed where the file ends in .gz: mirrors differ in the wrapping
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set that the recipes know by name."""
+
+    licence: str
+    file: str = ""  # below the data folder, for what cannot be downloaded; neither: drawn by the project
+    downloads: tuple[Download, ...] = ()
+
+
+def _mnist(part: str, sha256: str) -> Download:
+    return Download(f"mnist/{part}.gz", f"https://storage.googleapis.com/cvdf-datasets/mnist/{part}.gz", sha256)
+
+
+_ASIRRA = "cropped from the Dogs vs. Cats pictures (Asirra); research use"
+
+SETS = {
+    "cats": DataSet(_ASIRRA, "cats64.zip"),
+    "digits": DataSet(
+        "MNIST (LeCun, Cortes, Burges); CC BY-SA 3.0",
+        downloads=(
+            _mnist("train-images-idx3-ubyte", "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
+            _mnist("train-labels-idx1-ubyte", "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
+            _mnist("t10k-images-idx3-ubyte", "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
+            _mnist("t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
+        ),
+    ),
+    "dogs": DataSet(_ASIRRA, "dogs64.zip"),
+    "shakespeare": DataSet(
+        "public domain text",
+        downloads=(
+            Download(
+                "shakespeare/tinyshakespeare.txt",
+                "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+                "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+            ),
+        ),
+    ),
+    "sprites": DataSet("drawn by the project; MIT"),
+}
+
+
+def folders() -> list[Path]:
+    """The data folders in the order in which they are looked in."""
+    named = os.environ.get("PROSPERO_DATA")
+    return [*([Path(named)] if named else []), DOWNLOADS]
+
+
+def find(name: str) -> Path | None:
+    """The file or folder ``name`` (or ``name.zip``) of the data folders; DataError when the name leads out of them."""
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts:
+        raise DataError(f"{name!r} is no name of a data set; put it into {folders()[0]} and name it from there.")
+    candidates = (folder / candidate for folder in folders() for candidate in (name, f"{name}.zip"))
+    return next((candidate for candidate in candidates if candidate.exists()), None)
+
+
 def locate(name: str) -> Path:
-    """The file or folder ``name`` of the data folders; DataError says where it was looked for."""
-    folders = [Path(folder) for folder in (os.environ.get("PROSPERO_DATA"), "data") if folder]
-    for folder in folders:
-        if (folder / name).exists():
-            return folder / name
-    looked = " and ".join(str(folder / name) for folder in folders)
+    """As :func:`find`, downloading what may be downloaded; DataError says where it was looked for."""
+    found = find(name)
+    if found is not None:
+        return found
+    for known in SETS.values():
+        for download in known.downloads:
+            if download.file == name:
+                return fetch(download)
+    looked = " and ".join(str(folder / name) for folder in folders())
     raise DataError(f"There is no {looked}; set PROSPERO_DATA to the folder that holds the data.")
+
+
+def get(name: str) -> list[Path]:
+    """The files of a data set by name, downloaded where they are missing; DataError when that is not possible."""
+    known = SETS.get(name)
+    if known is None or known.file:
+        return [locate(known.file if known else name)]
+    return [locate(download.file) for download in known.downloads]
+
+
+def listing() -> Iterator[tuple[str, str]]:
+    """Every data set by name, and where it lies or how to get it."""
+    for name, known in SETS.items():
+        if known.downloads:
+            missing = sum(find(download.file) is None for download in known.downloads)
+            yield name, f"to download: `python -m models data get {name}`" if missing else "here"
+        elif known.file:
+            found = find(known.file)
+            yield name, str(found) if found else f"not here: put {known.file} into {folders()[0]}"
+        else:
+            yield name, known.licence
+    ours = {known.file for known in SETS.values()}
+    ours |= {PurePosixPath(download.file).parts[0] for known in SETS.values() for download in known.downloads}
+    for folder in folders():
+        entries = sorted(folder.iterdir()) if folder.is_dir() else []
+        for entry in entries:
+            if (entry.is_dir() or entry.suffix in (".zip", ".txt")) and entry.name not in ours:
+                yield entry.name if entry.is_dir() else entry.stem, str(entry)
+
+
+def fetch(download: Download) -> Path:
+    """Download into ``data`` with a progress bar, check, rename; what was fetched before a failure is kept."""
+    final = DOWNLOADS / download.file
+    part = final.with_name(f".{final.name}.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    ) as bar:
+        task = bar.add_task(final.name, total=None)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                for done, total in _receive(download.address, part):
+                    bar.update(task, completed=done, total=total)
+                break
+            except (OSError, EOFError) as error:  # urllib's errors are OSErrors
+                if attempt == ATTEMPTS or (isinstance(error, urllib.error.HTTPError) and error.code < 500):
+                    raise DataError(
+                        f"{download.address} cannot be downloaded ({error}); try again to go on."
+                    ) from error
+    digest = _content_sha256(part)
+    if digest != download.sha256:
+        part.unlink()
+        raise DataError(f"{download.address} gave other content than expected (SHA-256 {digest}); try another network.")
+    part.replace(final)
+    return final
+
+
+def _receive(address: str, part: Path) -> Iterator[tuple[int, int | None]]:
+    """Append what is missing of ``address`` to ``part``, yielding bytes so far and in all."""
+    done = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(address, headers={"Range": f"bytes={done}-"} if done else {})
+    try:
+        answer = urllib.request.urlopen(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and done:  # nothing is missing
+            return
+        raise
+    with answer:
+        if answer.status != 206:  # the server does not resume, so it begins again
+            done = 0
+        length = answer.headers.get("Content-Length")
+        total = done + int(length) if length else None
+        with part.open("ab" if done else "wb") as out:
+            while piece := answer.read(CHUNK):
+                out.write(piece)
+                done += len(piece)
+                yield done, total
+    if total is not None and done < total:
+        raise EOFError(f"it ended after {done:,} of {total:,} bytes")
+
+
+def _content_sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with gzip.open(file) if file.name.endswith(".gz.part") else file.open("rb") as content:
+            while piece := content.read(CHUNK):
+                digest.update(piece)
+    except (OSError, EOFError, zlib.error):  # a damaged wrapper: no content to speak of
+        return "of nothing, it does not unpack"
+    return digest.hexdigest()

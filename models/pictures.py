@@ -21,7 +21,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from models import sprites
-from models.data import DataError, locate
+from models.data import SETS, DataError, locate
 
 SIZE = 64  # pixels a side of the pictures in folders and archives
 HELD_OUT = 10  # every tenth picture is held out where a data set has no train and test folders
@@ -29,14 +29,6 @@ MAX_PIXELS = 40_000_000  # of one picture: more than a camera's, far less than w
 MAX_BYTES = 32 * 2**20  # of one picture's file
 MAX_PICTURES = 200_000  # of one data set: 2.5 GB at 64x64
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
-
-ASIRRA = "cropped from the Dogs vs. Cats pictures (Asirra); research use"
-LICENCES = {
-    "digits": "MNIST (LeCun, Cortes, Burges); CC BY-SA 3.0",
-    "sprites": "drawn by the project; MIT",
-    "cats": ASIRRA,
-    "dogs": ASIRRA,
-}
 
 
 @dataclass(frozen=True)
@@ -59,9 +51,9 @@ def load(name: str) -> Pictures:
     if name == "sprites":
         return _sprites()
     if name == "dogs":  # outliers for the cats: never trained on
-        dogs = _collection(name, locate("dogs64.zip"))
+        dogs = _collection(name, locate(SETS[name].file))
         return replace(dogs, train=dogs.train[:0], test=torch.cat((dogs.train, dogs.test)))
-    return _collection(name, locate("cats64.zip" if name == "cats" else name))
+    return _collection(name, locate(SETS[name].file if name in SETS else name))
 
 
 def to_unit(pictures: Tensor) -> Tensor:
@@ -119,7 +111,7 @@ def _digits() -> Pictures:
         return _idx(f"mnist/{part}-images-idx3-ubyte.gz")[:, None], _idx(f"mnist/{part}-labels-idx1-ubyte.gz").long()
 
     (train, train_labels), (test, test_labels) = pair("train"), pair("t10k")
-    return Pictures("digits", LICENCES["digits"], train, test, train_labels, test_labels)
+    return Pictures("digits", SETS["digits"].licence, train, test, train_labels, test_labels)
 
 
 def _idx(name: str) -> Tensor:
@@ -146,7 +138,12 @@ def _sprites() -> Pictures:
     drawn = sprites.draw(*factors.unbind(1))
     cut = len(factors) // HELD_OUT
     return Pictures(
-        "sprites", LICENCES["sprites"], drawn[cut:], drawn[:cut], factors[cut:].contiguous(), factors[:cut].contiguous()
+        "sprites",
+        SETS["sprites"].licence,
+        drawn[cut:],
+        drawn[:cut],
+        factors[cut:].contiguous(),
+        factors[:cut].contiguous(),
     )
 
 
@@ -171,7 +168,7 @@ def _collection(name: str, place: Path) -> Pictures:
     if not train and not test:
         first = f" ({problems[0]})" if problems else ""
         raise DataError(f"{place} holds no picture that can be read{first}; put JPEG or PNG files there.")
-    licence = LICENCES.get(name, "the operator's own")
+    licence = SETS[name].licence if name in SETS else "the operator's own"
     return Pictures(name, licence, _stack(train), _stack(test), problems=tuple(problems))
 
 

@@ -1,0 +1,31 @@
+"""Starts the bot: ``python -m bot``. Without DISCORD_TOKEN it becomes the sandbox, a Discord of one's own."""
+
+import asyncio
+import os
+import sys
+
+from bot.settings import SettingsError, load
+
+
+def main() -> int:
+    """Runs until told to end; the exit status is 0, 1 after a failure, 2 for settings that are wrong."""
+    try:
+        settings = load()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if settings.discord_token is None:
+        os.execv(sys.executable, [sys.executable, "-m", "sandbox"])
+
+    from bot import logs, session  # discord.py takes a while to load, and the sandbox would wait for it in vain
+
+    logs.configure(settings.log_level)
+    trouble = asyncio.run(session.run(settings, settings.discord_token.get_secret_value()))
+    if trouble is not None:
+        print(trouble, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""The Bot: what it is made of, which commands and buttons it has, and when Discord is told about them."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from importlib.metadata import entry_points
+from typing import Any
+
+import aiohttp
+import discord
+import structlog
+import yarl
+from discord import app_commands
+from discord.ext import commands
+
+from bot import errors
+from bot.locale import CommandTranslator
+from bot.performances import Performances
+from bot.recipes import Recipe, Recipes
+from bot.scheduler import Scheduler
+from bot.settings import Settings
+from bot.store import Store
+from bot.views import BUTTONS, RecipeButton
+from bot.worker_api import WorkerAPI, at
+from bot.worker_process import WorkerProcess
+
+COGS = "prospero.cogs"  # the entry-point group through which this package's and other packages' cogs are found
+LAST_WORDS = 0.7  # seconds that running requests get to say in their messages that the bot ends
+GOODBYE = 1.0  # seconds for Discord to acknowledge the end of the connection
+
+Operation = Callable[[discord.Interaction[Any], Recipe], Awaitable[None]]
+
+logger = structlog.get_logger(__name__)
+
+
+class InstallationError(Exception):
+    """Prospero is not installed the way it needs to be; the message is the sentence to show."""
+
+
+class Tree(app_commands.CommandTree["Bot"]):
+    """The commands, whose errors become sentences."""
+
+    async def on_error(self, interaction: discord.Interaction["Bot"], error: app_commands.AppCommandError) -> None:
+        await errors.answer(interaction, error)
+
+
+class Bot(commands.Bot):
+    """Prospero on Discord.
+
+    The cogs find here what they share: the ``worker``, the ``recipes``, the ``performances`` in flight, the
+    ``scheduler`` of edits; and they register in ``operations`` what performs a recipe.
+    """
+
+    store: Store
+    recipes: Recipes
+    worker: WorkerAPI
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.discord_url is not None:
+            discord.http.Route.BASE = f"{settings.discord_url}/api/v10"
+            address = yarl.URL(settings.discord_url)
+            gateway = address.with_scheme("wss" if address.scheme == "https" else "ws") / "gateway"
+            discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = gateway
+        self.scheduler = Scheduler()
+        super().__init__(
+            command_prefix=commands.when_mentioned,  # there are no text commands; this prefix needs no message content
+            help_command=None,
+            tree_cls=Tree,
+            intents=discord.Intents(guilds=True),
+            allowed_mentions=discord.AllowedMentions.none(),  # generated text can contain @everyone
+            allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
+            activity=discord.CustomActivity("/help"),
+            member_cache_flags=discord.MemberCacheFlags.none(),  # nothing here looks members or messages up
+            chunk_guilds_at_startup=False,
+            max_messages=None,
+            http_trace=self.scheduler.trace(),
+        )
+        self.settings = settings
+        self.performances = Performances(settings.requests_per_person)
+        self.operations: dict[str, Operation] = {}
+        self._buttons: list[type[RecipeButton]] = []
+        self._session: aiohttp.ClientSession | None = None
+        self._worker_process: WorkerProcess | None = None
+
+    async def setup_hook(self) -> None:
+        """Opens the store, finds the worker, loads the cogs and tells Discord about commands that changed."""
+        self.store = await Store.open(self.settings.home / "prospero.sqlite3")
+        self.recipes = Recipes(self.store)
+        self._session = aiohttp.ClientSession()
+        token = self.settings.worker_token.get_secret_value() if self.settings.worker_token else None
+        if self.settings.worker_url is not None:
+            self.worker = WorkerAPI(self._session, at(self.settings.worker_url), token)
+        else:
+            self._worker_process = WorkerProcess(self._session, token)
+            self._worker_process.start()
+            self.worker = WorkerAPI(self._session, self._worker_process.address, token)
+        self.add_buttons(*BUTTONS)
+        await self._load_cogs()
+        await self.tree.set_translator(CommandTranslator())
+        await self._sync_changed_commands()
+
+    async def close(self) -> None:
+        """Ends the requests in flight, the worker and the connection to Discord, in less than two seconds."""
+        if self.is_closed():
+            return
+        await self.performances.close(LAST_WORDS)
+        await asyncio.gather(self._leave_discord(), self._close_worker())
+
+    async def on_message(self, message: discord.Message, /) -> None:
+        """Nothing: there are no text commands to look for."""
+
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        """Answers presses and forms that nothing here knows any more, which discord.py would drop in silence."""
+        if interaction.type not in (discord.InteractionType.component, discord.InteractionType.modal_submit):
+            return
+        custom_id = interaction.custom_id or ""
+        if not any(button.matches(custom_id) for button in self._buttons):
+            await errors.answer(interaction, errors.Refusal("error.component_unknown"))
+
+    def add_buttons(self, *buttons: type[RecipeButton]) -> None:
+        """Makes presses on these buttons reach them, under messages of any age."""
+        self.add_dynamic_items(*buttons)
+        self._buttons.extend(buttons)
+
+    async def perform(self, interaction: discord.Interaction[Any], recipe: Recipe) -> None:
+        """Has the operation that ``recipe`` names carried out as the answer to ``interaction``."""
+        operation = self.operations.get(recipe.operation)
+        if operation is None:
+            raise errors.Refusal("error.operation_unknown", operation=recipe.operation)
+        await operation(interaction, recipe)
+
+    async def _load_cogs(self) -> None:
+        found = entry_points(group=COGS)
+        if not found:
+            raise InstallationError(f"No commands are installed under {COGS!r}: run make env, or pip install -e .")
+        for entry in found:
+            try:
+                setup = entry.load()
+            except (ImportError, AttributeError) as error:
+                raise InstallationError(
+                    f"The commands {entry.name!r} ({entry.value}) cannot be loaded: {error}. Install or remove them."
+                ) from error
+            await setup(self)
+
+    async def _sync_changed_commands(self) -> None:
+        """Registers the commands unless Discord has exactly what was last registered for this application."""
+        payload = [
+            await command.get_translated_payload(self.tree, self.tree.translator or CommandTranslator())
+            for command in self.tree.get_commands()
+        ]
+        digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
+        there = sorted(command.id for command in await self.tree.fetch_commands())
+        name = f"commands {self.application_id}"
+        if await self.store.note(name) == json.dumps([digest, there]):
+            logger.info("commands unchanged", count=len(payload))
+            return
+        registered = sorted(command.id for command in await self.tree.sync())
+        await self.store.set_note(name, json.dumps([digest, registered]))
+        logger.info("commands registered", count=len(payload))
+
+    async def _leave_discord(self) -> None:
+        try:
+            await asyncio.wait_for(super().close(), GOODBYE)
+        except TimeoutError:
+            logger.warning("Discord did not acknowledge the end of the connection")
+
+    async def _close_worker(self) -> None:
+        if self._worker_process is not None:
+            await self._worker_process.close()
+        if self._session is not None:
+            await self._session.close()
+            await self.store.close()

@@ -1,0 +1,158 @@
+"""``/shakespeare``: verse that grows in the channel, from a prompt."""
+
+from __future__ import annotations
+
+import time
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.errors import Refusal, sentence
+from bot.live_message import LiveMessage
+from bot.locale import command_text
+from bot.passage import Passage
+from bot.performances import Interruption
+from bot.recipes import Recipe
+from bot.worker_api import Finished, Piece, Queued
+from worker.schemas import MAX_TOKENS, CompletionRequest
+
+if TYPE_CHECKING:
+    from bot.client import Bot
+
+OPERATION = "text"
+MODEL = "gpt-shakespeare"
+
+LONGEST_PROMPT = 2_000  # characters: one Discord message, already more than the model reads
+LONGEST_TEXT = MAX_TOKENS
+HOTTEST = 2.0  # temperature; beyond it the letters are nearly random
+WIDEST_CHOICE = 100  # top_k; the model knows fewer characters than that
+SMALLEST_SHARE = 0.01  # top_p; 0 would leave no character to choose
+LARGEST_SEED = 2**63 - 1
+
+USUAL_LENGTH = 400  # characters: a short exchange on the stage
+USUAL_TEMPERATURE = 0.8  # livelier than the most likely text, still mostly words
+
+
+class Shakespeare(commands.Cog):
+    """Text in the manner of Shakespeare's plays."""
+
+    help_key = "help.shakespeare"
+
+    def __init__(self, bot: Bot) -> None:
+        self.bot = bot
+        bot.operations[OPERATION] = self.perform
+
+    @app_commands.command(
+        name=command_text("command.shakespeare.name"), description=command_text("command.shakespeare.description")
+    )
+    @app_commands.rename(
+        prompt=command_text("option.prompt.name"),
+        length=command_text("option.length.name"),
+        temperature=command_text("option.temperature.name"),
+        top_k=command_text("option.top_k.name"),
+        top_p=command_text("option.top_p.name"),
+        seed=command_text("option.seed.name"),
+    )
+    @app_commands.describe(
+        prompt=command_text("option.prompt.description"),
+        length=command_text("option.length.description"),
+        temperature=command_text("option.temperature.description"),
+        top_k=command_text("option.top_k.description"),
+        top_p=command_text("option.top_p.description"),
+        seed=command_text("option.seed.description"),
+    )
+    async def shakespeare(
+        self,
+        interaction: discord.Interaction[Bot],
+        prompt: app_commands.Range[str, 1, LONGEST_PROMPT],
+        length: app_commands.Range[int, 1, LONGEST_TEXT] = USUAL_LENGTH,
+        temperature: app_commands.Range[float, 0.0, HOTTEST] = USUAL_TEMPERATURE,
+        top_k: app_commands.Range[int, 0, WIDEST_CHOICE] = 0,
+        top_p: app_commands.Range[float, SMALLEST_SHARE, 1.0] = 1.0,
+        seed: str | None = None,
+    ) -> None:
+        if not prompt.strip():
+            raise Refusal("error.prompt_empty")
+        if len(prompt) > LONGEST_PROMPT:
+            raise Refusal("error.prompt_long", length=len(prompt), longest=LONGEST_PROMPT)
+        for option, value, low, high in (
+            ("length", length, 1, LONGEST_TEXT),
+            ("temperature", temperature, 0, HOTTEST),
+            ("top_k", top_k, 0, WIDEST_CHOICE),
+            ("top_p", top_p, SMALLEST_SHARE, 1),
+        ):
+            if not low <= value <= high:
+                raise Refusal("error.out_of_range", option=option, value=f"{value:g}", low=f"{low:g}", high=f"{high:g}")
+        recipe = Recipe(
+            owner=interaction.user.id,
+            operation=OPERATION,
+            model=MODEL,
+            parameters={
+                "prompt": prompt,
+                "max_tokens": length,
+                "temperature": temperature,
+                "top_k": top_k,
+                "top_p": top_p,
+            },
+            seed=None if seed is None else _seed(seed),
+        )
+        await self.perform(interaction, recipe)
+
+    async def perform(self, interaction: discord.Interaction[Any], recipe: Recipe) -> None:
+        """Streams the text that ``recipe`` asks for into the answer to ``interaction``, and keeps what came of it."""
+        with self.bot.performances.begin(recipe) as performance:
+            await interaction.response.defer(thinking=True)
+            passage = Passage(recipe, interaction.locale)
+            message = LiveMessage(interaction, self.bot.scheduler, passage.draft)
+            expiry = None
+            if not message.outlives_token:
+                loop = self.bot.loop
+                expiry = loop.call_later(message.seconds_of_token, performance.interrupt, Interruption.EXPIRED)
+            try:
+                await self.bot.recipes.write(recipe)
+                await performance.until_interrupted(self._write(passage, message))
+            except Exception as error:  # whatever it is, the message ends with a sentence about it
+                passage.failure = sentence(error, interaction.locale)
+            finally:
+                if expiry is not None:
+                    expiry.cancel()
+            if not passage.finished:
+                passage.interruption = performance.interruption
+            await self.bot.recipes.write(passage.outcome())
+            await message.finish()
+
+    async def _write(self, passage: Passage, message: LiveMessage) -> None:
+        """Fills ``passage`` with what the worker writes until it is finished or its message is gone."""
+        recipe = passage.recipe
+        request = CompletionRequest(
+            model=recipe.pinned_model, seed=recipe.seed, user=str(recipe.owner), **recipe.parameters
+        )
+        begun = time.monotonic()
+        async with aclosing(self.bot.worker.complete(request)) as events:
+            async for event in events:
+                match event:
+                    case Queued(position):
+                        passage.position = position
+                    case Piece():
+                        passage.grow(event, time.monotonic() - begun)
+                    case Finished():
+                        passage.finished = True
+                        return
+                if message.gone:
+                    return
+                message.touch()
+
+
+def _seed(typed: str) -> int:
+    """The seed that a person typed; raises Refusal unless it is a number the worker takes."""
+    digits = typed.strip()
+    if not (digits.isascii() and digits.isdigit()) or int(digits) > LARGEST_SEED:
+        raise Refusal("error.seed", largest=LARGEST_SEED)
+    return int(digits)
+
+
+async def setup(bot: Bot) -> None:
+    await bot.add_cog(Shakespeare(bot))

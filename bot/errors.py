@@ -1,0 +1,90 @@
+"""The one place where an error becomes a sentence that a person reads, whatever they pressed or typed."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import discord
+import structlog
+from discord import app_commands
+
+from bot.locale import translate
+from bot.markdown import escape
+from bot.worker_api import (
+    WorkerBusy,
+    WorkerFailed,
+    WorkerInterrupted,
+    WorkerLocked,
+    WorkerRefused,
+    WorkerUnreachable,
+)
+
+LONGEST_MESSAGE = 200  # characters of the worker's own sentence that are passed on
+
+logger = structlog.get_logger(__name__)
+
+
+class Refusal(Exception):
+    """The bot will not do what was asked; ``key`` names the sentence that says why and what to do."""
+
+    def __init__(self, key: str, **values: object) -> None:
+        super().__init__(key)
+        self.key = key
+        self.values = values
+
+
+def sentence(error: BaseException, locale: discord.Locale) -> str:
+    """What to tell a person about ``error``; one that nobody foresaw is logged under the number that they are told."""
+    if isinstance(error, app_commands.CommandInvokeError):
+        error = error.original
+    match error:
+        case Refusal():
+            return translate(locale, error.key, **error.values)
+        case WorkerUnreachable():
+            logger.warning("worker unreachable", error=str(error))
+            return translate(locale, "error.worker_unreachable")
+        case WorkerBusy():
+            return translate(locale, "error.worker_busy", seconds=error.retry_after)
+        case WorkerLocked():
+            logger.error("the worker wants another PROSPERO_WORKER_TOKEN", error=str(error))
+            return translate(locale, "error.worker_locked")
+        case WorkerRefused():
+            return translate(locale, "error.worker_refused", message=escape(str(error)[:LONGEST_MESSAGE]))
+        case WorkerInterrupted():
+            logger.warning("worker interrupted", error=str(error))
+            return translate(locale, "error.worker_interrupted")
+        case WorkerFailed():
+            logger.error("worker failed", error=str(error))
+            return translate(locale, "error.worker_failed")
+        case app_commands.CommandNotFound() | app_commands.CommandSignatureMismatch():
+            return translate(locale, "error.command_outdated")
+        case app_commands.CheckFailure():
+            return translate(locale, "error.forbidden")
+        case _:
+            reference = secrets.token_hex(3)
+            logger.error("unforeseen error", reference=reference, exc_info=error)
+            return translate(locale, "error.unforeseen", reference=reference)
+
+
+async def answer(interaction: discord.Interaction[Any], error: BaseException) -> None:
+    """Tells the person who acted, and only them where Discord allows it, what went wrong."""
+    content = sentence(error, interaction.locale)
+    try:
+        if not interaction.response.is_done():
+            await interaction.response.send_message(content, ephemeral=True)
+        elif interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+            await interaction.edit_original_response(content=content)
+        else:
+            await interaction.followup.send(content, ephemeral=True)
+    except discord.HTTPException as failure:  # Discord no longer knows the interaction, or is down
+        logger.warning("an error could not be told", sentence=content, failure=str(failure))
+
+
+@asynccontextmanager
+async def answering(interaction: discord.Interaction[Any]) -> AsyncIterator[None]:
+    """Answers whatever goes wrong inside; for callbacks whose errors discord.py would only log."""
+    try:
+        yield
+    except Exception as error:  # every error becomes a sentence here, and an unforeseen one a log entry
+        await answer(interaction, error)

@@ -1,0 +1,220 @@
+"""A message that grows: edited on its own clock, continued in further messages, its last state always delivered."""
+
+import asyncio
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import discord
+import structlog
+
+from bot.scheduler import Scheduler
+
+TOKEN_LIFE = timedelta(minutes=14)  # Discord's interaction tokens die after 15; one minute is kept for the last edits
+ATTEMPTS = 6  # tries of an edit that Discord could not take, 1 + 2 + 4 + 8 + 16 seconds apart in all
+UNKNOWN_MESSAGE = 10008  # Discord's error codes
+DEAD_TOKEN = {10015, 50027}  # unknown webhook, invalid webhook token
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a live message shall show: its pages, and under the last one the buttons and perhaps a file."""
+
+    pages: Sequence[str]
+    buttons: Sequence[discord.ui.DynamicItem[discord.ui.Button[Any]]] = ()
+    file: tuple[str, bytes] | None = None  # name and content
+
+
+@dataclass(frozen=True)
+class _Page:
+    """One Discord message's state, as far as it can differ."""
+
+    content: str
+    buttons: tuple[str, ...]
+    has_file: bool
+
+
+class LiveMessage:
+    """The answer to a deferred interaction, growing over as many messages as it needs.
+
+    ``render`` gives the newest draft; it is asked only when an edit is about to be sent, so pieces that arrive faster
+    than Discord takes edits cost nothing. A draft's earlier pages never change once a later one exists.
+    """
+
+    def __init__(
+        self, interaction: discord.Interaction[Any], scheduler: Scheduler, render: Callable[[], Draft]
+    ) -> None:
+        if interaction.channel_id is None:
+            raise ValueError("an interaction without a channel has no message to grow")
+        self.channel_id = interaction.channel_id
+        self.gone = False  # deleted, or no longer ours to edit
+        self.dirty = False
+        self.last_edit = 0.0
+        self.not_before = 0.0
+        self._interaction = interaction
+        self._scheduler = scheduler
+        self._render = render
+        self._shown: list[_Page] = []
+        self._ids: list[int] = []
+        self._final = False
+        self._settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._failures = 0
+        self._token_dead = False
+
+    @property
+    def urgent(self) -> bool:
+        return self._final or not self._shown
+
+    @property
+    def outlives_token(self) -> bool:
+        """Whether the bot may go on by ordinary channel messages once the interaction's token is dead."""
+        interaction = self._interaction
+        if interaction.guild_id is None:
+            return interaction.context.dm_channel is True
+        permissions = interaction.app_permissions
+        in_thread = isinstance(interaction.channel, discord.Thread)
+        may_send = permissions.send_messages_in_threads if in_thread else permissions.send_messages
+        return interaction.is_guild_integration() and permissions.view_channel and may_send
+
+    @property
+    def seconds_of_token(self) -> float:
+        """How long the interaction's token can still be used, in seconds; negative once it cannot."""
+        return (self._interaction.created_at + TOKEN_LIFE - datetime.now(UTC)).total_seconds()
+
+    def touch(self) -> None:
+        """There is something newer to show."""
+        if not self.gone:
+            self.dirty = True
+            self._scheduler.submit(self)
+
+    async def finish(self) -> None:
+        """Shows the last draft; returns once Discord has it or never will. Raises what went wrong unforeseen."""
+        self._final = True
+        self.touch()
+        await self._settled
+
+    async def push(self) -> None:
+        """Sends the one request that Discord's state needs most, and takes its failure."""
+        try:
+            await self._push()
+        except Exception as error:  # a mistake in here must not stop the channel's other messages: finish() raises it
+            self._give_up(error)
+
+    async def _push(self) -> None:
+        draft = self._render()
+        wanted = _page_states(draft)
+        index = next((i for i, page in enumerate(wanted) if self._shown[i : i + 1] != [page]), None)
+        self.dirty = False
+        if index is None:
+            self._settle()
+            return
+        try:
+            await self._put(index, wanted[index], draft)
+        except discord.HTTPException as error:
+            self._take_refusal(error)
+        except (aiohttp.ClientError, OSError) as error:
+            self._try_later(error)
+        else:
+            self._failures = 0
+            self._shown[index : index + 1] = [wanted[index]]
+            if self._shown != wanted:
+                self.dirty = True
+            elif not self.dirty:
+                self._settle()
+
+    def _settle(self) -> None:
+        if self._final and not self._settled.done():
+            self._settled.set_result(None)
+
+    def _take_refusal(self, error: discord.HTTPException) -> None:
+        if error.status >= 500 or error.status == 429:
+            self._try_later(error)
+        elif error.code in DEAD_TOKEN and not self._token_dead and self.outlives_token:
+            self._token_dead = self.dirty = True
+        elif error.code == UNKNOWN_MESSAGE:
+            self._give_up()
+        else:
+            logger.error("a live message was refused", channel=self.channel_id, error=str(error))
+            self._give_up()
+
+    def _try_later(self, error: Exception) -> None:
+        self._failures += 1
+        if self._failures >= ATTEMPTS:
+            logger.error("a live message cannot be delivered", channel=self.channel_id, error=str(error))
+            self._give_up()
+        else:
+            self.not_before = asyncio.get_running_loop().time() + 2 ** (self._failures - 1)
+            self.dirty = True
+
+    def _give_up(self, error: Exception | None = None) -> None:
+        self.gone = True
+        self.dirty = False
+        if self._settled.done():
+            return
+        if error is None:
+            self._settled.set_result(None)
+        else:
+            self._settled.set_exception(error)
+
+    async def _put(self, index: int, page: _Page, draft: Draft) -> None:
+        """Edits the message of page ``index``, or sends it if there is none yet."""
+        changes: dict[str, Any] = {"content": page.content}
+        shown = self._shown[index] if index < len(self._shown) else _Page("", (), False)
+        if page.buttons != shown.buttons:
+            changes["view"] = _view(draft) if page.buttons else None
+        if page.has_file and draft.file is not None:
+            name, content = draft.file
+            changes["attachments"] = [discord.File(io.BytesIO(content), name)]
+        if index == len(self._ids):
+            self._ids.append(await self._send(changes))
+        else:
+            await self._edit(index, changes)
+
+    async def _send(self, content: dict[str, Any]) -> int:
+        """Sends the next message; the first one takes the place of "thinking..."."""
+        if not self._by_token():
+            if "attachments" in content:
+                content["files"] = content.pop("attachments")
+            return (await self._channel().send(**content)).id
+        if not self._ids:
+            return (await self._interaction.edit_original_response(**content)).id
+        if "attachments" in content:
+            content["files"] = content.pop("attachments")
+        return (await self._interaction.followup.send(wait=True, **content)).id
+
+    async def _edit(self, index: int, changes: dict[str, Any]) -> None:
+        if self._by_token():
+            await self._interaction.followup.edit_message(self._ids[index], **changes)
+        else:
+            await self._channel().get_partial_message(self._ids[index]).edit(**changes)
+
+    def _by_token(self) -> bool:
+        return not (self._token_dead or (self.seconds_of_token < 0 and self.outlives_token))
+
+    def _channel(self) -> discord.PartialMessageable:
+        client: discord.Client = self._interaction.client
+        return client.get_partial_messageable(self.channel_id, guild_id=self._interaction.guild_id)
+
+
+def _page_states(draft: Draft) -> list[_Page]:
+    last = len(draft.pages) - 1
+    return [
+        _Page(
+            content,
+            tuple(button.custom_id for button in draft.buttons) if index == last else (),
+            index == last and draft.file is not None,
+        )
+        for index, content in enumerate(draft.pages)
+    ]
+
+
+def _view(draft: Draft) -> discord.ui.View:
+    view = discord.ui.View(timeout=None)
+    for button in draft.buttons:
+        view.add_item(button)
+    return view

@@ -1,0 +1,39 @@
+"""What the bot says, in each language it speaks: one JSON catalogue a language, English for whatever one lacks."""
+
+import json
+from pathlib import Path
+
+import discord
+from discord import app_commands
+
+CATALOGUES: dict[str, dict[str, str]] = {
+    path.stem: json.loads(path.read_text(encoding="utf-8")) for path in Path(__file__).parent.glob("*.json")
+}
+ENGLISH = CATALOGUES["en"]
+
+
+def translate(locale: discord.Locale, key: str, **values: object) -> str:
+    """The sentence under ``key`` in the language of ``locale``, its placeholders filled with ``values``.
+
+    Raises KeyError for a key that English lacks: a mistake in the code.
+    """
+    sentence = CATALOGUES.get(locale.value, ENGLISH).get(key) or ENGLISH[key]
+    return sentence.format(**values)
+
+
+def command_text(key: str) -> app_commands.locale_str:
+    """A command's or option's name or description: English by default, translated by CommandTranslator."""
+    return app_commands.locale_str(ENGLISH[key], key=key)
+
+
+class CommandTranslator(app_commands.Translator):
+    """Gives Discord the commands' names and descriptions in every language there is a catalogue for."""
+
+    async def translate(
+        self,
+        string: app_commands.locale_str,
+        locale: discord.Locale,
+        context: app_commands.TranslationContextTypes,
+    ) -> str | None:
+        """The text for ``locale``; None, which leaves the English default, where there is none."""
+        return CATALOGUES.get(locale.value, {}).get(string.extras.get("key", ""))

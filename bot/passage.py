@@ -1,0 +1,126 @@
+"""A text as it grows, and how a message shows it: the prompt in bold, the text, small print about how it was made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import discord
+
+from bot import markdown
+from bot.live_message import Draft
+from bot.locale import translate
+from bot.performances import Interruption
+from bot.recipes import Recipe
+from bot.views import Continue, RecipeButton, Retry, Stop, TryAgain
+from bot.worker_api import Piece
+
+MESSAGE = 2_000  # characters that Discord allows in a message
+SMALL_PRINT = 500  # of them kept free under the text on every page, so that pages never depend on what is said there
+MOST_PAGES = 3  # messages that one text may fill; more would flood the channel, so a longer one ends as a file
+SHOWN_PROMPT = 300  # characters of a long prompt that are repeated above the text: its end, where the text goes on
+SHOWN_CONTINUED = 80  # the same for a text that is continued: its readers have the rest above
+SHOWN_REPLACED = 20  # different characters named among those that the model never saw
+
+
+@dataclass
+class Passage:
+    """One text from its first place in the queue to its last character."""
+
+    recipe: Recipe
+    locale: discord.Locale
+    text: str = ""
+    position: int | None = None  # in the queue; None once it is running
+    replaced: str = ""  # the prompt's characters that the model never saw
+    seconds: float = 0.0  # from the request to the newest character
+    finished: bool = False
+    interruption: Interruption | None = None
+    failure: str | None = None  # the sentence about what went wrong
+
+    def grow(self, piece: Piece, seconds: float) -> None:
+        """Takes in some more of the text, ``seconds`` after it was asked for."""
+        self.text += piece.text
+        self.replaced = piece.replaced or self.replaced
+        self.position = None
+        self.seconds = seconds
+        self.recipe = replace(self.recipe, seed=piece.seed, version=piece.version)
+
+    def outcome(self) -> Recipe:
+        """The recipe with what was written."""
+        return replace(self.recipe, result=self.text)
+
+    def draft(self) -> Draft:
+        """What the message shall show now."""
+        head = self._prompt()
+        room = MESSAGE - SMALL_PRINT
+        pages = markdown.pages(self.text, room - len(head), room)
+        pages[0] = head + pages[0]
+        file = None
+        if too_long := len(pages) > MOST_PAGES:
+            del pages[MOST_PAGES:]
+            if self._ended:
+                file = ("shakespeare.txt", (self.recipe.parameters["prompt"] + self.text).encode())
+        lines = self._small_print(too_long)
+        if lines:
+            foot = "\n".join(markdown.small(line) for line in lines)
+            pages[-1] = f"{pages[-1].rstrip()}\n{foot[: SMALL_PRINT - 1]}"
+        return Draft(pages, self._buttons(), file)
+
+    @property
+    def _ended(self) -> bool:
+        return self.finished or self.interruption is not None or self.failure is not None
+
+    def _prompt(self) -> str:
+        prompt: str = self.recipe.parameters["prompt"]
+        shown = SHOWN_CONTINUED if self.recipe.parent else SHOWN_PROMPT
+        if len(prompt) <= shown:
+            return markdown.bold(prompt)
+        return "… " + markdown.bold(prompt[-shown:])
+
+    def _small_print(self, too_long: bool) -> list[str]:
+        lines = []
+        if too_long:
+            key = "text.in_file" if self._ended else "text.will_be_file"
+            lines.append(translate(self.locale, key, count=len(self.text)))
+        if self.failure is not None:
+            lines.append(self.failure)
+        if self.replaced:
+            lines.append(translate(self.locale, "text.replaced", characters=_named(self.replaced)))
+        match self.interruption:
+            case Interruption.STOPPED:
+                lines.append(translate(self.locale, "text.stopped"))
+            case Interruption.EXPIRED:
+                lines.append(translate(self.locale, "text.expired"))
+            case Interruption.RESTARTING:
+                lines.append(translate(self.locale, "text.restarting"))
+        if self.position is not None and not self._ended:
+            lines.append(translate(self.locale, "text.queued", position=self.position))
+        if self._ended and self.text:
+            lines.append(self._how_it_was_made())
+        return lines
+
+    def _how_it_was_made(self) -> str:
+        parameters = self.recipe.parameters
+        parts = [
+            self.recipe.pinned_model,
+            translate(self.locale, "text.seed", seed=self.recipe.seed),
+            translate(self.locale, "text.temperature", temperature=f"{parameters['temperature']:g}"),
+        ]
+        if parameters["top_k"]:
+            parts.append(f"top_k {parameters['top_k']}")
+        if parameters["top_p"] < 1:
+            parts.append(f"top_p {parameters['top_p']:g}")
+        parts.append(translate(self.locale, "text.speed", count=len(self.text), seconds=f"{self.seconds:.1f}"))
+        return " · ".join(parts)
+
+    def _buttons(self) -> Sequence[RecipeButton]:
+        if not self._ended:
+            return [Stop(self.recipe.id, self.locale)]
+        retry = Retry if self.failure is None else TryAgain
+        kinds = [Continue, retry] if self.text else [retry]
+        return [kind(self.recipe.id, self.locale) for kind in kinds]
+
+
+def _named(characters: str) -> str:
+    """The characters as a reader can tell them apart, those without a shape by their Unicode number."""
+    different = list(dict.fromkeys(characters))
+    named = [markdown.escape(c) if c.isprintable() and c != " " else f"U+{ord(c):04X}" for c in different]
+    return " ".join(named[:SHOWN_REPLACED]) + (" …" if len(named) > SHOWN_REPLACED else "")

@@ -1,0 +1,92 @@
+"""What made a result, kept under a short id so that its buttons work weeks later and after any restart."""
+
+import json
+import secrets
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from bot.errors import Refusal
+from bot.store import Store
+
+ID_PATTERN = "[A-Za-z0-9_-]{12}"
+
+
+def new_id() -> str:
+    """An id that nobody can guess (72 bits) and that fits into a ``custom_id`` beside an action."""
+    return secrets.token_urlsafe(9)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One request and, once it ran, what pins its result: the model's version and the seed."""
+
+    owner: int  # the Discord user who asked
+    operation: str  # which of the bot's operations performs it, such as "text"
+    model: str
+    parameters: dict[str, Any]
+    version: str | None = None  # None until a worker said which one it used
+    seed: int | None = None  # None lets the worker draw one
+    parent: str | None = None  # the recipe that this one continues or varies
+    result: str = ""  # what was written, for an operation whose result later ones build upon
+    id: str = field(default_factory=new_id)
+    created: int = field(default_factory=lambda: int(time.time()))  # seconds since the epoch
+
+    @property
+    def pinned_model(self) -> str:
+        """The model as the worker's API names it, at the version that made the result if there is one."""
+        return f"{self.model}@{self.version}" if self.version else self.model
+
+    def again(self, owner: int, **changes: Any) -> Self:
+        """A new recipe for ``owner`` like this one, on the version that made it, but for ``changes``."""
+        return replace(self, id=new_id(), created=int(time.time()), owner=owner, result="", **changes)
+
+
+class Recipes:
+    """The recipes in the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def write(self, recipe: Recipe) -> None:
+        """Keeps ``recipe``, in place of an earlier state of it."""
+        await self._store.change(
+            "INSERT OR REPLACE INTO recipes"
+            " (id, created, owner, operation, model, version, parameters, seed, parent, result)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                recipe.id,
+                recipe.created,
+                recipe.owner,
+                recipe.operation,
+                recipe.model,
+                recipe.version,
+                json.dumps(recipe.parameters),
+                recipe.seed,
+                recipe.parent,
+                recipe.result,
+            ],
+        )
+
+    async def read(self, recipe_id: str) -> Recipe:
+        """The recipe under ``recipe_id``; raises Refusal if there is none."""
+        row = await self._store.row(
+            "SELECT id, created, owner, operation, model, version, parameters, seed, parent, result"
+            " FROM recipes WHERE id = ?",
+            [recipe_id],
+        )
+        if row is None:
+            raise Refusal("error.recipe_unknown")
+        identity, created, owner, operation, model, version, parameters, seed, parent, result = row
+        return Recipe(
+            id=identity,
+            created=created,
+            owner=owner,
+            operation=operation,
+            model=model,
+            version=version,
+            parameters=json.loads(parameters),
+            seed=seed,
+            parent=parent,
+            result=result,
+        )

@@ -1,0 +1,59 @@
+"""The bot's settings, read once from the environment and ``.env``; an error names the variable and what to write."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """A variable holds what it cannot hold; the message is the sentence to show."""
+
+
+def _http_address(value: str) -> str:
+    """The address without a trailing slash; raises ValueError unless it is http or https."""
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("not an HTTP address")
+    return value.rstrip("/")
+
+
+HttpAddress = Annotated[str, AfterValidator(_http_address)]
+
+
+class Settings(BaseSettings):
+    """Every setting of the bot; each description completes the sentence "write ..."."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PROSPERO_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+    )
+
+    discord_token: SecretStr | None = Field(
+        None, validation_alias="DISCORD_TOKEN", description="the bot's token from Discord's Developer Portal"
+    )
+    discord_url: HttpAddress | None = Field(
+        None, description="the address of a server that speaks Discord's API, such as http://127.0.0.1:8200"
+    )
+    worker_url: HttpAddress | None = Field(
+        None, description="the worker's address, such as http://127.0.0.1:8100, or nothing to start one here"
+    )
+    worker_token: SecretStr | None = Field(None, description="the token that the worker was given")
+    home: Path = Field(Path("var"), description="the folder that keeps what Prospero writes")
+    requests_per_person: int = Field(3, ge=1, le=100, description="a whole number from 1 to 100")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
+
+
+def load() -> Settings:
+    """The settings in force; raises SettingsError with one sentence about the first variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        description = Settings.model_fields[name].description
+        raise SettingsError(f"PROSPERO_{name.upper()} is {first['input']!r}: write {description}.") from None

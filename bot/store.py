@@ -1,0 +1,89 @@
+"""The bot's memory on disk: one SQLite file, opened once, brought up to date by numbered migrations."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Self
+
+import aiosqlite
+
+MIGRATIONS = (
+    """
+    CREATE TABLE notes (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE recipes (
+        id TEXT PRIMARY KEY,
+        created INTEGER NOT NULL,
+        owner INTEGER NOT NULL,
+        operation TEXT NOT NULL,
+        model TEXT NOT NULL,
+        version TEXT,
+        parameters TEXT NOT NULL,
+        seed INTEGER,
+        parent TEXT,
+        result TEXT NOT NULL
+    ) WITHOUT ROWID;
+    """,
+)
+
+
+class StoreError(Exception):
+    """The file cannot be used; the message is the sentence to show."""
+
+
+class Store:
+    """An open database; every change is committed when its call returns."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        """Opens or makes the file at ``path``; raises StoreError if it cannot be read, written or understood."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            connection = await aiosqlite.connect(path, isolation_level=None)
+        except (OSError, aiosqlite.Error) as error:
+            raise StoreError(
+                f"{path} cannot be opened ({error}): set PROSPERO_HOME to a folder to write in."
+            ) from error
+        try:
+            await connection.execute("PRAGMA journal_mode = WAL")
+            await connection.execute("PRAGMA synchronous = NORMAL")  # WAL keeps the file whole after a crash either way
+            await connection.execute("PRAGMA busy_timeout = 5000")  # milliseconds; another process may hold the file
+            await cls._migrate(connection, path)
+        except BaseException as error:
+            await connection.close()
+            if isinstance(error, aiosqlite.Error):
+                raise StoreError(f"{path} is damaged ({error}): move it away and start again.") from error
+            raise
+        return cls(connection)
+
+    @staticmethod
+    async def _migrate(connection: aiosqlite.Connection, path: Path) -> None:
+        async with connection.execute("PRAGMA user_version") as cursor:
+            row = await cursor.fetchone()
+        version = int(row[0]) if row else 0
+        if version > len(MIGRATIONS):
+            raise StoreError(f"{path} was written by a newer Prospero: update this one or move the file away.")
+        for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+            await connection.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def change(self, statement: str, values: Iterable[Any] = ()) -> None:
+        """Runs one statement that writes."""
+        await self._connection.execute(statement, tuple(values))
+
+    async def row(self, statement: str, values: Iterable[Any] = ()) -> tuple[Any, ...] | None:
+        """The first row that a query finds, or None."""
+        async with self._connection.execute(statement, tuple(values)) as cursor:
+            row = await cursor.fetchone()
+        return tuple(row) if row else None
+
+    async def note(self, name: str) -> str | None:
+        """What was noted under ``name``, or None."""
+        row = await self.row("SELECT content FROM notes WHERE name = ?", [name])
+        return str(row[0]) if row else None
+
+    async def set_note(self, name: str, content: str) -> None:
+        await self.change("INSERT OR REPLACE INTO notes VALUES (?, ?)", [name, content])

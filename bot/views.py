@@ -1,0 +1,103 @@
+"""The buttons under results: each knows its recipe by id, so it works after any restart of bot and worker."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import discord
+
+from bot.errors import Refusal, answering
+from bot.locale import translate
+from bot.performances import Interruption
+from bot.recipes import ID_PATTERN
+
+if TYPE_CHECKING:
+    from bot.client import Bot
+
+CONTINUED_PROMPT = 2_000  # characters of a text that a continuation begins with; far more than the models read
+
+
+class RecipeButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template="(?!)"):
+    """A button whose ``custom_id`` is its action and its recipe's id; subclasses say what a press does.
+
+    This class itself matches no ``custom_id``. Errors in a press become sentences; discord.py would only log them.
+    """
+
+    action: ClassVar[str]
+    label_key: ClassVar[str]
+    style: ClassVar[discord.ButtonStyle]
+
+    def __init_subclass__(cls, *, action: str, label_key: str, style: discord.ButtonStyle) -> None:
+        super().__init_subclass__(template=f"{action}:(?P<recipe>{ID_PATTERN})")
+        cls.action, cls.label_key, cls.style = action, label_key, style
+
+    def __init__(self, recipe_id: str, locale: discord.Locale) -> None:
+        label = translate(locale, self.label_key)
+        super().__init__(discord.ui.Button(label=label, style=self.style, custom_id=f"{self.action}:{recipe_id}"))
+        self.recipe_id = recipe_id
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        return cls(match["recipe"], interaction.locale)
+
+    @classmethod
+    def matches(cls, custom_id: str) -> bool:
+        """Whether a press on ``custom_id`` is this button's to answer."""
+        return cls.__discord_ui_compiled_template__.fullmatch(custom_id) is not None
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        async with answering(interaction):
+            await self.press(interaction)
+
+    async def press(self, interaction: discord.Interaction[Bot]) -> None:
+        """Does what the button says; may raise anything."""
+        raise NotImplementedError
+
+
+class Stop(RecipeButton, action="stop", label_key="button.stop", style=discord.ButtonStyle.secondary):
+    """Ends a running request: for the person who asked and for those who may delete messages."""
+
+    async def press(self, interaction: discord.Interaction[Bot]) -> None:
+        performance = interaction.client.performances.get(self.recipe_id)
+        if performance is None:  # the bot ended in the middle of it; nobody is left to take the button away
+            view = discord.ui.View(timeout=None)
+            view.add_item(TryAgain(self.recipe_id, interaction.locale))
+            await interaction.response.edit_message(view=view)
+            raise Refusal("error.not_running")
+        if interaction.user.id != performance.recipe.owner and not interaction.permissions.manage_messages:
+            raise Refusal("error.stop_not_yours", owner=performance.recipe.owner)
+        await interaction.response.defer()
+        performance.interrupt(Interruption.STOPPED)
+
+
+class Continue(RecipeButton, action="continue", label_key="button.continue", style=discord.ButtonStyle.primary):
+    """Writes on from where a text ended, as a new message."""
+
+    async def press(self, interaction: discord.Interaction[Bot]) -> None:
+        recipe = await interaction.client.recipes.read(self.recipe_id)
+        whole: str = recipe.parameters["prompt"] + recipe.result
+        parameters = recipe.parameters | {"prompt": whole[-CONTINUED_PROMPT:]}
+        continuation = recipe.again(interaction.user.id, parameters=parameters, seed=None, parent=recipe.id)
+        await interaction.client.perform(interaction, continuation)
+
+
+class Retry(RecipeButton, action="retry", label_key="button.retry", style=discord.ButtonStyle.secondary):
+    """Performs the same request once more, with another seed."""
+
+    async def press(self, interaction: discord.Interaction[Bot]) -> None:
+        recipe = await interaction.client.recipes.read(self.recipe_id)
+        await interaction.client.perform(interaction, recipe.again(interaction.user.id, seed=None))
+
+
+class TryAgain(RecipeButton, action="again", label_key="button.retry", style=discord.ButtonStyle.primary):
+    """Performs a request that failed once more, with the same seed."""
+
+    async def press(self, interaction: discord.Interaction[Bot]) -> None:
+        recipe = await interaction.client.recipes.read(self.recipe_id)
+        await interaction.client.perform(interaction, recipe.again(interaction.user.id))
+
+
+BUTTONS = (Stop, Continue, Retry, TryAgain)

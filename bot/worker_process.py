@@ -1,0 +1,107 @@
+"""The worker that the bot starts for itself when no address is configured: watched over and ended with the bot."""
+
+import asyncio
+import os
+import socket
+import sys
+
+import aiohttp
+import structlog
+
+from bot.worker_api import WorkerAPI, WorkerError, WorkerUnreachable, at
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before a restart, doubled each time it fails again
+STEADY = 60.0  # seconds of life after which a death counts as the first again
+POLL = 0.1  # seconds between looks at a starting worker
+PATIENCE = (
+    15.0  # seconds that a request waits for a worker to be ready; loading torch and the weights takes three to ten
+)
+GRACE = 1.0  # seconds for the worker to end by itself; the whole bot ends within two
+
+logger = structlog.get_logger(__name__)
+
+
+class WorkerProcess:
+    """``python -m worker`` as a child; :meth:`address` is where to find it once it is ready."""
+
+    def __init__(self, session: aiohttp.ClientSession, token: str | None) -> None:
+        self._session = session
+        self._token = token
+        self._address: str | None = None
+        self._ready = asyncio.Event()
+        self._process: asyncio.subprocess.Process | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Starts the worker and keeps it running until :meth:`close`."""
+        self._supervisor = asyncio.create_task(self._supervise(), name="worker-supervisor")
+
+    async def address(self) -> str:
+        """Where the worker listens; waits a little for one that starts, then raises WorkerUnreachable."""
+        try:
+            await asyncio.wait_for(self._ready.wait(), PATIENCE)
+        except TimeoutError:
+            raise WorkerUnreachable("the worker is still starting") from None
+        assert self._address is not None
+        return self._address
+
+    async def close(self) -> None:
+        """Ends the worker: asked by the end of its input, then told."""
+        if self._supervisor is None:
+            return
+        self._supervisor.cancel()
+        await asyncio.wait([self._supervisor])
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), GRACE)
+        except TimeoutError:
+            logger.warning("worker did not end by itself", pid=process.pid)
+            process.kill()
+            await process.wait()
+
+    async def _supervise(self) -> None:
+        loop = asyncio.get_running_loop()
+        pause = FIRST_PAUSE
+        while True:
+            started = loop.time()
+            port = _free_port()
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "worker", "--port", str(port),
+                stdin=asyncio.subprocess.PIPE,
+                env=os.environ | {"PROSPERO_LEASH": "1"},
+                start_new_session=True,  # an interrupt from the terminal reaches the bot, which ends this in order
+            )  # fmt: skip
+            readiness = asyncio.create_task(self._wait_until_ready(f"http://127.0.0.1:{port}"))
+            try:
+                status = await self._process.wait()
+            finally:
+                readiness.cancel()
+                self._ready.clear()
+            if loop.time() - started > STEADY:
+                pause = FIRST_PAUSE
+            logger.error("the worker ended; starting another", status=status, pause=pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _wait_until_ready(self, address: str) -> None:
+        api = WorkerAPI(self._session, at(address), self._token)
+        while True:
+            try:
+                if (await api.readiness()).ready:
+                    break
+            except WorkerError:  # not listening yet; a worker that cannot start says why on stderr and ends
+                pass
+            await asyncio.sleep(POLL)
+        self._address = address
+        self._ready.set()
+        logger.info("the worker is ready", address=address)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

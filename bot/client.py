@@ -26,8 +26,8 @@ from bot.worker_api import WorkerAPI, at
 from bot.worker_process import WorkerProcess
 
 COGS = "prospero.cogs"  # the entry-point group through which this package's and other packages' cogs are found
-LAST_WORDS = 0.7  # seconds that running requests get to say in their messages that the bot ends
-GOODBYE = 1.0  # seconds for Discord to acknowledge the end of the connection
+LAST_WORDS = 0.5  # seconds that running requests get to say in their messages that the bot ends
+GOODBYE = 0.5  # seconds for Discord to acknowledge the end of the connection
 
 Operation = Callable[[discord.Interaction[Any], Recipe], Awaitable[None]]
 
@@ -105,8 +105,11 @@ class Bot(commands.Bot):
         """Ends the requests in flight, the worker and the connection to Discord, in less than two seconds."""
         if self.is_closed():
             return
-        await self.performances.close(LAST_WORDS)
-        await asyncio.gather(self._leave_discord(), self._close_worker())
+        await asyncio.gather(self.performances.close(LAST_WORDS), self._end_worker())
+        await self._leave_discord()
+        if self._session is not None:
+            await self._session.close()
+            await self.store.close()
 
     async def on_message(self, message: discord.Message, /) -> None:
         """Nothing: there are no text commands to look for."""
@@ -166,9 +169,6 @@ class Bot(commands.Bot):
         except TimeoutError:
             logger.warning("Discord did not acknowledge the end of the connection")
 
-    async def _close_worker(self) -> None:
+    async def _end_worker(self) -> None:
         if self._worker_process is not None:
             await self._worker_process.close()
-        if self._session is not None:
-            await self._session.close()
-            await self.store.close()

@@ -71,6 +71,11 @@ class LiveMessage:
         return self._final or not self._shown
 
     @property
+    def bucket(self) -> int:
+        """Discord counts edits by an interaction's token apart, ordinary ones by channel."""
+        return self._interaction.id if self._by_token() else self.channel_id
+
+    @property
     def outlives_token(self) -> bool:
         """Whether the bot may go on by ordinary channel messages once the interaction's token is dead."""
         interaction = self._interaction

@@ -1,27 +1,32 @@
-"""When which message may be edited: one schedule a channel, since Discord counts a channel's edits together."""
+"""When which message may be edited: one schedule a channel, so that many growing texts share it without a jam."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Hashable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Protocol
 
 import aiohttp
 
-SHORTEST_GAP = 0.25  # seconds between edits that nobody waits for; faster ones would not be seen one by one
+SHORTEST_GAP = 0.25  # seconds between edits in a channel that nobody waits for; more would not be seen one by one
 
 
 class Editable(Protocol):
     """A message that has something newer to show than what Discord has."""
 
     channel_id: int
-    dirty: bool  # Discord's state is behind; cleared by push once it is not
+    dirty: bool  # Discord's state is behind; push clears it once it is not
     last_edit: float  # when it was edited last, in the event loop's seconds
     not_before: float  # when it may be tried again, in the event loop's seconds
 
     @property
     def urgent(self) -> bool:
         """Whether someone waits for this very edit: the first characters, or the final text."""
+
+    @property
+    def bucket(self) -> Hashable:
+        """What Discord counts its edits under: those of one interaction, or of all the channel."""
 
     async def push(self) -> None:
         """Sends one request that brings Discord's state nearer to the newest; handles its failure."""
@@ -37,8 +42,7 @@ class Scheduler:
         """Lets ``message`` be pushed as soon as it is its turn, until it is no longer dirty."""
         channel = self._channels.get(message.channel_id)
         if channel is None:
-            now = asyncio.get_running_loop().time()
-            self._channels = {key: channel for key, channel in self._channels.items() if not channel.forgettable(now)}
+            self._channels = {key: channel for key, channel in self._channels.items() if not channel.idle}
             channel = self._channels[message.channel_id] = _Channel()
         channel.submit(message)
 
@@ -49,75 +53,103 @@ class Scheduler:
         async def on_request_end(
             session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams
         ) -> None:
-            channel = _editing.get()
-            if channel is not None:
-                channel.learn(params.response.headers)
+            edit = _edit.get()
+            if edit is not None:
+                channel, bucket = edit
+                channel.learn(bucket, params.response)
 
         trace = aiohttp.TraceConfig()
         trace.on_request_end.append(on_request_end)
         return trace
 
 
-class _Channel:
-    """One channel's messages that wait for an edit, and what is left of its rate limit.
+@dataclass
+class _Budget:
+    """What one rate limit leaves, as two times in the event loop's seconds.
 
-    Two times say when an edit may go. ``free_at`` is when Discord accepts the next one at all, and what someone waits
-    for goes then. ``even_at`` spreads what is left evenly over the rest of the window, and all else waits for it, so
-    that a burst of growing texts leaves room for the urgent.
+    What someone waits for goes from ``free_at``, when Discord accepts the next edit at all. All else goes from
+    ``even_at``, which spreads what is left over the rest of the window and so keeps one edit for the urgent.
     """
+
+    free_at: float = 0.0
+    even_at: float = 0.0
+
+
+class _Channel:
+    """One channel's messages that wait for an edit, and what is known of its rate limits."""
 
     def __init__(self) -> None:
         self._waiting: list[Editable] = []
+        self._pushing: dict[Editable, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._runner: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
-        self.free_at = 0.0
-        self.even_at = 0.0
+        self._budgets: dict[Hashable, _Budget] = {}
+        self._next_at = 0.0  # for edits that nobody waits for
+        self._held_until = 0.0  # for all, after Discord said that there were too many
 
-    def forgettable(self, now: float) -> bool:
-        return not self._waiting and max(self.free_at, self.even_at) < now and (self._task is None or self._task.done())
+    @property
+    def idle(self) -> bool:
+        """Whether nothing would be lost by forgetting this channel."""
+        self._forget_spent_budgets()
+        return not (self._waiting or self._pushing or self._budgets or self._held_until > self._loop.time())
 
     def submit(self, message: Editable) -> None:
+        if message in self._pushing:
+            return  # it comes back by itself if it is still dirty after this push
         if message not in self._waiting:
             self._waiting.append(message)
         self._changed.set()
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run(), name=f"edits-{message.channel_id}")
+        if self._runner is None or self._runner.done():
+            self._runner = asyncio.create_task(self._run(), name=f"edits-{message.channel_id}")
 
-    def learn(self, headers: Mapping[str, str]) -> None:
-        """Takes in one answer's rate-limit headers."""
+    def learn(self, bucket: Hashable, response: aiohttp.ClientResponse) -> None:
+        """Takes in the rate-limit headers of the answer to an edit."""
         now = self._loop.time()
-        remaining, seconds = headers.get("X-RateLimit-Remaining"), headers.get("X-RateLimit-Reset-After")
+        if response.status == 429:
+            self._held_until = now + float(response.headers.get("Retry-After", "1"))
+        remaining = response.headers.get("X-RateLimit-Remaining")
+        seconds = response.headers.get("X-RateLimit-Reset-After")
         if remaining is None or seconds is None:
             return
+        self._forget_spent_budgets()
         if int(remaining) == 0:
-            self.free_at = self.even_at = now + float(seconds)
+            self._budgets[bucket] = _Budget(now + float(seconds), now + float(seconds))
         else:
-            self.even_at = now + max(SHORTEST_GAP, float(seconds) / int(remaining))
+            self._budgets[bucket] = _Budget(now, now + float(seconds) / int(remaining))
+
+    def _forget_spent_budgets(self) -> None:
+        now = self._loop.time()
+        self._budgets = {bucket: budget for bucket, budget in self._budgets.items() if budget.even_at > now}
 
     async def _run(self) -> None:
-        _editing.set(self)
         while self._waiting:
             self._changed.clear()
             now = self._loop.time()
             ready = [message for message in self._waiting if self._due(message) <= now]
-            if not ready:
-                delay = min(self._due(message) for message in self._waiting) - now
-                await _either(self._changed, delay)
-                continue
-            message = min(ready, key=lambda message: (not message.urgent, message.last_edit))
-            self._waiting.remove(message)
-            self.even_at = now + SHORTEST_GAP
-            await message.push()
-            message.last_edit = self._loop.time()
-            if message.dirty and message not in self._waiting:
-                self._waiting.append(message)
+            if ready:
+                message = min(ready, key=lambda message: (not message.urgent, message.last_edit))
+                self._waiting.remove(message)
+                self._next_at = now + SHORTEST_GAP
+                self._pushing[message] = asyncio.create_task(self._push(message))
+            else:
+                await _either(self._changed, min(map(self._due, self._waiting)) - now)
 
     def _due(self, message: Editable) -> float:
-        return max(self.free_at if message.urgent else self.even_at, message.not_before)
+        budget = self._budgets.get(message.bucket, _Budget())
+        own = budget.free_at if message.urgent else max(budget.even_at, self._next_at)
+        return max(own, self._held_until, message.not_before)
+
+    async def _push(self, message: Editable) -> None:
+        _edit.set((self, message.bucket))
+        await message.push()
+        message.last_edit = self._loop.time()
+        del self._pushing[message]
+        if message.dirty:
+            self.submit(message)
 
 
-_editing: ContextVar[_Channel | None] = ContextVar("editing", default=None)  # whose edit the current request is
+_edit: ContextVar[tuple[_Channel, Hashable] | None] = ContextVar("edit", default=None)  # what the request is for
 
 
 async def _either(event: asyncio.Event, delay: float) -> None:

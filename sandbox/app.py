@@ -1,0 +1,80 @@
+"""The sandbox as an aiohttp application: `create_app` puts it together, `serve` lets it listen."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from sandbox import cdn
+from sandbox.cdn import MAX_FILE_BYTES
+from sandbox.channel_routes import ChannelRoutes
+from sandbox.clock import Clock
+from sandbox.command_routes import CommandRoutes
+from sandbox.drafts import MOST_FILES
+from sandbox.gateway import Gateway
+from sandbox.people import People, refusals
+from sandbox.rest import Rest, guard
+from sandbox.settings import Settings
+from sandbox.state import State
+from sandbox.webhook_routes import WebhookRoutes
+
+PAGE = Path(__file__).parent / "page"
+STATE = web.AppKey("state", State)
+GATEWAY = web.AppKey("gateway", Gateway)
+
+
+@dataclass
+class Sandbox:
+    """A sandbox that listens. `url` is its address, such as http://127.0.0.1:8200."""
+
+    url: str
+    token: str
+    state: State
+    gateway: Gateway
+
+
+def create_app(settings: Settings, *, clock: Clock | None = None, middlewares: Sequence[Any] = ()) -> web.Application:
+    """A sandbox with clean state. `middlewares` stand outermost and see requests and answers as clients do."""
+    state = State(settings.sandbox_token, clock or Clock())
+    largest_request = (MOST_FILES + 1) * MAX_FILE_BYTES  # every file at its limit, and the rest of the form
+    app = web.Application(middlewares=[*middlewares, refusals, guard(state)], client_max_size=largest_request)
+    gateway = Gateway(state)
+    people = People(state, gateway)
+    app[STATE], app[GATEWAY] = state, gateway
+    for rooms in (Rest(state), ChannelRoutes(state), CommandRoutes(state), WebhookRoutes(state), gateway, people):
+        app.add_routes(rooms.routes())
+    names = {member.user.id: member.user.global_name for member in state.guild.members.values()}
+    app.add_routes(cdn.routes(state.files, names))
+    app.router.add_get("/", _page)
+    app.router.add_static("/page/", PAGE)
+
+    async def close_sockets(_: web.Application) -> None:
+        await gateway.shutdown()
+        await people.shutdown()
+
+    app.on_shutdown.append(close_sockets)
+    return app
+
+
+async def _page(_: web.Request) -> web.FileResponse:
+    return web.FileResponse(PAGE / "index.html")
+
+
+@asynccontextmanager
+async def serve(app: web.Application, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Sandbox]:
+    """Listen until the block ends; port 0 takes a free one. Raises OSError when the port is taken."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        state = app[STATE]
+        port = runner.addresses[0][1]
+        reachable = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
+        state.files.origin = f"http://{reachable}:{port}"
+        yield Sandbox(state.files.origin, state.token, state, app[GATEWAY])
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,85 @@
+"""The catalogues: whole, used, and within what Discord allows."""
+
+import ast
+import re
+from pathlib import Path
+from string import Formatter
+
+import discord
+import pytest
+from discord import app_commands
+
+import bot
+from bot.locale import CATALOGUES, ENGLISH, CommandTranslator, command_text, translate
+
+SOURCES = list(Path(bot.__file__).parent.rglob("*.py"))
+KEY = re.compile(r"(command|option|help|about|button|text|error)\.[a-z_.]+")
+
+
+def literals() -> set[str]:
+    """Every string in the bot's code that has the form of a key."""
+    trees = (ast.parse(path.read_text()) for path in SOURCES)
+    strings = (node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return {string for string in strings if isinstance(string, str) and KEY.fullmatch(string)}
+
+
+def placeholders(sentence: str) -> set[str | None]:
+    return {name for _, name, _, _ in Formatter().parse(sentence) if name is not None}
+
+
+def test_every_key_in_the_code_has_its_english_and_the_other_way_round() -> None:
+    assert literals() == set(ENGLISH)
+
+
+@pytest.mark.parametrize("language", sorted(CATALOGUES))
+def test_every_language_says_the_same_with_the_same_values(language: str) -> None:
+    catalogue = CATALOGUES[language]
+    assert set(catalogue) == set(ENGLISH)
+    assert {key: placeholders(catalogue[key]) for key in ENGLISH} == {
+        key: placeholders(ENGLISH[key]) for key in ENGLISH
+    }
+
+
+@pytest.mark.parametrize("language", sorted(CATALOGUES))
+def test_names_and_descriptions_are_what_discord_takes(language: str) -> None:
+    for key, text in CATALOGUES[language].items():
+        kind, _, part = key.partition(".")
+        if kind in ("command", "option") and part.endswith(".name"):
+            assert re.fullmatch(r"[-_\w]{1,32}", text), key
+            assert text == text.lower(), key
+        if kind in ("command", "option") and part.endswith(".description"):
+            assert len(text) <= 100, key
+        if kind == "button":
+            assert len(text) <= 80, key
+
+
+@pytest.mark.parametrize("language", sorted(CATALOGUES))
+def test_names_of_one_kind_differ(language: str) -> None:
+    for kind in ("command", "option"):
+        names = [text for key, text in CATALOGUES[language].items() if re.fullmatch(rf"{kind}\..*\.name", key)]
+        assert len(names) == len(set(names))
+
+
+def test_languages_are_ones_that_discord_knows() -> None:
+    known = {locale.value for locale in discord.Locale}
+    assert set(CATALOGUES) - {"en"} <= known
+
+
+def test_a_person_reads_their_own_language_or_english() -> None:
+    assert translate(discord.Locale.brazil_portuguese, "text.queued", position=3) == "Você é o 3º da fila…"
+    assert translate(discord.Locale.japanese, "text.queued", position=3) == "Number 3 in line…"
+
+
+def test_a_missing_translation_falls_back_to_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(CATALOGUES["pt-BR"], "button.stop")
+    assert translate(discord.Locale.brazil_portuguese, "button.stop") == "Stop"
+
+
+async def test_discord_gets_translations_where_there_are_any() -> None:
+    translator = CommandTranslator()
+    context = app_commands.TranslationContext(app_commands.TranslationContextLocation.other, data=None)
+    name = command_text("command.help.name")
+    assert str(name) == "help"
+    assert await translator.translate(name, discord.Locale.brazil_portuguese, context) == "ajuda"
+    assert await translator.translate(name, discord.Locale.japanese, context) is None
+    assert await translator.translate(app_commands.locale_str("x"), discord.Locale.brazil_portuguese, context) is None

@@ -1,0 +1,46 @@
+"""Settings: read from the environment, and one sentence for what is wrong with them."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.settings import SettingsError, load
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("DISCORD_TOKEN", "PROSPERO_DISCORD_URL", "PROSPERO_WORKER_URL", "PROSPERO_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)  # away from any .env
+
+
+def test_nothing_set_means_a_sandbox_and_a_worker_of_its_own() -> None:
+    settings = load()
+    assert settings.discord_token is None
+    assert settings.worker_url is None
+
+
+def test_the_environment_comes_before_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DISCORD_TOKEN=file\nPROSPERO_HOME=there\nOTHER=1\n")
+    monkeypatch.setenv("DISCORD_TOKEN", "environment")
+    settings = load()
+    assert settings.discord_token is not None
+    assert settings.discord_token.get_secret_value() == "environment"
+    assert settings.home == Path("there")
+    assert "environment" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "advice"),
+    [
+        ("PROSPERO_REQUESTS_PER_PERSON", "0", "a whole number from 1 to 100"),
+        ("PROSPERO_WORKER_URL", "localhost:8100", "the worker's address"),
+        ("PROSPERO_LOG_LEVEL", "loud", "debug, info, warning or error"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_to_write(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, advice: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=f"{variable} is '{value}': write {advice}"):
+        load()

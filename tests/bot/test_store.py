@@ -1,0 +1,63 @@
+"""The bot's SQLite file: kept over restarts, and honest about files that it cannot use."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from bot.errors import Refusal
+from bot.recipes import Recipe, Recipes
+from bot.store import MIGRATIONS, Store, StoreError
+
+
+def recipe(**changes: object) -> Recipe:
+    values = {"owner": 2**60, "operation": "text", "model": "gpt", "parameters": {"prompt": "é\ud800", "top_p": 0.5}}
+    return Recipe(**(values | changes))  # type: ignore[arg-type]
+
+
+async def test_a_recipe_is_the_same_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "prospero.sqlite3"
+    kept = recipe(version="v1", seed=2**63 - 1, parent="p", result="ROMEO:\n")
+    store = await Store.open(path)
+    await Recipes(store).write(recipe(id=kept.id))
+    await Recipes(store).write(kept)
+    await store.close()
+    store = await Store.open(path)
+    assert await Recipes(store).read(kept.id) == kept
+    await store.close()
+
+
+async def test_an_unknown_recipe_is_refused(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "prospero.sqlite3")
+    with pytest.raises(Refusal):
+        await Recipes(store).read("nothing")
+    await store.close()
+
+
+def test_a_recipe_asked_for_again_is_a_new_one() -> None:
+    first = recipe(version="v1", seed=5, result="text")
+    again = first.again(7, seed=None)
+    assert (again.owner, again.seed, again.result, again.version) == (7, None, "", "v1")
+    assert again.id != first.id
+    assert again.pinned_model == "gpt@v1"
+
+
+async def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "prospero.sqlite3"
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(StoreError, match=str(path)):
+        await Store.open(path)
+
+
+async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "prospero.sqlite3"
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    with pytest.raises(StoreError, match="newer"):
+        await Store.open(path)
+
+
+async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="PROSPERO_HOME"):
+        await Store.open(tmp_path / "file" / "prospero.sqlite3")

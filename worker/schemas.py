@@ -1,17 +1,20 @@
 """Requests and responses of the worker's HTTP API: the one contract that bot and worker share.
 
-The shapes of text completion follow OpenAI's API, so that its clients work unchanged; what Prospero adds (``top_k``, the
-seed that was used, characters that had to be replaced) stands beside them. Nothing here imports torch.
+The shapes of text completion follow OpenAI's API, so that its clients work unchanged; what Prospero adds (``top_k``,
+the seed that was used, characters that had to be replaced) stands beside them. Nothing here imports torch.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 MAX_PROMPT = 20_000  # characters; far beyond the models' context, small enough to refuse a flood early
 MAX_TOKENS = 8_192  # characters in one completion: four full Discord messages
+MAX_PROMPTS = 128  # in one request; evaluation harnesses send them in batches
+MAX_STOPS = 16  # OpenAI's API takes 4
+MAX_STOP = 64  # characters in one stop string
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -38,6 +41,29 @@ class CompletionRequest(Contract):
     logprobs: int | None = Field(None, ge=0, le=20)
     user: str | None = Field(None, max_length=128)  # the key by which turns are kept fair
     stream: bool = False
+
+    @field_validator("prompt")
+    @classmethod
+    def check_prompt(cls, prompt: str | list[str]) -> str | list[str]:
+        prompts = [prompt] if isinstance(prompt, str) else prompt
+        if not prompts or not all(prompts):
+            raise ValueError("prompt is empty; write at least one character.")
+        if len(prompts) > MAX_PROMPTS:
+            raise ValueError(f"prompt holds {len(prompts)} texts; send at most {MAX_PROMPTS} in one request.")
+        longest = max(map(len, prompts))
+        if longest > MAX_PROMPT:
+            raise ValueError(f"prompt has {longest} characters; shorten it to {MAX_PROMPT}.")
+        return prompt
+
+    @field_validator("stop")
+    @classmethod
+    def check_stop(cls, stop: str | list[str] | None) -> str | list[str] | None:
+        stops = [stop] if isinstance(stop, str) else stop or []
+        if not all(stops):
+            raise ValueError("stop holds an empty text; leave it out.")
+        if len(stops) > MAX_STOPS or max(map(len, stops), default=0) > MAX_STOP:
+            raise ValueError(f"stop takes at most {MAX_STOPS} texts of at most {MAX_STOP} characters each.")
+        return stop
 
 
 class Logprobs(Contract):

@@ -1,0 +1,139 @@
+"""Decoder: a GPT that writes one character after another for many texts at once, with the project's one KV cache.
+
+The cache is a fixed pool of slots, one per text, each a ring of the last ``context`` keys and values: memory is known
+when the decoder is built, and a text that runs past the context overwrites its oldest entry and recomputes nothing.
+Keys are stored already rotated, which is right because rotary scores depend on distances alone.
+
+Shapes: B texts of a step, T characters of a prompt's chunk, C width, H query heads, G key/value heads, D head size,
+W ring length (= context), V vocabulary, S slots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.gpt import GPT, normalise, rotary, rotate
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One block's weights in the precision they are multiplied in; norms stay float32."""
+
+    attention_norm: Tensor
+    qkv: Tensor
+    out: Tensor
+    feed_norm: Tensor
+    gate_up: Tensor
+    down: Tensor
+
+
+class Decoder:
+    """Reads prompts and advances texts; every method belongs to the thread that owns the device."""
+
+    def __init__(self, network: GPT, slots: int, precision: torch.dtype = torch.float32) -> None:
+        """``precision`` is that of matrices and cache; the residual stream, norms and softmax are float32."""
+        self.config = c = network.config
+        self.slots = slots
+        self.precision = precision
+        self.device = network.head.weight.device
+        weights = {name: p.detach().float() for name, p in network.named_parameters()}
+        self.embedding = weights["embedding.weight"]
+        self.norm = weights["norm.weight"]
+        self.head = weights["head.weight"].to(precision)
+        self.layers = [
+            Layer(
+                attention_norm=weights[f"blocks.{i}.attention_norm.weight"],
+                qkv=weights[f"blocks.{i}.attention.qkv.weight"].to(precision),
+                out=weights[f"blocks.{i}.attention.out.weight"].to(precision),
+                feed_norm=weights[f"blocks.{i}.feed_norm.weight"],
+                gate_up=weights[f"blocks.{i}.feed.gate_up.weight"].to(precision),
+                down=weights[f"blocks.{i}.feed.down.weight"].to(precision),
+            )
+            for i in range(c.layers)
+        ]
+        ring = (c.layers, slots, c.kv_heads, c.context, c.head_size)
+        self.keys = torch.zeros(ring, dtype=precision, device=self.device)  # (L, S, G, W, D)
+        self.values = torch.zeros(ring, dtype=precision, device=self.device)  # (L, S, G, W, D)
+        self.entries = torch.arange(c.context, device=self.device)  # (W,)
+
+    @torch.inference_mode()
+    def step(self, slots: Sequence[int], tokens: Sequence[int], positions: Sequence[int]) -> Tensor:
+        """Advance B texts by one character each.
+
+        ``tokens`` are the newest characters, ``positions`` how many came before them in their texts; returns the logits
+        (B, V), float32, of the characters that follow.
+        """
+        c = self.config
+        slot, token, position = torch.tensor((slots, tokens, positions), device=self.device)  # (B,) each
+        ring = position % c.context
+        seen = self.entries <= position[:, None]  # (B, W): the ring fills up once, then all of it is seen
+        mask = torch.zeros(seen.shape, device=self.device).masked_fill_(~seen, -torch.inf)[
+            :, None, None
+        ]  # (B, 1, 1, W)
+        cosine, sine = (t[:, None] for t in rotary(position, c.head_size, c.rotary_base))  # (B, 1, D / 2)
+        prefix = len(slots) if list(slots) == list(range(len(slots))) else None  # then the cache needs no gathering
+        x = self.embedding[token]  # (B, C)
+        for layer, keys, values in zip(self.layers, self.keys, self.values, strict=True):
+            q, k, v = self._heads(layer, x, cosine, sine)  # (B, H, D), (B, G, D), (B, G, D)
+            keys[slot, :, ring] = k
+            values[slot, :, ring] = v
+            k, v = (keys[:prefix], values[:prefix]) if prefix else (keys[slot], values[slot])  # (B, G, W, D)
+            y = self._attend(q.view(len(q), c.kv_heads, -1, c.head_size), k, v, mask)  # (B, G, H / G, D)
+            x = self._feed(layer, x, y.flatten(1))
+        return self._logits(x)
+
+    @torch.inference_mode()
+    def read(self, slot: int, tokens: list[int], position: int) -> Tensor:
+        """Read T <= context characters of one text, the first of which stands at ``position``.
+
+        Returns the logits (T, V), float32; read in other chunks, the same text gives logits that differ by rounding.
+        """
+        c = self.config
+        positions = torch.arange(position, position + len(tokens), device=self.device)  # (T,)
+        newest = (position - 1 - self.entries) % c.context  # (W,): how many entries are newer
+        old = position - 1 - newest  # (W,): the positions that the ring holds, negative where it is still empty
+        held = torch.cat((old, positions))  # (W + T,)
+        distance = positions[:, None] - held  # (T, W + T)
+        seen = (held >= 0) & (distance >= 0) & (distance < c.context)
+        mask = torch.zeros(seen.shape, device=self.device).masked_fill_(~seen, -torch.inf)  # (T, W + T)
+        cosine, sine = (t[:, None] for t in rotary(positions, c.head_size, c.rotary_base))  # (T, 1, D / 2)
+        x = self.embedding[torch.tensor(tokens, device=self.device)]  # (T, C)
+        for layer, keys, values in zip(self.layers, self.keys[:, slot], self.values[:, slot], strict=True):
+            q, k, v = (t.transpose(0, 1) for t in self._heads(layer, x, cosine, sine))  # (H, T, D), (G, T, D) twice
+            y = self._attend(  # (G, H / G, T, D)
+                q.reshape(c.kv_heads, -1, len(tokens), c.head_size),
+                torch.cat((keys, k), 1)[:, None],  # (G, 1, W + T, D)
+                torch.cat((values, v), 1)[:, None],
+                mask,
+            )
+            keys[:, positions % c.context] = k
+            values[:, positions % c.context] = v
+            x = self._feed(layer, x, y.flatten(0, 1).transpose(0, 1).flatten(1))
+        return self._logits(x)
+
+    def _heads(self, layer: Layer, x: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries and keys, normalised and rotated, and values of rows (N, C): (N, H or G, D)."""
+        c = self.config
+        h = (normalise(x) * layer.attention_norm).to(self.precision)
+        heads = F.linear(h, layer.qkv).view(len(x), -1, c.head_size)  # (N, H + 2 G, D)
+        turned = rotate(normalise(heads[:, : -c.kv_heads]), cosine, sine).to(self.precision)  # (N, H + G, D)
+        return turned[:, : c.heads], turned[:, c.heads :], heads[:, -c.kv_heads :]
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+        scores = (q @ k.transpose(-1, -2)).float() * self.config.head_size**-0.5 + mask
+        return torch.matmul(scores.softmax(-1).to(self.precision), v)
+
+    def _feed(self, layer: Layer, x: Tensor, y: Tensor) -> Tensor:
+        """The rest of a block after attention: (N, C)."""
+        x = x + F.linear(y, layer.out)
+        h = (normalise(x) * layer.feed_norm).to(self.precision)
+        gate, up = F.linear(h, layer.gate_up).chunk(2, -1)
+        return x + F.linear(F.silu(gate) * up, layer.down)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return F.linear((normalise(x) * self.norm).to(self.precision), self.head).float()

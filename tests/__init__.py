@@ -1,0 +1,1 @@
+"""Tests of what people see: real sockets, small real models."""

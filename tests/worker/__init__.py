@@ -1,0 +1,1 @@
+"""The worker, asked over real HTTP."""

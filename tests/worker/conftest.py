@@ -1,0 +1,133 @@
+"""A worker on a real socket, with a GPT so small that a text takes milliseconds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest_asyncio
+import torch
+from aiohttp import web
+
+from models import gpt
+from models.checkpoint import Card, Store
+from worker.routes import ENGINE, GALLERY, SETTINGS
+from worker.service import serve
+from worker.settings import Settings
+
+TINY = gpt.Config(
+    vocabulary="\n !abcdefghijklmnopqrstuvwxyz", layers=2, width=32, heads=4, kv_heads=2, hidden=48, context=24
+)
+
+
+def tiny_gpt(seed: int = 0, config: gpt.Config = TINY) -> gpt.GPT:
+    """A random network whose next characters depend on what came before (a fresh GPT predicts uniformly)."""
+    generator = torch.Generator().manual_seed(seed)
+    network = gpt.GPT(config)
+    for parameter in network.parameters():
+        if parameter.ndim == 2:
+            scale = 2.0 * parameter.shape[1] ** -0.5
+            parameter.data = torch.randn(parameter.shape, generator=generator) * scale
+    return network.eval()
+
+
+def write_version(home: Path, version: str = "1", seed: int = 0, model: str = "gpt-shakespeare") -> None:
+    """Store a tiny GPT as a version of a model and let it serve."""
+    network = tiny_gpt(seed)
+    card = Card(
+        model=model,
+        version=version,
+        family="gpt",
+        config=asdict(TINY),
+        parameters=sum(p.numel() for p in network.parameters()),
+        dataset={"name": "none", "licence": "none"},
+        training={"seed": seed},
+        created="2026-01-01T00:00:00+00:00",
+        metrics={"nats_per_character": {"value": 3.0, "unit": "nats/char"}},
+    )
+    store = Store(home, home / "none")
+    store.save(card, network.state_dict(), lambda checkpoint: None)
+    store.promote(model, version)
+
+
+class Worker:
+    """A running worker as its clients see it, and its inner parts for looking at."""
+
+    def __init__(self, session: aiohttp.ClientSession, app: web.Application, home: Path) -> None:
+        self.session, self.home = session, home
+        self.engine, self.gallery, self.settings = app[ENGINE], app[GALLERY], app[SETTINGS]
+
+    async def complete(self, **fields: Any) -> dict[str, Any]:
+        """A whole completion's JSON."""
+        async with self.session.post("/v1/completions", json={"prompt": "hello", **fields}) as response:
+            assert response.status == 200, await response.text()
+            return await response.json()
+
+    async def text(self, **fields: Any) -> str:
+        """The first choice's text."""
+        return (await self.complete(**fields))["choices"][0]["text"]
+
+    async def error(self, status: int, **fields: Any) -> dict[str, Any]:
+        """The error that a completion is refused with."""
+        async with self.session.post("/v1/completions", json={"prompt": "hello", **fields}) as response:
+            assert response.status == status, await response.text()
+            return (await response.json())["error"]
+
+    async def stream(self, **fields: Any) -> AsyncIterator[dict[str, Any] | str]:
+        """Chunks of a streamed completion, and its comments as texts; ends with ``[DONE]``."""
+        body = {"prompt": "hello", "stream": True, **fields}
+        async with self.session.post("/v1/completions", json=body) as response:
+            assert response.status == 200, await response.text()
+            assert response.content_type == "text/event-stream"
+            async for line in response.content:
+                if line.startswith(b": "):
+                    yield line[2:].decode().strip()
+                elif line.startswith(b"data: "):
+                    data = line[6:].decode().strip()
+                    yield data if data == "[DONE]" else json.loads(data)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something that must come true."""
+        async with asyncio.timeout(20):
+            while not condition():  # noqa: ASYNC110 (what is waited for belongs to another thread)
+                await asyncio.sleep(0.002)
+
+
+Start = Callable[..., Awaitable[Worker]]
+
+
+@pytest_asyncio.fixture
+async def start(tmp_path: Path) -> AsyncIterator[Start]:
+    """Starts workers on free ports; keyword arguments are settings."""
+    async with AsyncExitStack() as stack:
+
+        async def begin(version: str | None = "1", **settings: Any) -> Worker:
+            home = settings.setdefault("home", tmp_path)
+            if version is not None:
+                write_version(home, version)
+            listener = socket.create_server(("127.0.0.1", 0))
+            address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            usual = {
+                "shipped": tmp_path / "none",
+                "device": "cpu",
+                "threads": 1,
+            }  # so small a GPT gains nothing from two
+            chosen = Settings(**{**usual, **settings}, _env_file=None)
+            app = await stack.enter_async_context(serve(chosen, listener))
+            session = await stack.enter_async_context(aiohttp.ClientSession(address))
+            return Worker(session, app, home)
+
+        yield begin
+
+
+@pytest_asyncio.fixture
+async def worker(start: Start) -> Worker:
+    """A worker with one tiny model and the default settings."""
+    return await start()

@@ -1,0 +1,234 @@
+"""Completions over real HTTP: every parameter, every error, plain and streamed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.worker.conftest import TINY, Start, Worker
+
+
+async def test_a_text_has_the_asked_length_and_counts_its_characters(worker: Worker) -> None:
+    answer = await worker.complete(max_tokens=30)
+    choice = answer["choices"][0]
+    assert len(choice["text"]) == 30
+    assert choice["finish_reason"] == "length"
+    assert set(choice["text"]) <= set(TINY.vocabulary)
+    assert answer["usage"] == {"prompt_tokens": 5, "completion_tokens": 30, "total_tokens": 35}
+    assert answer["object"] == "text_completion"
+    assert answer["system_fingerprint"] == "gpt-shakespeare@1"
+    assert answer["replaced"] == ""
+
+
+async def test_the_seed_decides_the_text_and_the_answer_names_it(worker: Worker) -> None:
+    first = await worker.complete(max_tokens=40)
+    seed = first["choices"][0]["seed"]
+    assert await worker.text(max_tokens=40, seed=seed) == first["choices"][0]["text"]
+    assert await worker.text(max_tokens=40, seed=seed + 1) != first["choices"][0]["text"]
+
+
+async def test_greedy_is_the_likeliest_character_whatever_the_seed(worker: Worker) -> None:
+    answer = await worker.complete(max_tokens=20, temperature=0, logprobs=1)
+    for chosen, best in zip(
+        answer["choices"][0]["logprobs"]["token_logprobs"],
+        answer["choices"][0]["logprobs"]["top_logprobs"],
+        strict=True,
+    ):
+        assert chosen == max(best.values())
+    assert await worker.text(max_tokens=20, temperature=0, seed=9) == answer["choices"][0]["text"]
+
+
+async def test_top_k_and_top_p_leave_only_the_likeliest(worker: Worker) -> None:
+    greedy = await worker.text(max_tokens=20, temperature=0)
+    assert await worker.text(max_tokens=20, temperature=2, top_k=1) == greedy
+    assert await worker.text(max_tokens=20, temperature=2, top_p=1e-6) == greedy
+    answer = await worker.complete(max_tokens=60, temperature=2, top_k=3, logprobs=3)
+    logprobs = answer["choices"][0]["logprobs"]
+    assert all(len(best) == 3 for best in logprobs["top_logprobs"])  # the chosen one is always among the best three
+
+
+async def test_choices_differ_and_each_one_s_seed_writes_it_alone(worker: Worker) -> None:
+    answer = await worker.complete(max_tokens=25, n=4, seed=7)
+    texts = [choice["text"] for choice in answer["choices"]]
+    assert [choice["index"] for choice in answer["choices"]] == [0, 1, 2, 3]
+    assert len(set(texts)) == 4
+    for choice in answer["choices"]:
+        assert await worker.text(max_tokens=25, seed=choice["seed"]) == choice["text"]
+
+
+async def test_several_prompts_are_answered_prompt_by_prompt(worker: Worker) -> None:
+    answer = await worker.complete(prompt=["hello", "farewell"], n=2, max_tokens=10, seed=3)
+    texts = [choice["text"] for choice in answer["choices"]]
+    assert texts[0] == await worker.text(prompt="hello", max_tokens=10, seed=3)
+    assert texts[2] == await worker.text(prompt="farewell", max_tokens=10, seed=3)
+    assert answer["usage"]["prompt_tokens"] == 13
+    assert answer["usage"]["completion_tokens"] == 40
+
+
+async def test_a_stop_string_ends_the_text_before_it(worker: Worker) -> None:
+    text = await worker.text(max_tokens=60, seed=5)
+    for length in (1, 2, 5):
+        stop = text[20 : 20 + length]
+        answer = await worker.complete(max_tokens=60, seed=5, stop=["never here", stop])
+        assert answer["choices"][0]["text"] == text[: text.index(stop)]
+        assert answer["choices"][0]["finish_reason"] == "stop"
+    answer = await worker.complete(max_tokens=60, seed=5, stop=text[-3:] + "z")  # only begun when the text ends
+    assert answer["choices"][0]["text"] == text
+
+
+async def test_echo_repeats_the_prompt_as_it_was_read(worker: Worker) -> None:
+    plain = await worker.text(prompt="hello Wörld", max_tokens=5, seed=1)
+    answer = await worker.complete(prompt="hello Wörld", max_tokens=5, seed=1, echo=True)
+    assert answer["choices"][0]["text"] == "hello  " + " rld" + plain
+    assert answer["replaced"] == "Wö"
+
+
+async def test_echo_with_logprobs_scores_the_prompt(worker: Worker) -> None:
+    prompt = "the quick brown fox jumps over the lazy dog and runs away"  # longer than the context
+    answer = await worker.complete(prompt=prompt, max_tokens=1, temperature=0, echo=True, logprobs=1)
+    logprobs = answer["choices"][0]["logprobs"]
+    assert "".join(logprobs["tokens"]) == answer["choices"][0]["text"]
+    assert "".join(logprobs["tokens"][:-1]) == prompt
+    assert logprobs["token_logprobs"][0] is None
+    assert all(value < 0 for value in logprobs["token_logprobs"][1:])
+    assert logprobs["text_offset"] == list(range(len(prompt) + 1))
+    nothing_more = await worker.complete(prompt=prompt, max_tokens=0, echo=True, logprobs=1)
+    assert nothing_more["choices"][0]["text"] == prompt
+    assert nothing_more["choices"][0]["logprobs"]["token_logprobs"] == logprobs["token_logprobs"][:-1]
+
+
+async def test_the_streamed_pieces_are_the_plain_text(worker: Worker) -> None:
+    plain = await worker.complete(max_tokens=200, seed=11, n=3, stop="zz")
+    chunks = [chunk async for chunk in worker.stream(max_tokens=200, seed=11, n=3, stop="zz")]
+    assert chunks.pop() == "[DONE]"
+    texts, reasons = [""] * 3, [None] * 3
+    for chunk in chunks:
+        assert isinstance(chunk, dict)
+        choice = chunk["choices"][0]
+        texts[choice["index"]] += choice["text"]
+        reasons[choice["index"]] = choice["finish_reason"]
+    assert texts == [choice["text"] for choice in plain["choices"]]
+    assert reasons == [choice["finish_reason"] for choice in plain["choices"]]
+    assert [chunk["usage"] for chunk in chunks][-1] == plain["usage"]
+    assert all(chunk["usage"] is None for chunk in chunks[:-1])
+    assert len({chunk["id"] for chunk in chunks}) == 1
+
+
+@pytest.mark.parametrize(
+    "prompt", ["Привет", "你好，世界", "مرحبا", "🎭🐈‍⬛", "a\x00\x1b[31m", "नमस्ते", "\u202eabc", "\r\n\t"]
+)
+async def test_prompts_of_any_script_are_read_and_what_was_unknown_is_told(worker: Worker, prompt: str) -> None:
+    answer = await worker.complete(prompt=prompt, max_tokens=5)
+    assert set(answer["replaced"]) == set(prompt) - set(TINY.vocabulary)
+    assert len(answer["choices"][0]["text"]) == 5
+
+
+async def test_a_text_runs_past_the_context(worker: Worker) -> None:
+    assert len(await worker.text(max_tokens=10 * TINY.context)) == 10 * TINY.context
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("prompt", ""),
+        ("prompt", []),
+        ("prompt", ["fine", ""]),
+        ("prompt", 5),
+        ("prompt", "x" * 20_001),
+        ("prompt", ["x"] * 129),
+        ("max_tokens", -1),
+        ("max_tokens", 1_000_000),
+        ("max_tokens", "many"),
+        ("temperature", 99),
+        ("temperature", -0.1),
+        ("temperature", "hot"),
+        ("top_p", 0),
+        ("top_p", 1.5),
+        ("top_k", -1),
+        ("seed", "abc"),
+        ("seed", -1),
+        ("seed", 2**63),
+        ("seed", 1.5),
+        ("stop", ""),
+        ("stop", ["x"] * 17),
+        ("stop", "x" * 65),
+        ("stop", 5),
+        ("n", 0),
+        ("n", 17),
+        ("echo", "perhaps"),
+        ("logprobs", 21),
+        ("user", "x" * 129),
+        ("stream", 3),
+        ("best_of", 2),
+    ],
+)
+async def test_a_bad_value_is_refused_in_one_sentence_that_names_the_field(
+    worker: Worker, field: str, value: Any
+) -> None:
+    error = await worker.error(400, **{field: value})
+    assert error["param"] == field
+    assert error["type"] == "invalid_request_error"
+    assert field in error["message"]
+    assert error["message"].endswith(".")
+    assert len(error["message"]) < 150
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"7", b'{"prompt": "\\ud800"}', b"\xff\xfe"])
+async def test_a_body_that_is_no_json_object_is_refused(worker: Worker, body: bytes) -> None:
+    async with worker.session.post("/v1/completions", data=body) as response:
+        assert response.status == 400
+        assert (await response.json())["error"]["message"].endswith(".")
+
+
+async def test_an_unknown_model_or_version_is_named(worker: Worker) -> None:
+    error = await worker.error(404, model="gpt-milton")
+    assert error["param"] == "model"
+    assert "gpt-milton" in error["message"]
+    error = await worker.error(404, model="gpt-shakespeare@77")
+    assert "77" in error["message"]
+
+
+async def test_a_deadline_ends_a_text_that_takes_too_long(start: Start) -> None:
+    worker = await start(deadline=0.05)
+    error = await worker.error(504, max_tokens=8_192)
+    assert error["code"] == "deadline_exceeded"
+    await worker.until(lambda: worker.engine.running == 0)
+
+
+async def test_a_full_queue_answers_429_with_the_position(start: Start) -> None:
+    worker = await start(slots=1, queue=1)
+    streams = [worker.stream(max_tokens=8_192) for _ in range(2)]
+    assert isinstance(await anext(streams[0]), dict)
+    assert await anext(streams[1]) == "queued 1"
+    async with worker.session.post("/v1/completions", json={"prompt": "hello"}) as response:
+        assert response.status == 429
+        assert int(response.headers["Retry-After"]) >= 1
+        error = (await response.json())["error"]
+    assert error["position"] == 2
+    assert error["type"] == "rate_limit_error"
+    for stream in streams:
+        await stream.aclose()
+    await worker.until(lambda: worker.engine.running == 0)
+    assert len(await worker.text(max_tokens=3)) == 3
+
+
+async def test_a_closed_connection_frees_its_slot_and_its_place(start: Start) -> None:
+    worker = await start(slots=2)
+    streams = [worker.stream(max_tokens=8_192) for _ in range(4)]
+    for stream in streams:
+        await anext(stream)
+    assert (worker.engine.running, worker.engine.waiting) == (2, 2)
+    await streams[3].aclose()
+    await worker.until(lambda: worker.engine.waiting == 1)
+    await streams[0].aclose()
+    await worker.until(lambda: worker.engine.waiting == 0)
+    assert worker.engine.running == 2
+    plain = asyncio.create_task(worker.text(max_tokens=8_192))
+    await worker.until(lambda: worker.engine.waiting == 1)
+    plain.cancel()
+    await worker.until(lambda: worker.engine.waiting == 0)
+    for stream in streams[1:3]:
+        await stream.aclose()
+    await worker.until(lambda: worker.engine.running == 0)

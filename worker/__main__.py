@@ -1,0 +1,86 @@
+"""The worker's command: ``python -m worker --port 8100``.
+
+Options not given come from the environment or ``.env`` (``PROSPERO_…``). Ctrl-C or SIGTERM ends it; so does, when
+``PROSPERO_LEASH`` is set, the end of its standard input, which is how a parent makes sure that no worker outlives it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import sys
+import threading
+
+from worker.log import configure
+from worker.settings import Settings, SettingsError, read_settings
+
+
+def main() -> int:
+    """Serve until told to end; returns the exit status."""
+    try:
+        settings = read_settings(**vars(parse_flags()))
+        configure(settings.log_level)
+        listener = listen(settings)  # before torch is imported: early requests wait a little instead of being refused
+    except (SettingsError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    if os.environ.get("PROSPERO_LEASH"):
+        threading.Thread(target=follow_leash, name="leash", daemon=True).start()
+    return asyncio.run(run(settings, listener))
+
+
+def parse_flags() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m worker", description="Prospero's inference service.")
+    parser.add_argument("--host", dest="worker_host", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", dest="worker_port", help="port to listen on (8100)")
+    parser.add_argument("--device", help="auto, cpu, cuda or mps")
+    parser.add_argument("--precision", help="auto, float32 or bfloat16")
+    parser.add_argument("--slots", help="texts written at the same time (64)")
+    parser.add_argument("--home", help="folder of versions trained here (var)")
+    parser.add_argument("--log-level", help="debug, info, warning or error")
+    return parser.parse_args()
+
+
+def listen(settings: Settings) -> socket.socket:
+    """An open socket on the settings' address; OSError says what to change."""
+    host, port = settings.worker_host, settings.worker_port
+    try:
+        return socket.create_server((host, port), backlog=1024)
+    except OSError as error:
+        raise OSError(
+            f"The worker cannot listen on {host}:{port} ({error.strerror}); "
+            "choose another port with --port or PROSPERO_WORKER_PORT."
+        ) from error
+
+
+def follow_leash() -> None:
+    """End this process when standard input ends, that is, when the parent is gone."""
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def run(settings: Settings, listener: socket.socket) -> int:
+    """Serve until SIGINT or SIGTERM."""
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    from worker.engine.hardware import HardwareError  # these import torch, which takes seconds
+    from worker.service import serve
+
+    host, port = listener.getsockname()[:2]
+    print(f"Prospero's worker answers on http://{host}:{port}", flush=True)
+    try:
+        async with serve(settings, listener):
+            await ended.wait()
+    except HardwareError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

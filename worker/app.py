@@ -1,0 +1,74 @@
+"""The HTTP application: routes, the bearer token, and the one place where errors become responses."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+from pydantic import ValidationError
+
+from worker.engine.text import TextEngine
+from worker.errors import BadRequest, NotFound, Unauthorized, WorkerError
+from worker.gallery import Gallery
+from worker.metrics import Metrics
+from worker.requests import complaint
+from worker.routes import ENGINE, GALLERY, METRICS, SETTINGS, health, models, text
+from worker.settings import Settings
+
+MAX_BODY = 2**20  # bytes; the longest prompt allowed is 80 kB of UTF-8
+OPEN_PATHS = {"/healthz", "/readyz"}  # asked by supervisors that hold no token
+
+log = structlog.get_logger()
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def create_app(settings: Settings, engine: TextEngine, gallery: Gallery) -> web.Application:
+    """The worker as an aiohttp application.
+
+    Serve it with ``handler_cancellation=True``, so that a closed connection frees its slot.
+    """
+    app = web.Application(middlewares=[answer_errors, check_token], client_max_size=MAX_BODY)
+    app[SETTINGS], app[ENGINE], app[GALLERY] = settings, engine, gallery
+    app[METRICS] = Metrics(engine)
+    for module in (text, models, health):
+        app.add_routes(module.routes)
+    return app
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error in OpenAI's shape, naming the field where there is one."""
+    try:
+        response = await handler(request)
+    except WorkerError as error:
+        response = error_response(error)
+    except ValidationError as invalid:
+        response = error_response(complaint(invalid))
+    except web.HTTPRequestEntityTooLarge:
+        response = error_response(BadRequest(f"The request is too long; send at most {MAX_BODY} bytes."))
+    except web.HTTPMethodNotAllowed as wrong:
+        allowed = ", ".join(sorted(wrong.allowed_methods))
+        response = error_response(BadRequest(f"{request.path} does not take {request.method}; use {allowed}."))
+    except web.HTTPNotFound:
+        response = error_response(NotFound(f"There is no {request.path} here; GET /openapi.json lists what there is."))
+    except Exception as error:  # a fault of ours: logged whole, told in one sentence
+        log.exception("request failed", path=request.path)
+        response = error_response(WorkerError(f"The worker failed: {error!r}; its log says more."))
+    request.app[METRICS].count(request, response.status)
+    return response
+
+
+@web.middleware
+async def check_token(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Ask for the bearer token, if one is set."""
+    token = request.app[SETTINGS].worker_token
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if token and request.path not in OPEN_PATHS and not hmac.compare_digest(given.encode(), token.encode()):
+        raise Unauthorized("The token is missing or wrong; send the worker's PROSPERO_WORKER_TOKEN as bearer token.")
+    return await handler(request)
+
+
+def error_response(error: WorkerError) -> web.Response:
+    return web.json_response(text=error.response().model_dump_json(), status=error.status, headers=error.headers)

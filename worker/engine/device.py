@@ -1,0 +1,85 @@
+"""Device: the one thread that owns the processor or graphics card on which models compute.
+
+Engines take turns on it, so that none starves; everything else that touches it goes through :meth:`Device.call`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Protocol, TypeVar
+
+Result = TypeVar("Result")
+
+
+class Engine(Protocol):
+    """Something with work for the device, cut into short turns."""
+
+    def turn(self) -> bool:
+        """Do a bounded amount of work; False when there was none."""
+        ...
+
+    def fail(self, error: Exception) -> None:
+        """A turn broke off with an error: end the work that it was about."""
+        ...
+
+
+class Device:
+    """A thread that gives each engine its turn, runs calls between turns and sleeps when nothing is to be done."""
+
+    def __init__(self) -> None:
+        self._engines: list[Engine] = []
+        self._calls: deque[tuple[Callable[[], object], Future[object]]] = deque()
+        self._work = threading.Event()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="device", daemon=True)
+        self._thread.start()
+
+    def add(self, engine: Engine) -> None:
+        """Let an engine take turns from now on."""
+        self._engines.append(engine)
+        self.wake()
+
+    def wake(self) -> None:
+        """Tell the thread that there is work; may be called from any thread."""
+        self._work.set()
+
+    async def call(self, function: Callable[[], Result]) -> Result:
+        """Run a function on the device's thread, between two turns, and await its result."""
+        future: Future[Result] = Future()
+        self._calls.append((function, future))  # type: ignore[arg-type]
+        self.wake()
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Finish the turn at hand and end the thread."""
+        self._closed = True
+        self.wake()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closed:
+            self._work.clear()  # before looking for work: what arrives later sets it again
+            worked = self._answer_calls()
+            for engine in self._engines:
+                try:
+                    worked |= engine.turn()
+                except Exception as error:  # whatever a turn runs into, the device keeps serving the next
+                    engine.fail(error)
+            if not worked:
+                self._work.wait()
+
+    def _answer_calls(self) -> bool:
+        answered = bool(self._calls)
+        while self._calls:
+            function, future = self._calls.popleft()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(function())
+            except Exception as error:
+                future.set_exception(error)
+        return answered

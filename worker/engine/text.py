@@ -1,0 +1,281 @@
+"""Text engine: continuous batching. Every turn admits waiting texts, steps the running ones, and delivers.
+
+Texts join and leave between two steps. A newcomer's prompt is read in chunks, at most ``CHUNK`` characters of prompts
+in a turn, so that a long one does not stall those who are already writing. Of a prompt the last ``context`` characters
+are read, which is what the model was trained to see; all of it only where its own log-probabilities are asked for.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import threading
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
+from itertools import product
+
+import structlog
+import torch
+from torch import Tensor
+
+from models.decoder import Decoder
+from worker.engine.device import Device
+from worker.engine.line import Line
+from worker.engine.sampling import Sampler, Sampling, choice_seed
+from worker.engine.sequence import Sequence, Stops
+from worker.engine.stream import Outbox, Piece, Queued, Stream, Token
+from worker.errors import DeadlineExceeded, QueueFull, WorkerError
+
+CHUNK = 64  # characters of prompts read in one turn: about as dear as a step of 64 texts
+
+log = structlog.get_logger()
+
+
+class TextModel:
+    """A loaded GPT: its decoder, what its token ids mean, and who holds the slots of its cache."""
+
+    def __init__(self, name: str, decoder: Decoder) -> None:
+        """``name`` is "model@version"."""
+        self.name = name
+        self.decoder = decoder
+        self.vocabulary = decoder.config.vocabulary
+        self.context = decoder.config.context
+        self.running: list[Sequence] = []  # in the order of their admission
+        self.free = list(range(decoder.slots))  # a heap: low slots first keeps the steps compact
+        self._ids = {character: i for i, character in enumerate(self.vocabulary)}
+        self._blank = self._ids.get(" ", 0)
+        self._sampled: list[Sequence] = []
+        self._sampler: Sampler | None = None
+
+    def encode(self, text: str) -> tuple[list[int], str]:
+        """Token ids of a text, and the characters the model never saw, each of which is read as a space."""
+        ids = [self._ids.get(character, self._blank) for character in text]
+        return ids, "".join(dict.fromkeys(character for character in text if character not in self._ids))
+
+    def sampler(self, rows: list[Sequence]) -> Sampler:
+        """The sampler of these texts, kept for as long as they stay the same."""
+        if self._sampler is None or self._sampled != rows:
+            self._sampled = rows
+            self._sampler = Sampler([sequence.sampling for sequence in rows], self.decoder.device)
+        return self._sampler
+
+    def token(self, sequence: Sequence, token: int, logits: Tensor) -> Token:
+        """A character with what was asked for about it; log-probabilities are the model's own, before temperature."""
+        character = self.vocabulary[token]
+        if sequence.logprobs is None:
+            return Token(character)
+        logprobs = logits.log_softmax(-1)  # (V,)
+        best = logprobs.topk(min(sequence.logprobs, len(self.vocabulary)))
+        alternatives = {self.vocabulary[i]: p for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)}
+        logprob = logprobs[token].item()
+        return Token(character, logprob, {**alternatives, character: logprob})
+
+
+@dataclass(frozen=True)
+class TextRequest:
+    """What is to be written: ``n`` choices for each prompt."""
+
+    model: TextModel
+    prompts: list[list[int]]  # token ids, none of them empty
+    max_tokens: int
+    sampling: Sampling
+    n: int = 1
+    stop: tuple[str, ...] = ()
+    logprobs: int | None = None
+    score_prompt: bool = False  # with logprobs: those of the prompt as well
+    user: str = ""
+
+
+class TextEngine:
+    """Writes texts on a device, as many at once as there are slots; the others wait in line."""
+
+    def __init__(self, device: Device, slots: int, queue: int, deadline: float) -> None:
+        """``queue`` texts may wait; a request has ``deadline`` seconds from its arrival to its last character."""
+        self.slots, self.queue, self.deadline = slots, queue, deadline
+        self.characters = 0  # written since the start
+        self._device = device
+        self._models: list[TextModel] = []  # those with running texts
+        self._line: Line[tuple[TextModel, Sequence]] = Line()
+        self._line_changed = False
+        self._lock = threading.Lock()  # guards the line, which both threads use
+        self._outbox = Outbox()
+        self._seconds = 1.0  # running mean of how long a text holds its slot
+        device.add(self)
+
+    @property
+    def running(self) -> int:
+        """How many texts hold a slot."""
+        return sum(len(model.running) for model in self._models)
+
+    @property
+    def waiting(self) -> int:
+        """How many texts wait for a slot."""
+        with self._lock:
+            return len(self._line)
+
+    async def complete(self, request: TextRequest) -> AsyncGenerator[Piece | Queued, None]:
+        """Write; closing the iterator ends the writing within one step. QueueFull when there is no room to wait.
+
+        Choices are numbered prompt by prompt; the pieces of one come in order, those of different ones interleave.
+        """
+        stream = Stream(len(request.prompts) * request.n, self._outbox)
+        sequences = self._sequences(request, stream)
+        self._enqueue(request, sequences)
+        try:
+            async for event in stream.events():
+                yield event
+        finally:
+            with self._lock:
+                for sequence in sequences:
+                    sequence.cancelled = True
+                    self._line_changed |= self._line.remove(request.user, (request.model, sequence))
+            self._device.wake()
+
+    def _sequences(self, request: TextRequest, stream: Stream) -> list[Sequence]:
+        now = time.monotonic()
+        wanted = request.sampling
+        scored = request.score_prompt and request.logprobs is not None
+        return [
+            Sequence(
+                stream=stream,
+                choice=i,
+                user=request.user,
+                prompt=prompt if scored else prompt[-request.model.context :],
+                max_tokens=request.max_tokens,
+                sampling=replace(wanted, seed=choice_seed(wanted.seed, choice)),
+                stops=Stops(request.stop),
+                logprobs=request.logprobs,
+                score_prompt=scored,
+                deadline=now + self.deadline,
+            )
+            for i, (prompt, choice) in enumerate(product(request.prompts, range(request.n)))
+        ]
+
+    def _enqueue(self, request: TextRequest, sequences: list[Sequence]) -> None:
+        with self._lock:
+            room = self.queue + max(0, self.slots - self.running) - len(self._line)
+            if len(sequences) > room:
+                seconds = self._seconds * (len(self._line) + 1) / self.slots
+                raise QueueFull(self._line.position(request.user), retry_after=max(1, math.ceil(seconds)))
+            for sequence in sequences:
+                self._line.append(request.user, (request.model, sequence))
+            self._line_changed = True
+        self._device.wake()
+
+    # From here on: the device's thread.
+
+    def turn(self) -> bool:
+        """Admit, step, deliver; False when there is nothing to write."""
+        self._admit()
+        for model in self._models:
+            rows, logits = self._step(model)
+            if rows:
+                self._deliver(model, rows, logits)
+        self._release()
+        self._outbox.flush()
+        return bool(self._models)
+
+    def fail(self, error: Exception) -> None:
+        """End all running texts with an error."""
+        for model in self._models:
+            self._fail(model.running, error)
+        self._release()
+        self._outbox.flush()
+
+    def _admit(self) -> None:
+        """Give free slots to those whose turn it is, and tell the others where they stand."""
+        self._expire()
+        self._release()
+        with self._lock:
+            while self._line and self.running < self.slots:
+                model, sequence = self._line.pop()
+                self._line_changed = True
+                sequence.slot, sequence.admitted = heapq.heappop(model.free), time.monotonic()
+                model.running.append(sequence)
+                if model not in self._models:
+                    self._models.append(model)
+            waiting = list(self._line) if self._line_changed else []
+            self._line_changed = False
+        places: dict[Stream, int] = {}
+        for place, (_, sequence) in enumerate(waiting, 1):
+            places.setdefault(sequence.stream, place)
+        for stream, place in places.items():
+            stream.place(place)
+
+    def _step(self, model: TextModel) -> tuple[list[Sequence], Tensor]:
+        """Advance texts past their prompts, read on in the others; gives who is due a character and logits (B, V)."""
+        rows = [sequence for sequence in model.running if not sequence.reading]
+        parts: list[Tensor] = []
+        try:
+            if rows:
+                slots, tokens, positions = zip(*((s.slot, s.newest, s.position) for s in rows), strict=True)
+                parts.append(model.decoder.step(slots, tokens, positions))
+        except RuntimeError as error:
+            self._fail(rows, error)
+            rows = []
+        budget = CHUNK
+        for sequence in model.running:
+            if sequence.reading and budget > 0:
+                budget -= min(CHUNK, len(sequence.prompt) - sequence.read)
+                try:
+                    logits = self._read(model, sequence)
+                except RuntimeError as error:
+                    self._fail([sequence], error)
+                    continue
+                if not (sequence.reading or sequence.ended):
+                    rows.append(sequence)
+                    parts.append(logits[-1:])
+        return rows, torch.cat(parts) if parts else torch.empty(0)
+
+    def _read(self, model: TextModel, sequence: Sequence) -> Tensor:
+        """Read a prompt's next chunk; chunks begin at multiples of ``CHUNK``, whatever else is going on."""
+        start, end = sequence.read, min(sequence.read + CHUNK, len(sequence.prompt))
+        logits = model.decoder.read(sequence.slot, sequence.prompt[start:end], start)  # (T, V)
+        sequence.read = end
+        if sequence.score_prompt:
+            following = sequence.prompt[start + 1 : end + 1]
+            tokens = [model.token(sequence, token, row) for token, row in zip(following, logits, strict=False)]
+            if start == 0:  # the first character has nothing before it
+                tokens.insert(0, Token(model.vocabulary[sequence.prompt[0]]))
+            sequence.stream.put(Piece(sequence.choice, tokens))
+        if sequence.max_tokens == 0 and not sequence.reading:
+            sequence.finish("length")
+        return logits
+
+    def _deliver(self, model: TextModel, rows: list[Sequence], logits: Tensor) -> None:
+        """Draw each text's next character and hand it on."""
+        drawn = model.sampler(rows).draw(logits, [sequence.written for sequence in rows])
+        for sequence, token, row in zip(rows, drawn, logits, strict=True):
+            if token < 0:
+                self._fail([sequence], ArithmeticError("its output is not a number"))
+            else:
+                sequence.newest = token
+                sequence.accept(model.token(sequence, token, row))
+        self.characters += len(rows)
+
+    def _release(self) -> None:
+        """Free the slots of texts that ended or that nobody reads any more."""
+        for model in self._models:
+            gone = [sequence for sequence in model.running if sequence.ended or sequence.cancelled]
+            for sequence in gone:
+                model.running.remove(sequence)
+                heapq.heappush(model.free, sequence.slot)
+                self._seconds += 0.1 * (time.monotonic() - sequence.admitted - self._seconds)
+        self._models = [model for model in self._models if model.running]
+
+    def _expire(self) -> None:
+        """End what is past its deadline, running or waiting."""
+        now = time.monotonic()
+        late = [sequence for model in self._models for sequence in model.running if sequence.deadline < now]
+        with self._lock:
+            for item in [item for item in self._line if item[1].deadline < now]:
+                self._line_changed |= self._line.remove(item[1].user, item)
+                late.append(item[1])
+        for sequence in late:
+            sequence.fail(DeadlineExceeded(f"The text took longer than {self.deadline:g} s; ask for fewer characters."))
+
+    def _fail(self, sequences: list[Sequence], error: Exception) -> None:
+        log.error("texts failed", count=len(sequences), error=repr(error), exc_info=error)
+        for sequence in sequences:
+            sequence.fail(WorkerError(f"The model failed: {error}; try again, and read the worker's log if it recurs."))

@@ -1,0 +1,44 @@
+"""Metrics: what Prometheus may ask."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from worker.engine.text import TextEngine
+
+
+class Metrics(Collector):
+    """Counters of this worker; the engine's own figures are read when they are asked for."""
+
+    def __init__(self, engine: TextEngine) -> None:
+        self._engine = engine
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "prospero_requests", "Requests answered", ["method", "path", "status"], registry=self._registry
+        )
+        self.first_character = Histogram(
+            "prospero_first_character_seconds", "From a request to its first character", registry=self._registry
+        )
+        self._registry.register(self)
+
+    def count(self, request: web.Request, status: int) -> None:
+        """Note an answer under its route, not under its address, of which there are without number."""
+        route = request.match_info.route.resource
+        path = route.canonical if route else "unknown"
+        self._requests.labels(request.method, path, str(status)).inc()
+
+    def collect(self) -> list[Metric]:
+        characters = CounterMetricFamily("prospero_characters", "Characters written")
+        characters.add_metric([], self._engine.characters)
+        return [
+            characters,
+            GaugeMetricFamily("prospero_texts_running", "Texts that hold a slot", self._engine.running),
+            GaugeMetricFamily("prospero_texts_waiting", "Texts that wait for a slot", self._engine.waiting),
+        ]
+
+    def text(self) -> bytes:
+        """The exposition, in Prometheus' text format."""
+        return generate_latest(self._registry)

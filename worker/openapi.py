@@ -1,0 +1,78 @@
+"""OpenAPI: the description of the worker's HTTP API, made from the schemas."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from worker.schemas import Completion, CompletionRequest, ErrorResponse, ModelInfo, ModelList, Readiness
+
+
+class Operation(NamedTuple):
+    method: str
+    path: str
+    summary: str
+    request: type[BaseModel] | None
+    response: type[BaseModel] | None  # None: plain text or free JSON
+    streams: bool = False
+
+
+OPERATIONS = [
+    Operation("post", "/v1/completions", "Continue a text.", CompletionRequest, Completion, streams=True),
+    Operation("get", "/v1/models", "The models and the versions that serve.", None, ModelList),
+    Operation("get", "/v1/models/{id}", "One model, or one version of it.", None, ModelInfo),
+    Operation("get", "/healthz", "Whether the process answers.", None, None),
+    Operation("get", "/readyz", "Whether texts can be written.", None, Readiness),
+    Operation("get", "/metrics", "Figures in Prometheus' format.", None, None),
+    Operation("get", "/openapi.json", "This document.", None, None),
+]
+
+
+def build() -> dict[str, Any]:
+    """The document, OpenAPI 3.1."""
+    used = {shape for operation in OPERATIONS for shape in (operation.request, operation.response) if shape}
+    shapes = sorted(used | {ErrorResponse}, key=lambda shape: shape.__name__)
+    template = "#/components/schemas/{model}"
+    _, schemas = models_json_schema([(shape, "validation") for shape in shapes], ref_template=template)
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _describe(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Prospero's worker", "version": "1"},
+        "paths": paths,
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"token": []}],
+    }
+
+
+def _describe(operation: Operation) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": operation.summary}
+    if operation.response:
+        answer["content"] = _content(operation.response)
+    if operation.streams:
+        answer["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+    described: dict[str, Any] = {
+        "summary": operation.summary,
+        "responses": {
+            "200": answer,
+            "default": {"description": "What went wrong, and what to do.", "content": _content(ErrorResponse)},
+        },
+    }
+    if operation.request:
+        described["requestBody"] = {"required": True, "content": _content(operation.request)}
+    if "{id}" in operation.path:
+        described["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
+    return described
+
+
+def _content(shape: type[BaseModel]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{shape.__name__}"}}}
+
+
+DOCUMENT = build()

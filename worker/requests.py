@@ -1,0 +1,52 @@
+"""Requests: reading one from its JSON, and saying in a sentence what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from worker.errors import BadRequest
+
+Body = TypeVar("Body", bound=BaseModel)
+
+SENTENCES = {  # of pydantic's error types that people meet; what is missing here keeps pydantic's words
+    "missing": "{field} is missing; add it.",
+    "extra_forbidden": "{field} is not something this request takes; remove it.",
+    "less_than_equal": "{field} must be at most {le}, not {input}.",
+    "less_than": "{field} must be less than {lt}, not {input}.",
+    "greater_than_equal": "{field} must be at least {ge}, not {input}.",
+    "greater_than": "{field} must be more than {gt}, not {input}.",
+    "int_parsing": "{field} must be a whole number, not {input}.",
+    "int_type": "{field} must be a whole number, not {input}.",
+    "int_from_float": "{field} must be a whole number, not {input}.",
+    "float_parsing": "{field} must be a number, not {input}.",
+    "float_type": "{field} must be a number, not {input}.",
+    "finite_number": "{field} must be a finite number.",
+    "bool_parsing": "{field} must be true or false, not {input}.",
+    "bool_type": "{field} must be true or false, not {input}.",
+    "string_type": "{field} must be a text, not {input}.",
+    "string_too_long": "{field} must have at most {max_length} characters.",
+    "too_long": "{field} must have at most {max_length} entries.",
+    "value_error": "{error}",
+}
+
+
+async def read(request: web.Request, shape: type[Body]) -> Body:
+    """The request's body as ``shape``; a ValidationError is the middleware's matter."""
+    return shape.model_validate_json(await request.read())
+
+
+def complaint(invalid: ValidationError) -> BadRequest:
+    """The first thing that is wrong, naming its field."""
+    error = invalid.errors(include_url=False)[0]
+    if error["type"] == "json_invalid":
+        return BadRequest(f"The body is not JSON ({error['ctx']['error']}); send a JSON object.")
+    if not error["loc"]:
+        return BadRequest("The body must be a JSON object.")
+    field = str(error["loc"][0])
+    shown = repr(error["input"])
+    details = {"field": field, "input": shown if len(shown) <= 40 else f"{shown[:40]}…", **error.get("ctx", {})}
+    sentence = SENTENCES.get(error["type"], "{field}: " + error["msg"].replace("{", "{{").replace("}", "}}") + ".")
+    return BadRequest(sentence.format(**details), param=field)

@@ -1,0 +1,13 @@
+"""The HTTP routes, one module for each part of the API, and the keys under which they find what they need."""
+
+from aiohttp import web
+
+from worker.engine.text import TextEngine
+from worker.gallery import Gallery
+from worker.metrics import Metrics
+from worker.settings import Settings
+
+SETTINGS = web.AppKey("settings", Settings)
+ENGINE = web.AppKey("engine", TextEngine)
+GALLERY = web.AppKey("gallery", Gallery)
+METRICS = web.AppKey("metrics", Metrics)

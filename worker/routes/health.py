@@ -1,0 +1,47 @@
+"""``/healthz``, ``/readyz``, ``/metrics`` and ``/openapi.json``."""
+
+from __future__ import annotations
+
+import torch
+from aiohttp import web
+
+from worker.openapi import DOCUMENT
+from worker.routes import ENGINE, GALLERY, METRICS
+from worker.schemas import Readiness
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/healthz")
+async def alive(request: web.Request) -> web.Response:
+    """200 as long as the process answers."""
+    return web.json_response({"alive": True})
+
+
+@routes.get("/readyz")
+async def ready(request: web.Request) -> web.Response:
+    """200 when texts can be written, 503 before."""
+    engine, gallery = request.app[ENGINE], request.app[GALLERY]
+    state = Readiness(
+        ready=gallery.ready,
+        device=str(gallery.torch_device),
+        precision=gallery.used_precision,
+        threads=torch.get_num_threads(),
+        models=gallery.names,
+        running=engine.running,
+        waiting=engine.waiting,
+        slots=engine.slots,
+    )
+    return web.json_response(text=state.model_dump_json(), status=200 if state.ready else 503)
+
+
+@routes.get("/metrics")
+async def metrics(request: web.Request) -> web.Response:
+    """Prometheus' text format."""
+    return web.Response(body=request.app[METRICS].text(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+
+@routes.get("/openapi.json")
+async def openapi(request: web.Request) -> web.Response:
+    """This API, described."""
+    return web.json_response(DOCUMENT)

@@ -1,0 +1,45 @@
+"""``GET /v1/models`` and ``GET /v1/models/{id}``: which models there are, and which version of each serves."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from aiohttp import web
+
+from models.checkpoint import CheckpointError, Store
+from worker.errors import NotFound
+from worker.routes import GALLERY
+from worker.schemas import ModelInfo, ModelList
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/v1/models")
+async def list_models(request: web.Request) -> web.Response:
+    """All models."""
+    store = request.app[GALLERY].store
+    return web.json_response(text=ModelList(data=[describe(store, m) for m in store.models()]).model_dump_json())
+
+
+@routes.get("/v1/models/{id}")
+async def show_model(request: web.Request) -> web.Response:
+    """One model, or one version of it as "model@version"."""
+    return web.json_response(text=describe(request.app[GALLERY].store, request.match_info["id"]).model_dump_json())
+
+
+def describe(store: Store, name: str) -> ModelInfo:
+    """What the card of the version that serves (or of the one that is named) says; NotFound when there is none."""
+    model, _, version = name.partition("@")
+    try:
+        card = store.open(model, version or None).card
+    except CheckpointError as error:
+        raise NotFound(str(error), param="id") from error
+    return ModelInfo(
+        id=name,
+        created=int(datetime.fromisoformat(card.created).timestamp()),
+        family=card.family,
+        version=card.version,
+        versions=store.versions(model),
+        parameters=card.parameters,
+        metrics={metric: figure["value"] for metric, figure in card.metrics.items()},
+    )

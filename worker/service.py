@@ -1,0 +1,42 @@
+"""Service: a running worker, from an open socket to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from models.checkpoint import Store
+from worker.app import create_app
+from worker.engine.device import Device
+from worker.engine.hardware import pick_device, set_threads
+from worker.engine.text import TextEngine
+from worker.gallery import Gallery
+from worker.settings import Settings
+
+GRACE = 0.5  # seconds that open connections get at the end; all is to be gone within two
+
+
+@asynccontextmanager
+async def serve(settings: Settings, listener: socket.socket) -> AsyncIterator[web.Application]:
+    """Answer on an open socket while the context lasts; models load meanwhile. HardwareError: no such device."""
+    torch_device = pick_device(settings.device)
+    set_threads(settings.threads)
+    device = Device()
+    engine = TextEngine(device, settings.slots, settings.queue, settings.deadline)
+    store = Store(settings.home, settings.shipped)
+    gallery = Gallery(store, device, torch_device, settings.slots, settings.precision, settings.loaded)
+    app = create_app(settings, engine, gallery)
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=GRACE)
+    await runner.setup()
+    await web.SockSite(runner, listener).start()
+    opening = asyncio.create_task(gallery.open())
+    try:
+        yield app
+    finally:
+        opening.cancel()
+        await runner.cleanup()
+        await asyncio.to_thread(device.close)

@@ -199,7 +199,8 @@ class LiveMessage:
             await self._channel().get_partial_message(self._ids[index]).edit(**changes)
 
     def _by_token(self) -> bool:
-        return not (self._token_dead or (self.seconds_of_token < 0 and self.outlives_token))
+        """The first message always goes by the token: nothing else takes the place of "thinking..."."""
+        return not self._token_dead and (not self._ids or self.seconds_of_token > 0 or not self.outlives_token)
 
     def _channel(self) -> discord.PartialMessageable:
         client: discord.Client = self._interaction.client

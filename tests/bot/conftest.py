@@ -1,0 +1,198 @@
+"""A whole Prospero for the bot's tests: a sandbox as Discord, the bot in it, and a worker, real or told what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from bot.client import Bot
+from bot.settings import Settings as BotSettings
+from models.checkpoint import Store
+from sandbox.app import Sandbox, create_app, serve
+from sandbox.settings import Settings as SandboxSettings
+from tests.discord_contract import Contract
+from tests.discord_contract import contract as contract  # a fixture
+from tests.person import Person
+from worker.schemas import Completion, CompletionChoice, ErrorBody, ErrorResponse
+from worker.service import serve as serve_worker
+from worker.settings import Settings as WorkerSettings
+
+
+class Stream:
+    """One request that reached the told worker, whose answer the test writes."""
+
+    def __init__(self, wanted: dict[str, Any]) -> None:
+        self.wanted = wanted
+        self.closed = asyncio.Event()  # the bot closed the connection before the end
+        self._lines: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def queued(self, position: int) -> None:
+        self._lines.put_nowait(f": queued {position}\n\n".encode())
+
+    def write(self, text: str, reason: str | None = None, replaced: str = "") -> None:
+        choice = CompletionChoice(text=text, index=0, finish_reason=reason, seed=self.wanted.get("seed", 7))
+        chunk = Completion(
+            id="c", created=0, model="gpt-shakespeare", system_fingerprint="gpt-shakespeare@told",
+            choices=[choice], replaced=replaced,
+        )  # fmt: skip
+        self._lines.put_nowait(f"data: {chunk.model_dump_json()}\n\n".encode())
+
+    def finish(self, text: str = "") -> None:
+        self.write(text, "length")
+
+    def die(self) -> None:
+        """Breaks the connection off."""
+        self._lines.put_nowait(None)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        try:
+            await response.prepare(request)
+            while (line := await self._lines.get()) is not None:
+                await response.write(line)
+                if b'"finish_reason":"length"' in line:
+                    return response
+        except (asyncio.CancelledError, ConnectionResetError):
+            self.closed.set()
+            raise
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+
+class ToldWorker:
+    """A server that speaks the worker's contract and writes what the test tells it to."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.refusal: web.Response | None = None  # what completions get instead of a stream
+        self._streams: asyncio.Queue[Stream] = asyncio.Queue()
+
+    async def stream(self) -> Stream:
+        """The next request, as it arrives."""
+        return await asyncio.wait_for(self._streams.get(), 30)
+
+    def refuse(self, status: int, message: str, **headers: str) -> None:
+        error = ErrorResponse(error=ErrorBody(message=message, type="server_error"))
+        self.refusal = web.Response(
+            status=status, text=error.model_dump_json(), content_type="application/json", headers=headers
+        )
+
+    async def complete(self, request: web.Request) -> web.StreamResponse:
+        if self.refusal is not None:
+            refusal, self.refusal = self.refusal, None
+            return refusal
+        stream = Stream(await request.json())
+        self._streams.put_nowait(stream)
+        return await stream.answer(request)
+
+
+class Island:
+    """A sandbox, and the bot that is started, stopped and started again in it."""
+
+    def __init__(self, sandbox: Sandbox, home: Path, requests: list[tuple[str, str, int]]) -> None:
+        self.sandbox = sandbox
+        self.home = home
+        self.requests = requests  # method, path and status of everything the bot sent to Discord
+        self.bot: Bot | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    async def start_bot(self, worker_url: str, **settings: Any) -> Bot:
+        self.bot = Bot(
+            BotSettings(
+                _env_file=None,
+                discord_token=self.sandbox.token,
+                discord_url=self.sandbox.url,
+                worker_url=worker_url,
+                home=self.home,
+                **settings,
+            )
+        )
+        self._running = asyncio.create_task(self.bot.start(self.sandbox.token))
+        async with self.person() as someone:
+            waiting = asyncio.create_task(someone.until_online())
+            await asyncio.wait([waiting, self._running], return_when=asyncio.FIRST_COMPLETED)
+            if self._running.done():
+                waiting.cancel()
+                self._running.result()
+        return self.bot
+
+    async def stop_bot(self) -> None:
+        if self.bot is not None and self._running is not None:
+            await self.bot.close()
+            await asyncio.wait_for(self._running, 10)
+            self.bot = None
+
+    def person(self, name: str = "Miranda") -> Person:
+        return Person(self.sandbox.url, name)
+
+    def count(self, method: str, part: str) -> int:
+        """How many requests of that kind the bot sent."""
+        return sum(sent == method and part in path for sent, path, _ in self.requests)
+
+
+@pytest.fixture
+async def told_worker() -> AsyncIterator[ToldWorker]:
+    worker = ToldWorker()
+    app = web.Application()
+    app.router.add_post("/v1/completions", worker.complete)
+    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    worker.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield worker
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def island(tmp_path: Path, contract: Contract) -> AsyncIterator[Island]:
+    """A sandbox without a bot; a bot that a test starts is stopped at the end."""
+    requests: list[tuple[str, str, int]] = []
+
+    @web.middleware
+    async def record(request: web.Request, handler: Any) -> web.StreamResponse:
+        response: web.StreamResponse = await handler(request)
+        if request.path.startswith("/api/"):
+            requests.append((request.method, request.path, response.status))
+        return response
+
+    app = create_app(SandboxSettings(_env_file=None, sandbox_token="token"), middlewares=[record, contract.middleware])
+    contract.watch(app)
+    async with serve(app) as sandbox:
+        island = Island(sandbox, tmp_path / "bot", requests)
+        yield island
+        await island.stop_bot()
+
+
+@pytest.fixture
+async def bot(island: Island, told_worker: ToldWorker) -> Bot:
+    """The bot, connected, with the told worker behind it."""
+    return await island.start_bot(told_worker.url)
+
+
+@asynccontextmanager
+async def real_worker(store: Store, port: int = 0, **settings: Any) -> AsyncIterator[str]:
+    """The project's own worker with the models in ``store``; yields its address."""
+    home = store.written.parent
+    chosen = WorkerSettings(_env_file=None, home=home, device="cpu", threads=1, **settings)
+    listener = socket.create_server(("127.0.0.1", port))
+    async with serve_worker(chosen, listener):
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def footer(message: dict[str, Any]) -> str:
+    """The small print of a message."""
+    return "\n".join(line for line in message["content"].split("\n") if line.startswith("-# "))
+
+
+def finished(message: dict[str, Any]) -> bool:
+    """Whether a message has the buttons of a result."""
+    return "retry:" in json.dumps(message["components"])

@@ -1,0 +1,42 @@
+/** Tells a screen reader of new messages, politely: once a message has come to rest, not at each of its edits. */
+
+import { excerpt } from "./prose.js";
+import { displayName } from "./session.js";
+
+const REST = 2000; // milliseconds without an edit after which a message counts as finished; the bot edits about once a second
+const LENGTH = 240; // characters read aloud; the rest can be read in the channel
+
+export class Announcer {
+  #timers = new Map();
+
+  constructor(root) {
+    this.root = root;
+  }
+
+  /** Say a sentence now. */
+  say(sentence) {
+    this.root.textContent = sentence;
+  }
+
+  /** Announce `message` when it rests. */
+  message(message) {
+    clearTimeout(this.#timers.get(message.id));
+    this.#timers.set(
+      message.id,
+      setTimeout(() => {
+        this.#timers.delete(message.id);
+        this.say(`${displayName(message.author)}: ${excerpt(message, LENGTH)}`);
+      }, REST),
+    );
+  }
+
+  /** An edit of a message that is not announced yet. */
+  edited(message) {
+    if (this.#timers.has(message.id)) this.message(message);
+  }
+
+  clear() {
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+  }
+}

@@ -1,0 +1,56 @@
+/** The application's commands as a person finds them: subcommands side by side, searched by what was typed. */
+
+export const CHAT_INPUT = 1;
+export const USER = 2;
+export const MESSAGE = 3;
+
+const SUBCOMMAND = 1;
+const SUBCOMMAND_GROUP = 2;
+
+/**
+ * Every command that can be typed, groups flattened: `{command, path, title, description, options}`, where `path` holds the
+ * subcommand's options from the outside in and `title` reads like "gan sample".
+ */
+export function typedCommands(commands, session) {
+  return commands.filter((command) => command.type === CHAT_INPUT).flatMap((command) => leaves(command, [], session, command));
+}
+
+function leaves(node, path, session, command) {
+  const options = node.options ?? [];
+  const inner = options.filter(({ type }) => type === SUBCOMMAND || type === SUBCOMMAND_GROUP);
+  if (inner.length) return inner.flatMap((option) => leaves(option, [...path, option], session, command));
+  const steps = [command, ...path];
+  return [
+    {
+      command,
+      path,
+      options,
+      name: steps.map((step) => step.name).join(" "),
+      title: steps.map((step) => session.nameOf(step)).join(" "),
+      description: session.descriptionOf(node),
+    },
+  ];
+}
+
+/** The entries that fit what was typed after the slash, best first: names that begin so, then contain it, then descriptions. */
+export function search(entries, typed) {
+  const wanted = typed.trim().toLowerCase();
+  const rank = (entry) => {
+    const names = [entry.title.toLowerCase(), entry.name.toLowerCase()];
+    if (names.some((name) => name.startsWith(wanted))) return 0;
+    if (names.some((name) => name.includes(wanted))) return 1;
+    return entry.description.toLowerCase().includes(wanted) ? 2 : 3;
+  };
+  return entries.filter((entry) => rank(entry) < 3).sort((a, b) => rank(a) - rank(b) || a.title.localeCompare(b.title));
+}
+
+/** An interaction's data for a typed command with its leaf `options`, nested as Discord nests them. */
+export function commandData(entry, options) {
+  const nested = entry.path.reduceRight((inner, { name, type }) => [{ name, type, options: inner }], options);
+  return { id: entry.command.id, name: entry.command.name, type: CHAT_INPUT, options: nested };
+}
+
+/** An interaction's data for a command on a message or a user. */
+export function targetData(command, target) {
+  return { id: command.id, name: command.name, type: command.type, target_id: target };
+}

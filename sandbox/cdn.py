@@ -85,15 +85,15 @@ class Files:
         self._kept.pop(attachment_id, None)
 
 
-def avatar(seed: str, letter: str) -> str:
-    """An SVG portrait: the letter on two tones that follow from the seed."""
-    hue = md5(seed.encode(), usedforsecurity=False).digest()[0] * 360 // 256
+def avatar(name: str) -> str:
+    """An SVG portrait: the name's first letter on two tones that follow from the name."""
+    hue = md5(name.lower().encode(), usedforsecurity=False).digest()[0] * 360 // 256
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 128 128">'
         f'<rect width="128" height="128" fill="hsl({hue} 45% 42%)"/>'
         f'<path d="M0 96 Q64 48 128 96 V128 H0Z" fill="hsl({(hue + 40) % 360} 50% 32%)"/>'
         '<text x="64" y="66" fill="#fff" font-family="Georgia, serif" font-size="64" '
-        f'text-anchor="middle" dominant-baseline="central">{escape(letter)}</text></svg>'
+        f'text-anchor="middle" dominant-baseline="central">{escape(name[0])}</text></svg>'
     )
 
 
@@ -113,7 +113,7 @@ def routes(files: Files, names: dict[str, str]) -> list[web.RouteDef]:
         user_id = request.match_info["user_id"]
         if user_id not in names:
             raise web.HTTPNotFound(text="There is no such user.")
-        return web.Response(text=avatar(user_id, names[user_id][0]), content_type="image/svg+xml")
+        return web.Response(text=avatar(names[user_id]), content_type="image/svg+xml")
 
     return [
         web.get("/cdn/attachments/{channel_id}/{id}/{filename}", attachment),

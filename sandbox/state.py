@@ -39,7 +39,7 @@ class State:
         self.events = Events()
         self.files = Files(ids)
         self.application_id = ids.next()
-        self.bot = User(self.application_id, "prospero", "Prospero", bot=True)
+        self.bot = User(self.application_id, "Prospero", "Prospero", bot=True)
         operator = User(ids.next(), "ariel", "Ariel")
         members = [User(ids.next(), "miranda", "Miranda"), User(ids.next(), "caliban", "Caliban", locale="pt-BR")]
         self.guild = self._found_guild(operator, members)

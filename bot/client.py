@@ -62,6 +62,7 @@ class Bot(commands.Bot):
             address = yarl.URL(settings.discord_url)
             gateway = address.with_scheme("wss" if address.scheme == "https" else "ws") / "gateway"
             discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = gateway
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # there is no voice here to warn about
         self.scheduler = Scheduler()
         super().__init__(
             command_prefix=commands.when_mentioned,  # there are no text commands; this prefix needs no message content

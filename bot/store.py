@@ -42,9 +42,7 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             connection = await aiosqlite.connect(path, isolation_level=None)
         except (OSError, aiosqlite.Error) as error:
-            raise StoreError(
-                f"{path} cannot be opened ({error}): set PROSPERO_HOME to a folder to write in."
-            ) from error
+            raise StoreError(f"{path} cannot be opened ({error}): set PROSPERO_HOME to another folder.") from error
         try:
             await connection.execute("PRAGMA journal_mode = WAL")
             await connection.execute("PRAGMA synchronous = NORMAL")  # WAL keeps the file whole after a crash either way

@@ -1,0 +1,126 @@
+"""The bot as a whole: its commands at Discord, its answers to what it no longer knows, /help and /about."""
+
+import discord
+import pytest
+from discord.http import handle_message_parameters
+
+from bot import client
+from bot.client import Bot, InstallationError
+from bot.locale import CATALOGUES
+from tests.bot.conftest import Island, ToldWorker, finished
+from tests.person import labels
+
+EPHEMERAL = 1 << 6
+
+
+async def test_commands_are_registered_once_and_again_when_something_changed(
+    island: Island, told_worker: ToldWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await island.start_bot(told_worker.url)
+    assert island.count("PUT", "/commands") == 1
+    await island.stop_bot()
+    await island.start_bot(told_worker.url)
+    assert island.count("PUT", "/commands") == 1
+    await island.stop_bot()
+    monkeypatch.setitem(CATALOGUES["pt-BR"], "command.help.description", "Outra descrição")
+    await island.start_bot(told_worker.url)
+    assert island.count("PUT", "/commands") == 2
+
+
+async def test_commands_that_discord_lost_are_registered_again(island: Island, told_worker: ToldWorker) -> None:
+    await island.start_bot(told_worker.url)
+    await island.stop_bot()
+    island.sandbox.state.commands.overwrite(None, [])
+    await island.start_bot(told_worker.url)
+    assert island.count("PUT", "/commands") == 2
+
+
+async def test_commands_are_offered_everywhere(island: Island, bot: Bot) -> None:
+    async with island.person() as miranda:
+        for channel in ("the-stage", "direct"):
+            miranda.go(channel)
+            commands = await miranda.commands()
+            assert {command["name"] for command in commands} == {"shakespeare", "help", "about"}
+            for command in commands:
+                assert sorted(command["integration_types"]) == [0, 1]
+                assert sorted(command["contexts"]) == [0, 1, 2]
+
+
+async def test_a_button_that_nobody_knows_is_answered(island: Island, bot: Bot) -> None:
+    async with island.person() as miranda:
+        button: discord.ui.Button[discord.ui.View] = discord.ui.Button(label="Old", custom_id="old:thing")
+        view = discord.ui.View()
+        view.add_item(button)
+        with handle_message_parameters(content="from another age", view=view) as parameters:
+            await bot.http.send_message(int(miranda.channel), params=parameters)
+        event = await miranda.wait_for(lambda event: event["t"] == "MESSAGE_CREATE")
+        answer = await (await miranda.press(event["d"], "Old")).message()
+    assert answer["content"].startswith("I no longer know what this button does.")
+    assert answer["flags"] & EPHEMERAL
+
+
+async def test_a_result_whose_recipe_is_gone(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
+    async with island.person() as miranda:
+        answer = await miranda.slash("shakespeare", prompt="ROMEO:")
+        (await told_worker.stream()).finish("soft")
+        message = await answer.message(finished)
+        await bot.store.change("DELETE FROM recipes")
+        for label in ("Continue", "Retry"):
+            refused = await (await miranda.press(message, label)).message()
+            assert refused["content"].startswith("I have no record of how this was made any more")
+
+
+async def test_a_result_of_a_plug_in_that_is_gone(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
+    async with island.person() as miranda:
+        answer = await miranda.slash("shakespeare", prompt="ROMEO:")
+        (await told_worker.stream()).finish("soft")
+        message = await answer.message(finished)
+        await bot.store.change("UPDATE recipes SET operation = 'weather'")
+        refused = await (await miranda.press(message, "Retry")).message()
+    assert "(weather) is not installed any more" in refused["content"]
+
+
+async def test_a_command_that_the_bot_lost(island: Island, bot: Bot) -> None:
+    bot.tree.remove_command("about")
+    async with island.person() as miranda:
+        refused = await (await miranda.slash("about")).message()
+    assert refused["content"].startswith("This command has changed.")
+
+
+async def test_no_commands_installed(island: Island, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "COGS", "prospero.nothing")
+    with pytest.raises(InstallationError, match="make env"):
+        await island.start_bot("http://127.0.0.1:9")
+
+
+async def test_help_in_both_languages(island: Island, bot: Bot) -> None:
+    async with island.person() as miranda, island.person("Caliban") as caliban:
+        english = (await (await miranda.slash("help")).message())["embeds"][0]
+        assert [field["name"] for field in english["fields"]] == ["How I am doing", "Verse"]
+        assert "`/shakespeare prompt:ROMEO:`" in english["fields"][1]["value"]
+        message = await (await caliban.slash("help")).message()
+        assert message["flags"] & EPHEMERAL
+        assert [field["name"] for field in message["embeds"][0]["fields"]] == ["Como eu estou", "Versos"]
+
+
+async def test_about_without_a_worker(island: Island) -> None:
+    await island.start_bot("http://127.0.0.1:9")
+    async with island.person() as miranda:
+        message = await (await miranda.slash("about")).message()
+    assert message["embeds"][0]["title"].startswith("Prospero ")
+    assert message["embeds"][0]["fields"][1]["value"].startswith("Away at the moment.")
+
+
+async def test_ending_the_bot_is_told_in_what_it_was_writing(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
+    async with island.person() as miranda:
+        answer = await miranda.slash("shakespeare", prompt="ROMEO:")
+        stream = await told_worker.stream()
+        stream.write("But soft")
+        message = await answer.message()
+        await island.stop_bot()
+        ended = await miranda.message(message, finished)
+        assert "Interrupted because Prospero is restarting." in ended["content"]
+        await island.start_bot(told_worker.url)
+        again = await miranda.press(ended, "Continue")
+        (await told_worker.stream()).finish(", what light")
+        assert labels(await again.message(finished)) == ["Continue", "Retry"]

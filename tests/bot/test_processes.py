@@ -1,0 +1,156 @@
+"""The bot as a process of its own: how it begins, what it says when it cannot, what is left when it ends."""
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from models.checkpoint import Store
+from tests.bot.conftest import Island, ToldWorker, finished, footer
+from tests.person import Person, labels
+
+MOST_MEMORY = 120 * 2**20  # bytes resident that the bot may take
+
+
+@asynccontextmanager
+async def bot_process(**variables: str) -> AsyncIterator[Process]:
+    """``python -m bot`` with nothing in its environment about Prospero but ``variables``."""
+    environment = {key: value for key, value in os.environ.items() if "PROSPERO" not in key and "DISCORD" not in key}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", env=environment | variables, stdin=DEVNULL, stdout=PIPE, stderr=PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def last_words(process: Process) -> tuple[int, str]:
+    """The exit status and the last line on stderr."""
+    _, errors = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, errors.decode().strip().splitlines()[-1]
+
+
+async def test_a_wrong_token(island: Island, tmp_path: Path) -> None:
+    url = island.sandbox.url
+    async with bot_process(DISCORD_TOKEN="wrong", PROSPERO_DISCORD_URL=url, PROSPERO_HOME=str(tmp_path)) as process:
+        status, said = await last_words(process)
+    assert status == 1
+    assert said == "Discord refused DISCORD_TOKEN: copy the bot's token again from Discord's Developer Portal."
+
+
+async def test_no_discord_at_the_address(tmp_path: Path) -> None:
+    address = "http://127.0.0.1:9"
+    async with bot_process(DISCORD_TOKEN="x", PROSPERO_DISCORD_URL=address, PROSPERO_HOME=str(tmp_path)) as process:
+        status, said = await last_words(process)
+    assert status == 1
+    assert said.startswith(f"Discord cannot be reached at {address}")
+
+
+async def test_a_setting_that_is_wrong() -> None:
+    async with bot_process(DISCORD_TOKEN="x", PROSPERO_WORKER_URL="nowhere") as process:
+        status, said = await last_words(process)
+    assert status == 2
+    assert said.startswith("PROSPERO_WORKER_URL is 'nowhere': write the worker's address")
+
+
+async def test_a_home_that_cannot_be_used(island: Island, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    home = str(tmp_path / "file")
+    url = island.sandbox.url
+    async with bot_process(DISCORD_TOKEN="token", PROSPERO_DISCORD_URL=url, PROSPERO_HOME=home) as process:
+        status, said = await last_words(process)
+    assert status == 1
+    assert "set PROSPERO_HOME to another folder" in said
+
+
+async def test_stop_under_a_text_that_a_crash_left_behind(
+    island: Island, told_worker: ToldWorker, tmp_path: Path
+) -> None:
+    async with island.person() as miranda:
+        async with bot_process(
+            DISCORD_TOKEN=island.sandbox.token,
+            PROSPERO_DISCORD_URL=island.sandbox.url,
+            PROSPERO_WORKER_URL=told_worker.url,
+            PROSPERO_HOME=str(island.home),
+        ) as process:
+            await miranda.until_command("shakespeare")
+            await miranda.until_online()
+            answer = await miranda.slash("shakespeare", prompt="ROMEO:")
+            (await told_worker.stream()).write("But soft")
+            message = await answer.message()
+            process.kill()
+            await process.wait()
+        await island.start_bot(told_worker.url)
+        told = await (await miranda.press(message, "Stop")).message(lambda told: told["id"] != message["id"])
+        assert told["content"].startswith("Nothing is being written here any more.")
+        again = await miranda.press(await miranda.message(message, finished), "Retry")
+        (await told_worker.stream()).finish("But soft")
+        await again.message(finished)
+
+
+async def everything(process: Process) -> AsyncIterator[str]:
+    """The lines that a process prints."""
+    assert process.stdout is not None
+    async for line in process.stdout:
+        yield line.decode()
+
+
+@pytest.fixture
+def home(tiny_store: Store) -> str:
+    return str(tiny_store.written.parent)
+
+
+async def island_address(process: Process) -> str:
+    """Where the sandbox that a bot without a token became says it is."""
+    async for line in everything(process):
+        if "http://" in line:
+            return line.split()[-1]
+    raise AssertionError("the sandbox never said where it is")
+
+
+async def test_everything_from_one_command_and_nothing_left_after_an_interrupt(home: str) -> None:
+    async with bot_process(PROSPERO_SANDBOX_PORT="0", PROSPERO_HOME=home, PROSPERO_DEVICE="cpu") as process:
+        url = await island_address(process)
+        async with Person(url, "Miranda") as miranda:
+            await miranda.until_command("shakespeare")
+            await miranda.until_online()
+            answer = await miranda.slash("shakespeare", prompt="PROSPERO:")
+            message = await answer.message(finished)
+            assert "gpt-shakespeare@tiny" in footer(message)
+            bot, worker = psutil.Process(process.pid).children(recursive=True)
+            assert bot.memory_info().rss < MOST_MEMORY
+            worker.kill()
+            psutil.wait_procs([worker], timeout=10)
+            again = await miranda.press(message, "Retry")
+            outcome = await again.message(finished)
+            while "gpt-shakespeare@tiny" not in footer(outcome):  # pressed before its absence was noticed
+                assert labels(outcome) == ["Retry"]
+                outcome = await (await miranda.press(outcome, "Retry")).message(finished)
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        process.send_signal(signal.SIGINT)
+        await process.wait()
+        assert psutil.wait_procs(family, timeout=10)[1] == []
+
+
+async def test_a_killed_parent_takes_its_children_with_it(home: str) -> None:
+    async with bot_process(PROSPERO_SANDBOX_PORT="0", PROSPERO_HOME=home, PROSPERO_DEVICE="cpu") as process:
+        url = await island_address(process)
+        async with Person(url, "Miranda") as miranda:
+            await miranda.until_online()
+            answer = await miranda.slash("about")
+            await answer.message(lambda message: "gpt-shakespeare@tiny" in str(message["embeds"]))
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) == 2
+        process.kill()
+        assert psutil.wait_procs(children, timeout=10)[1] == []

@@ -1,0 +1,80 @@
+"""The whole path with a model that was really trained: sandbox, bot, worker, GPT; also across restarts."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from models.checkpoint import Store
+from tests.bot.conftest import Island, finished, footer
+from worker.service import serve as serve_worker
+from worker.settings import Settings as WorkerSettings
+
+
+@asynccontextmanager
+async def real_worker(store: Store, port: int = 0, **settings: Any) -> AsyncIterator[str]:
+    """The project's own worker with the models in ``store``; yields its address."""
+    home = store.written.parent
+    chosen = WorkerSettings(_env_file=None, home=home, device="cpu", threads=1, **settings)
+    listener = socket.create_server(("127.0.0.1", port))
+    async with serve_worker(chosen, listener):
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+async def test_a_model_writes_and_its_buttons_outlive_bot_and_worker(island: Island, tiny_store: Store) -> None:
+    async with island.person() as miranda:
+        async with real_worker(tiny_store) as url:
+            await island.start_bot(url)
+            answer = await miranda.slash("shakespeare", prompt="PROSPERO:\n☃", length=300, seed="11")
+            written = await answer.message(finished)
+            assert "gpt-shakespeare@tiny · seed 11" in footer(written)
+            assert "read each as a space: ☃" in footer(written)
+            assert "300 characters in" in footer(written)
+            repeated = await miranda.slash("shakespeare", prompt="PROSPERO:\n☃", length=300, seed="11")
+            text = written["content"].partition("\n-# ")[0]
+            assert (await repeated.message(finished))["content"].partition("\n-# ")[0] == text
+            about = await (await miranda.slash("about")).message()
+            assert "gpt-shakespeare@tiny" in about["embeds"][0]["fields"][1]["value"]
+            await island.stop_bot()
+        async with real_worker(tiny_store) as url:
+            await island.start_bot(url)
+            continued = await (await miranda.press(written, "Continue")).message(finished)
+            assert "gpt-shakespeare@tiny" in footer(continued)
+            retried = await (await miranda.press(written, "Retry")).message(finished)
+            assert "gpt-shakespeare@tiny" in footer(retried)
+            assert "seed 11" not in footer(retried)
+
+
+async def test_two_people_at_once(island: Island, tiny_store: Store) -> None:
+    async with real_worker(tiny_store) as url, island.person() as miranda, island.person("Caliban") as caliban:
+        await island.start_bot(url)
+        first = await miranda.slash("shakespeare", prompt="MIRANDA:", length=1000)
+        second = await caliban.slash("shakespeare", prompt="PROSPERO:", length=1000)
+        assert (await first.message(finished))["content"].startswith("**MIRANDA:**")
+        assert (await second.message(finished))["content"].startswith("**PROSPERO:**")
+
+
+async def test_a_full_queue(island: Island, tiny_store: Store) -> None:
+    async with real_worker(tiny_store, slots=1, queue=0) as url, island.person() as miranda:
+        await island.start_bot(url)
+        answers = [await miranda.slash("shakespeare", prompt="PROSPERO:", length=8000) for _ in range(2)]
+        refused = await answers[1].message(finished)
+        assert "even the queue is full" in refused["content"]
+        running = await answers[0].message()
+        await miranda.press(running, "Stop")
+        await answers[0].message(finished)
+        again = await miranda.press(refused, "Retry")
+        await miranda.press(await again.message(), "Stop")
+
+
+async def test_a_worker_that_goes_away_in_the_middle(island: Island, tiny_store: Store) -> None:
+    async with island.person() as miranda:
+        async with real_worker(tiny_store) as url:
+            await island.start_bot(url)
+            answer = await miranda.slash("shakespeare", prompt="PROSPERO:", length=8000)
+            await answer.message()
+        failed = await answer.message(finished)
+        async with real_worker(tiny_store, port=int(url.rpartition(":")[2])):
+            again = await miranda.press(failed, "Retry")
+            await miranda.press(await again.message(), "Stop")
+            assert "gpt-shakespeare@tiny" in footer(await again.message(finished))

@@ -1,0 +1,232 @@
+"""Features: the frozen networks in whose features pictures are compared, trained here and never changed once published.
+
+Digits: a classifier. Pictures without classes: contrastive learning (Chen et al. 2020), which brings two changed copies
+of a picture together and holds those of different pictures apart. Figures are comparable only on the same weights, so
+their hash is pinned below.
+
+Shapes: B batch, C channels, H height, W width, F features, K classes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models import metrics
+from models.augmentation import augment, mirror, zoom
+from models.checkpoint import SHIPPED, WEIGHTS, Checkpoint, CheckpointError, Store
+from models.configuration import Configuration
+from models.data import SETS
+from models.pictures import Pictures, load, sheet, to_unit
+from models.registry import Family, Metric, Recipe
+from models.training import Progress, Run, Trained
+
+PUBLISHED: dict[str, tuple[str, str]] = {}
+BATCH = 500  # pictures that pass through a frozen network at once
+
+
+@dataclass(frozen=True)
+class Config(Configuration):
+    """Shape of a feature network and how it is trained."""
+
+    channels: int = 3
+    widths: str = "32,64,128"  # of the stages, each at half the resolution of the one before; the last is F
+    classes: int = 0  # none: contrastive learning
+    projection: int = 64  # width in which copies are compared; thrown away with the training
+    temperature: float = 0.2  # of the contrast
+    smoothing: float = 0.05  # of the classes' targets
+    batch: int = 128
+    rate: float = 3e-3
+    weight_decay: float = 0.02
+    warmup: float = 0.1  # share of the run until the full rate; then a cosine to zero
+
+    @property
+    def stages(self) -> list[int]:
+        return [int(width) for width in self.widths.split(",")]
+
+
+class Network(nn.Module):
+    """Pictures (B, C, H, W) in [-1, 1] to features (B, F), and those to classes or to the space of contrast."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        inputs = [config.channels, *config.stages]
+        self.stages = nn.Sequential(*(_stage(i, o) for i, o in zip(inputs, config.stages, strict=False)))
+        width = config.stages[-1]
+        self.head: nn.Module = nn.Linear(width, config.classes)
+        if not config.classes:
+            self.head = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, config.projection))
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.stages(images.contiguous(memory_format=torch.channels_last))  # (B, F, h, w)
+        return x.mean((2, 3)).float()  # type: ignore[no-any-return]  # (B, F)
+
+
+def _stage(inputs: int, outputs: int) -> nn.Sequential:
+    """Halve the resolution, look around, normalise."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+        nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
+
+
+# Training
+
+
+def classification_loss(network: Network, images: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the classes (B,), smoothed, in nats."""
+    return F.cross_entropy(network.head(network(images)), labels, label_smoothing=network.config.smoothing)
+
+
+def contrastive_loss(projected: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of finding each row's other copy among all others; rows i and i + B of (2B, P) are a pair."""
+    directions = F.normalize(projected.float(), dim=1)
+    similarities = directions @ directions.T / temperature  # (2B, 2B)
+    similarities.fill_diagonal_(-math.inf)  # nothing is its own pair
+    partners = torch.arange(len(projected), device=projected.device).roll(len(projected) // 2)
+    return F.cross_entropy(similarities, partners)
+
+
+def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
+    """Train on the recipe's pictures, yielding progress; returns the trained network."""
+    config = Config.parse(recipe.config)
+    data = load(recipe.dataset)
+    network = Network(config).to(run.device)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=config.weight_decay)
+    run.restore(network=network, optimizer=optimizer)
+    for _ in run:
+        chosen = torch.randint(len(data.train), (config.batch,), generator=run.generator())
+        images = to_unit(data.train[chosen]).to(run.device)
+        with run.autocast():
+            if config.classes:
+                assert data.train_labels is not None
+                labels = data.train_labels[chosen].to(run.device)
+                loss = classification_loss(network, zoom(images, 0.85, 0.2), labels)
+            else:
+                copies = [augment(zoom(mirror(images), 0.6, 0.2), 0.5) for _ in range(2)]
+                loss = contrastive_loss(network.head(network(torch.cat(copies))), config.temperature)
+        loss.backward()  # type: ignore[no-untyped-call]
+        warm = min(1.0, run.fraction / config.warmup)
+        optimizer.param_groups[0]["lr"] = config.rate * warm * (1 + math.cos(math.pi * run.fraction)) / 2
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        run.observe(loss=loss)
+        if run.due():
+            network.eval()
+            held_out = _accuracy(network, data) if config.classes else _retrieval(network, data)
+            network.train()
+            yield run.report({"held-out accuracy": held_out}, network=network, optimizer=optimizer)
+    return Trained(network.eval(), asdict(config))
+
+
+# Evaluation
+
+
+@torch.inference_mode()
+def features(network: Network, images: Tensor) -> Tensor:
+    """Features (N, F) of uint8 pictures, or of pictures in [-1, 1], (N, C, H, W)."""
+    device = next(network.parameters()).device
+    parts = (part.to(device) for part in torch.split(images, BATCH))
+    return torch.cat([network(to_unit(p) if p.dtype == torch.uint8 else p).cpu() for p in parts])
+
+
+@torch.inference_mode()
+def classify(network: Network, images: Tensor) -> Tensor:
+    """The likeliest class (N,) of each picture."""
+    device = next(network.parameters()).device
+    return network.head(features(network, images).to(device)).argmax(1).cpu()  # type: ignore[no-any-return]
+
+
+def _accuracy(network: Network, data: Pictures) -> float:
+    assert data.test_labels is not None
+    return float((classify(network, data.test) == data.test_labels).float().mean())
+
+
+def _retrieval(network: Network, data: Pictures) -> float:
+    """Share of held-out pictures whose nearest neighbour among the others' mirror images is their own."""
+    plain, mirrored = features(network, data.test), features(network, data.test.flip(3))
+    return float((metrics.nearest(plain, mirrored)[1][:, 0] == torch.arange(len(plain))).float().mean())
+
+
+def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) -> dict[str, Metric]:
+    """Accuracy, and the Frechet distances of ever more damaged held-out pictures to the training pictures."""
+    data = load(checkpoint.card.dataset["name"])
+    network = restore(checkpoint, device)
+    test = data.test[:1_000] if quick else data.test
+    train = features(network, data.train[:10_000] if quick else data.train)
+    name = "accuracy" if network.config.classes else "retrieval"
+    share = _accuracy(network, data) if network.config.classes else _retrieval(network, data)
+    figures = {name: Metric(share, "share of the held-out pictures", "" if data.test_labels is None else ">= 0.994")}
+    floor = metrics.frechet_distance(features(network, test), train)
+    figures["frechet_floor"] = Metric(floor, "squared feature units", "held-out pictures against training pictures")
+    for name, damaged in metrics.ladder(to_unit(test)):
+        distance = metrics.frechet_distance(features(network, damaged), train)
+        figures[f"frechet_{name}"] = Metric(distance, "squared feature units", f"floor {floor:.3g}")
+    return figures
+
+
+# What it can be asked
+
+
+def restore(checkpoint: Checkpoint, device: torch.device) -> Network:
+    """The network of a checkpoint, ready to be asked."""
+    network = Network(Config.parse(checkpoint.card.config))
+    network.load_state_dict(checkpoint.tensors())
+    return network.to(device).eval()
+
+
+def frozen(channels: int, device: torch.device) -> Network:
+    """The published network for grey (1) or colour (3) pictures; CheckpointError when its weights are not those."""
+    return _frozen("features-digits" if channels == 1 else "features-cats", device)
+
+
+@cache
+def _frozen(model: str, device: torch.device) -> Network:
+    version, published = PUBLISHED[model]
+    checkpoint = Store(SHIPPED.parent).open(model, version)  # never one that was trained later
+    found = hashlib.sha256((checkpoint.path / WEIGHTS).read_bytes()).hexdigest()
+    if found != published:
+        raise CheckpointError(f"{checkpoint.path / WEIGHTS} is not the published network; restore it from the project.")
+    return restore(checkpoint, device)
+
+
+def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: torch.device) -> None:
+    """Draw rows of a held-out picture and the seven training pictures that the network takes for the most alike."""
+    data = load(checkpoint.card.dataset["name"])
+    network = restore(checkpoint, device)
+    rows = min(max(1, count // 8), len(data.test))
+    queries = data.test[torch.randperm(len(data.test), generator=torch.Generator().manual_seed(seed))[:rows]]
+    alike = metrics.nearest(features(network, queries), features(network, data.train), 7)[1]  # (rows, 7)
+    pictures = torch.cat((queries[:, None], data.train[alike]), 1).flatten(0, 1)  # (8 rows, C, H, W)
+    sheet(to_unit(pictures), out, columns=8)
+
+
+def _recipes() -> Iterator[Recipe]:
+    digits: dict[str, Any] = {"channels": 1, "widths": "32,96", "classes": 10}
+    for dataset, config, minutes in (("digits", digits, 6.0), ("cats", {}, 12.0)):
+        licence = SETS[dataset].licence
+        yield Recipe(f"features-{dataset}", "features", dataset, licence, config, minutes)
+
+
+FAMILY = Family(
+    name="features",
+    default="features-digits",
+    recipes={recipe.model: recipe for recipe in _recipes()},
+    train=train,
+    evaluate=evaluate,
+    sample=sample,
+)

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.gpt import GPT, normalise, rotary, rotate
+from models.gpt import GPT, Config, normalise, rotary, rotate
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,36 @@ class Layer:
     down: Tensor
 
 
-class Decoder:
-    """Reads prompts and advances texts; every method belongs to the thread that owns the device."""
+CHUNK = 32  # characters of one text that a step takes at most
+
+
+class Decoder(Protocol):
+    """Advances texts that live in slots; one thread at a time."""
+
+    config: Config
+    slots: int
+    precision: torch.dtype  # of the numbers that are multiplied
+    device: torch.device
+
+    def advance(self, slots: Sequence[int], tokens: Sequence[int], positions: Sequence[int]) -> Tensor:
+        """Take the next characters of some texts, N in all.
+
+        Those of one text, at most ``CHUNK``, come one after another; ``positions`` counts the characters before each in
+        its text. Returns the logits (N, V), float32, of the characters that follow. They depend on the text alone, not
+        on the others; to the bit only if the text is always cut into the same chunks.
+        """
+        ...
+
+    def clear(self, slot: int) -> None:
+        """Empty a slot that may hold what is not a number; otherwise a new text just begins at position 0."""
+        ...
+
+
+class TorchDecoder:
+    """A decoder in PyTorch's operations, for any device."""
 
     def __init__(self, network: GPT, slots: int, precision: torch.dtype = torch.float32) -> None:
-        """``precision`` is that of matrices and cache; the residual stream, norms and softmax are float32."""
+        """``precision`` is that of matrices and cache; the residual stream, norms and softmax stay float32."""
         self.config = c = network.config
         self.slots = slots
         self.precision = precision
@@ -60,47 +87,55 @@ class Decoder:
         self.keys = torch.zeros(ring, dtype=precision, device=self.device)  # (L, S, G, W, D)
         self.values = torch.zeros(ring, dtype=precision, device=self.device)  # (L, S, G, W, D)
         self.entries = torch.arange(c.context, device=self.device)  # (W,)
+        # Kernels for few rows sum in another order than those for many, so steps are filled up to a multiple of rows.
+        self.width = 16 if self.device.type == "cpu" else 64
 
     @torch.inference_mode()
-    def step(self, slots: Sequence[int], tokens: Sequence[int], positions: Sequence[int]) -> Tensor:
-        """Advance B texts by one character each.
+    def advance(self, slots: Sequence[int], tokens: Sequence[int], positions: Sequence[int]) -> Tensor:
+        """See :meth:`Decoder.advance`."""
+        groups = [list(group) for _, group in groupby(range(len(slots)), key=slots.__getitem__)]
+        single = [group[0] for group in groups if len(group) == 1]
+        logits = torch.empty(len(slots), len(self.config.vocabulary), device=self.device)  # (N, V)
+        if single:
+            logits[single] = self._step(*([values[i] for i in single] for values in (slots, tokens, positions)))
+        for rows in groups:
+            if len(rows) > 1:
+                chunk = [tokens[i] for i in rows]
+                logits[rows[0] : rows[-1] + 1] = self._read(slots[rows[0]], chunk, positions[rows[0]])
+        return logits
 
-        ``tokens`` are the newest characters, ``positions`` how many came before them in their texts; returns the logits
-        (B, V), float32, of the characters that follow.
-        """
+    def clear(self, slot: int) -> None:
+        """See :meth:`Decoder.clear`."""
+        self.keys[:, slot] = 0
+        self.values[:, slot] = 0
+
+    def _step(self, slots: list[int], tokens: list[int], positions: list[int]) -> Tensor:
+        """Logits (B, V) of the characters that follow the newest ones of B texts."""
         c = self.config
+        count = len(slots)
+        slots, tokens, positions = (row + row[-1:] * (-count % self.width) for row in (slots, tokens, positions))
         slot, token, position = torch.tensor((slots, tokens, positions), device=self.device)  # (B,) each
         ring = position % c.context
-        seen = self.entries <= position[:, None]  # (B, W): the ring fills up once, then all of it is seen
-        mask = torch.zeros(seen.shape, device=self.device).masked_fill_(~seen, -torch.inf)[
-            :, None, None
-        ]  # (B, 1, 1, W)
+        unseen = self.entries > position[:, None]  # (B, W): the ring fills up once, then all of it is seen
         cosine, sine = (t[:, None] for t in rotary(position, c.head_size, c.rotary_base))  # (B, 1, D / 2)
-        prefix = len(slots) if list(slots) == list(range(len(slots))) else None  # then the cache needs no gathering
+        in_order = slots == list(range(len(slots)))  # then the cache needs no gathering
         x = self.embedding[token]  # (B, C)
         for layer, keys, values in zip(self.layers, self.keys, self.values, strict=True):
             q, k, v = self._heads(layer, x, cosine, sine)  # (B, H, D), (B, G, D), (B, G, D)
             keys[slot, :, ring] = k
             values[slot, :, ring] = v
-            k, v = (keys[:prefix], values[:prefix]) if prefix else (keys[slot], values[slot])  # (B, G, W, D)
-            y = self._attend(q.view(len(q), c.kv_heads, -1, c.head_size), k, v, mask)  # (B, G, H / G, D)
-            x = self._feed(layer, x, y.flatten(1))
-        return self._logits(x)
+            k, v = (cache[: len(slots)] if in_order else cache[slot] for cache in (keys, values))  # (B, G, W, D)
+            y = self._attend(q.view(len(q), c.kv_heads, -1, c.head_size), k, v, unseen[:, None, None])
+            x = self._feed(layer, x, y.flatten(1))  # (B, G, H / G, D) to (B, C)
+        return self._logits(x)[:count]
 
-    @torch.inference_mode()
-    def read(self, slot: int, tokens: list[int], position: int) -> Tensor:
-        """Read T <= context characters of one text, the first of which stands at ``position``.
-
-        Returns the logits (T, V), float32; read in other chunks, the same text gives logits that differ by rounding.
-        """
+    def _read(self, slot: int, tokens: list[int], position: int) -> Tensor:
+        """Logits (T, V) of a chunk of one text, the first character of which stands at ``position``."""
         c = self.config
         positions = torch.arange(position, position + len(tokens), device=self.device)  # (T,)
-        newest = (position - 1 - self.entries) % c.context  # (W,): how many entries are newer
-        old = position - 1 - newest  # (W,): the positions that the ring holds, negative where it is still empty
-        held = torch.cat((old, positions))  # (W + T,)
-        distance = positions[:, None] - held  # (T, W + T)
-        seen = (held >= 0) & (distance >= 0) & (distance < c.context)
-        mask = torch.zeros(seen.shape, device=self.device).masked_fill_(~seen, -torch.inf)  # (T, W + T)
+        old = position - 1 - (position - 1 - self.entries) % c.context  # (W,): whose entries the ring holds; < 0: none
+        distance = positions[:, None] - torch.cat((old, positions))  # (T, W + T)
+        unseen = (distance > positions[:, None]) | (distance < 0) | (distance >= c.context)
         cosine, sine = (t[:, None] for t in rotary(positions, c.head_size, c.rotary_base))  # (T, 1, D / 2)
         x = self.embedding[torch.tensor(tokens, device=self.device)]  # (T, C)
         for layer, keys, values in zip(self.layers, self.keys[:, slot], self.values[:, slot], strict=True):
@@ -109,7 +144,7 @@ class Decoder:
                 q.reshape(c.kv_heads, -1, len(tokens), c.head_size),
                 torch.cat((keys, k), 1)[:, None],  # (G, 1, W + T, D)
                 torch.cat((values, v), 1)[:, None],
-                mask,
+                unseen,
             )
             keys[:, positions % c.context] = k
             values[:, positions % c.context] = v
@@ -124,8 +159,9 @@ class Decoder:
         turned = rotate(normalise(heads[:, : -c.kv_heads]), cosine, sine).to(self.precision)  # (N, H + G, D)
         return turned[:, : c.heads], turned[:, c.heads :], heads[:, -c.kv_heads :]
 
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-        scores = (q @ k.transpose(-1, -2)).float() * self.config.head_size**-0.5 + mask
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, unseen: Tensor) -> Tensor:
+        scores = (q @ k.transpose(-1, -2)).float() * self.config.head_size**-0.5
+        scores = scores.masked_fill(unseen, -torch.inf)
         return torch.matmul(scores.softmax(-1).to(self.precision), v)
 
     def _feed(self, layer: Layer, x: Tensor, y: Tensor) -> Tensor:

@@ -14,11 +14,11 @@ import torch
 
 from models import gpt
 from models.checkpoint import Checkpoint, CheckpointError, Store
-from models.decoder import Decoder
-from worker.engine.device import Device
-from worker.engine.hardware import pick_precision
+from models.configuration import ConfigurationError
+from worker.engine.hardware import build_decoder
 from worker.engine.text import TextModel
 from worker.errors import NotFound
+from worker.settings import Settings
 
 log = structlog.get_logger()
 
@@ -26,91 +26,84 @@ log = structlog.get_logger()
 class Gallery:
     """Loads versions when they are first asked for and keeps the most recently used ones."""
 
-    def __init__(
-        self, store: Store, device: Device, torch_device: torch.device, slots: int, precision: str, loaded: int
-    ):
-        """Each version has ``slots`` texts' worth of cache; up to ``loaded`` versions are kept."""
+    def __init__(self, settings: Settings, store: Store, device: torch.device) -> None:
         self.store = store
         self.device = device
-        self.torch_device = torch_device
-        self.slots = slots
-        self.precision = precision
-        self.loaded = loaded
-        self.ready = False
-        self._models: OrderedDict[str, asyncio.Task[TextModel]] = OrderedDict()  # the most recently used last
+        self.ready = False  # whether everything that serves was loaded, and something does
+        self._settings = settings
+        self._texts: OrderedDict[str, TextModel] = OrderedDict()  # the most recently used last
+        self._loading: dict[str, asyncio.Task[TextModel]] = {}
 
     @property
     def names(self) -> list[str]:
         """What is loaded, as "model@version"."""
-        return [name for name, task in self._models.items() if task.done()]
+        return list(self._texts)
 
     @property
-    def used_precision(self) -> str:
-        """The precision of what is loaded; the wanted one before that."""
-        models = [task.result() for task in self._models.values() if task.done()]
-        return str(models[-1].decoder.precision).removeprefix("torch.") if models else self.precision
+    def precision(self) -> str:
+        """The precision that the loaded models compute in; before that, the one that was asked for."""
+        for model in self._texts.values():
+            return str(model.decoder.precision).removeprefix("torch.")
+        return self._settings.precision
 
     async def open(self) -> None:
         """Load the versions that serve; what cannot be loaded is reported and left out."""
         for model in self.store.models():
             try:
-                await self.text_model(model)
-            except NotFound as error:
-                log.error("model not loaded", model=model, reason=error.message)
-        if not self._models:
+                if self.store.open(model).card.family == gpt.FAMILY.name:
+                    await self.text_model(model)
+            except (NotFound, CheckpointError) as error:
+                log.error("model not loaded", model=model, reason=str(error))
+        if not self._texts:
             log.error("no model to serve", advice="Train one with `python -m models train gpt-shakespeare`.")
-        self.ready = bool(self._models)
+        self.ready = bool(self._texts)
 
     async def text_model(self, name: str) -> TextModel:
-        """The GPT called ``name``, "model" or "model@version"; NotFound says which there are."""
+        """The GPT called ``name``, "model" or "model@version"; NotFound says which there are.
+
+        Where the version that serves is damaged, the one before it answers.
+        """
         model, _, pinned = name.partition("@")
         try:
-            versions = [pinned] if pinned else self._candidates(model)
-            checkpoint, *older = [self.store.open(model, version) for version in versions]
+            serving = self.store.open(model, pinned or None)
         except CheckpointError as error:
             raise NotFound(str(error), param="model") from error
-        if checkpoint.card.family != gpt.FAMILY.name:
+        if serving.card.family != gpt.FAMILY.name:
             raise NotFound(f"{model} does not write texts; GET /v1/models lists what does.", param="model")
-        for candidate in (checkpoint, *older):
-            try:
-                return await self._load(candidate)
-            except CheckpointError as error:
-                log.error("checkpoint damaged", model=model, version=candidate.version, reason=str(error))
-                reason = str(error)
-        raise NotFound(reason, param="model")
-
-    def _candidates(self, model: str) -> list[str]:
-        """The version that serves, then older ones for the case that it is damaged."""
-        current = self.store.current(model)
-        return [current, *reversed([version for version in self.store.versions(model) if version < current])]
+        try:
+            return await self._load(serving)
+        except CheckpointError as error:
+            log.error("version damaged", model=model, version=serving.version, reason=str(error))
+            older = [version for version in self.store.versions(model) if version < serving.version]
+            if pinned or not older:
+                raise NotFound(str(error), param="model") from error
+        return await self.text_model(f"{model}@{older[-1]}")
 
     async def _load(self, checkpoint: Checkpoint) -> TextModel:
         name = f"{checkpoint.model}@{checkpoint.version}"
-        if name not in self._models:
-            self._models[name] = asyncio.ensure_future(self._read(name, checkpoint))
-        self._models.move_to_end(name)
+        if name not in self._texts:
+            loading = self._loading.get(name) or asyncio.create_task(asyncio.to_thread(self._build, name, checkpoint))
+            self._loading[name] = loading
+            try:  # shielded: others may wait for the same version when this request is cancelled
+                self._texts[name] = await asyncio.shield(loading)
+            finally:
+                if loading.done():
+                    self._loading.pop(name, None)
+            self._forget()
+        self._texts.move_to_end(name)
+        return self._texts[name]
+
+    def _build(self, name: str, checkpoint: Checkpoint) -> TextModel:
         try:
-            model = await asyncio.shield(self._models[name])
-        except CheckpointError:
-            self._models.pop(name, None)
-            raise
-        self._forget()
-        return model
-
-    async def _read(self, name: str, checkpoint: Checkpoint) -> TextModel:
-        network = await asyncio.to_thread(gpt.load, checkpoint, self.torch_device)
-
-        def build() -> TextModel:
-            return TextModel(name, Decoder(network, self.slots, pick_precision(self.precision, network)))
-
-        model = await self.device.call(build)
-        log.info("model loaded", model=name, precision=str(model.decoder.precision).removeprefix("torch."))
-        return model
+            network = gpt.load(checkpoint, self.device)
+        except (RuntimeError, ConfigurationError) as error:  # the weights do not fit the card
+            raise CheckpointError(f"{name} cannot be loaded ({error}); delete the version.") from error
+        decoder = build_decoder(network, self._settings.slots, self._settings.precision, torch.get_num_threads())
+        log.info("model loaded", model=name, decoder=type(decoder).__name__, precision=str(decoder.precision))
+        return TextModel(name, decoder)
 
     def _forget(self) -> None:
-        """Drop what was not used for longest, as long as nothing is being written with it."""
-        for name, task in list(self._models.items()):
-            if len(self._models) <= self.loaded:
-                return
-            if task.done() and not task.result().running:
-                del self._models[name]
+        """Drop what was not used for longest and is not being written with."""
+        for name, model in list(self._texts.items())[:-1]:
+            if len(self._texts) > self._settings.loaded and not model.running:
+                del self._texts[name]

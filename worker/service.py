@@ -28,7 +28,7 @@ async def serve(settings: Settings, listener: socket.socket) -> AsyncIterator[we
     device = Device()
     engine = TextEngine(device, settings.slots, settings.queue, settings.deadline)
     store = Store(settings.home, settings.shipped)
-    gallery = Gallery(store, device, torch_device, settings.slots, settings.precision, settings.loaded)
+    gallery = Gallery(settings, store, torch_device)
     app = create_app(settings, engine, gallery)
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=GRACE)
     await runner.setup()

@@ -23,7 +23,7 @@ from worker.service import serve
 from worker.settings import Settings
 
 TINY = gpt.Config(
-    vocabulary="\n !abcdefghijklmnopqrstuvwxyz", layers=2, width=32, heads=4, kv_heads=2, hidden=48, context=24
+    vocabulary="\n !abcdefghijklmnopqrstuvwxyz", layers=2, width=32, heads=2, kv_heads=1, hidden=48, context=24
 )
 
 

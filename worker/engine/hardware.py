@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
-import statistics
 import time
+from collections.abc import Callable
+from functools import partial
 
+import structlog
 import torch
-import torch.nn.functional as F
 
+from models.decoder import Decoder, TorchDecoder
 from models.gpt import GPT
+from models.native import NativeDecoder, NativeError
+
+TRIAL = 8  # texts of the step that is timed to choose a precision: an ordinary evening
+
+log = structlog.get_logger()
 
 
 class HardwareError(Exception):
@@ -32,26 +39,28 @@ def set_threads(wanted: int) -> int:
     return torch.get_num_threads()
 
 
-def pick_precision(wanted: str, network: GPT) -> torch.dtype:
-    """The precision of that name; ``auto`` is bfloat16, unless a processor multiplies faster in float32."""
-    device = network.head.weight.device
-    if wanted != "auto":
-        return torch.float32 if wanted == "float32" else torch.bfloat16
-    if device.type != "cpu":
-        return torch.bfloat16
-    faster = seconds_of_matrices(network, torch.bfloat16) < seconds_of_matrices(network, torch.float32)
-    return torch.bfloat16 if faster else torch.float32
+def build_decoder(network: GPT, slots: int, precision: str, threads: int) -> Decoder:
+    """A decoder for the network's device, in the precision of that name or with ``auto`` in the fastest."""
+    wanted = [getattr(torch, precision)] if precision != "auto" else [torch.bfloat16, torch.float32]
+    if network.head.weight.device.type != "cpu":
+        return TorchDecoder(network, slots, wanted[0])
+    trials: dict[float, Callable[[int], Decoder]] = {}
+    for dtype in wanted:
+        for kind in (partial(NativeDecoder, threads=threads), TorchDecoder):
+            make = partial(kind, network, precision=dtype)
+            try:
+                trials[seconds_of_a_step(make(TRIAL))] = make
+                break  # PyTorch's operations only serve where the native step cannot be had
+            except NativeError as error:
+                log.info("no native step", precision=str(dtype), reason=str(error))
+    return trials[min(trials)](slots)
 
 
-@torch.inference_mode()
-def seconds_of_matrices(network: GPT, precision: torch.dtype, rows: int = 4, repeats: int = 15) -> float:
-    """Median time of one block's matrices for a few texts, which is what people wait for when few are about."""
-    matrices = [p.detach().to(precision) for p in network.blocks[0].parameters() if p.ndim == 2]
-    inputs = [torch.ones(rows, matrix.shape[1], dtype=precision) for matrix in matrices]
+def seconds_of_a_step(decoder: Decoder, repeats: int = 15) -> float:
+    """The least time of several, since only other processes make one longer."""
     times = []
-    for _ in range(repeats):
+    for position in range(repeats):
         begin = time.perf_counter()
-        for x, matrix in zip(inputs, matrices, strict=True):
-            F.linear(x, matrix)
+        decoder.advance(range(TRIAL), [0] * TRIAL, [position] * TRIAL)
         times.append(time.perf_counter() - begin)
-    return statistics.median(times)
+    return min(times)

@@ -40,8 +40,8 @@ class Sequence:
 
     @property
     def position(self) -> int:
-        """Where the newest character stands."""
-        return len(self.prompt) + self.written - 1
+        """Where the next character to be read, or else the newest one, stands."""
+        return self.read if self.reading else len(self.prompt) + self.written - 1
 
     def accept(self, token: Token) -> None:
         """Take a drawn character: hand on what cannot belong to a stop string any more, and end where it is to end."""

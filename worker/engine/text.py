@@ -16,18 +16,15 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import structlog
-import torch
 from torch import Tensor
 
-from models.decoder import Decoder
+from models.decoder import CHUNK, Decoder
 from worker.engine.device import Device
 from worker.engine.line import Line
 from worker.engine.sampling import Sampler, Sampling, choice_seed
 from worker.engine.sequence import Sequence, Stops
 from worker.engine.stream import Outbox, Piece, Queued, Stream, Token
 from worker.errors import DeadlineExceeded, QueueFull, WorkerError
-
-CHUNK = 64  # characters of prompts read in one turn: about as dear as a step of 64 texts
 
 log = structlog.get_logger()
 
@@ -204,50 +201,51 @@ class TextEngine:
             stream.place(place)
 
     def _step(self, model: TextModel) -> tuple[list[Sequence], Tensor]:
-        """Advance texts past their prompts, read on in the others; gives who is due a character and logits (B, V)."""
-        rows = [sequence for sequence in model.running if not sequence.reading]
-        parts: list[Tensor] = []
-        try:
-            if rows:
-                slots, tokens, positions = zip(*((s.slot, s.newest, s.position) for s in rows), strict=True)
-                parts.append(model.decoder.step(slots, tokens, positions))
-        except RuntimeError as error:
-            self._fail(rows, error)
-            rows = []
-        budget = CHUNK
+        """Advance texts by a character or a chunk of prompt; returns who is due a character, and logits (B, V)."""
+        budget = CHUNK  # for prompts, whose chunks begin at multiples of CHUNK whatever else is going on
+        work: list[tuple[Sequence, list[int]]] = []
         for sequence in model.running:
-            if sequence.reading and budget > 0:
-                budget -= min(CHUNK, len(sequence.prompt) - sequence.read)
-                try:
-                    logits = self._read(model, sequence)
-                except RuntimeError as error:
-                    self._fail([sequence], error)
-                    continue
-                if not (sequence.reading or sequence.ended):
-                    rows.append(sequence)
-                    parts.append(logits[-1:])
-        return rows, torch.cat(parts) if parts else torch.empty(0)
+            if not sequence.reading:
+                work.append((sequence, [sequence.newest]))
+            elif budget > 0:
+                work.append((sequence, sequence.prompt[sequence.read : sequence.read + CHUNK]))
+                budget -= len(work[-1][1])
+        logits = model.decoder.advance(
+            [sequence.slot for sequence, tokens in work for _ in tokens],
+            [token for _, tokens in work for token in tokens],
+            [sequence.position + i for sequence, tokens in work for i in range(len(tokens))],
+        )
+        due: list[Sequence] = []
+        rows: list[int] = []
+        end = 0
+        for sequence, tokens in work:
+            begin, end = end, end + len(tokens)
+            if sequence.reading:
+                self._read(model, sequence, logits[begin:end])
+            if not (sequence.reading or sequence.ended):
+                due.append(sequence)
+                rows.append(end - 1)
+        return due, logits[rows]
 
-    def _read(self, model: TextModel, sequence: Sequence) -> Tensor:
-        """Read a prompt's next chunk; chunks begin at multiples of ``CHUNK``, whatever else is going on."""
-        start, end = sequence.read, min(sequence.read + CHUNK, len(sequence.prompt))
-        logits = model.decoder.read(sequence.slot, sequence.prompt[start:end], start)  # (T, V)
+    def _read(self, model: TextModel, sequence: Sequence, logits: Tensor) -> None:
+        """Note that a chunk of the prompt was read, with these logits (T, V)."""
+        begin, end = sequence.read, sequence.read + len(logits)
         sequence.read = end
         if sequence.score_prompt:
-            following = sequence.prompt[start + 1 : end + 1]
+            following = sequence.prompt[begin + 1 : end + 1]
             tokens = [model.token(sequence, token, row) for token, row in zip(following, logits, strict=False)]
-            if start == 0:  # the first character has nothing before it
+            if begin == 0:  # the first character has nothing before it
                 tokens.insert(0, Token(model.vocabulary[sequence.prompt[0]]))
             sequence.stream.put(Piece(sequence.choice, tokens))
         if sequence.max_tokens == 0 and not sequence.reading:
             sequence.finish("length")
-        return logits
 
     def _deliver(self, model: TextModel, rows: list[Sequence], logits: Tensor) -> None:
         """Draw each text's next character and hand it on."""
         drawn = model.sampler(rows).draw(logits, [sequence.written for sequence in rows])
         for sequence, token, row in zip(rows, drawn, logits, strict=True):
             if token < 0:
+                model.decoder.clear(sequence.slot)
                 self._fail([sequence], ArithmeticError("its output is not a number"))
             else:
                 sequence.newest = token

@@ -24,8 +24,8 @@ async def ready(request: web.Request) -> web.Response:
     engine, gallery = request.app[ENGINE], request.app[GALLERY]
     state = Readiness(
         ready=gallery.ready,
-        device=str(gallery.torch_device),
-        precision=gallery.used_precision,
+        device=str(gallery.device),
+        precision=gallery.precision,
         threads=torch.get_num_threads(),
         models=gallery.names,
         running=engine.running,

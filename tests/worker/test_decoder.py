@@ -1,0 +1,131 @@
+"""The decoders against the whole network: the same logits, with a cache that slides, whatever else is in the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models import gpt
+from models.decoder import CHUNK, Decoder, TorchDecoder
+from models.native import NativeDecoder, NativeError, shares
+from tests.worker.conftest import TINY, tiny_gpt
+
+Make = Callable[[gpt.GPT, int, torch.dtype], Decoder]
+DECODERS: dict[str, Make] = {
+    "torch": TorchDecoder,
+    "native": partial(NativeDecoder, threads=1),
+    "native on two threads": partial(NativeDecoder, threads=2),
+}
+PRECISIONS = [torch.float32, torch.bfloat16]
+SHAPES = [
+    TINY,
+    replace(
+        TINY, heads=4, kv_heads=2, width=64, hidden=32, context=33
+    ),  # neither a power of two nor of a vector's length
+    replace(TINY, heads=1, kv_heads=1, width=48, hidden=160, layers=1, vocabulary="ab c" * 9),
+]
+
+
+def build(name: str, network: gpt.GPT, slots: int, precision: torch.dtype) -> Decoder:
+    try:
+        return DECODERS[name](network, slots, precision)
+    except NativeError as error:
+        pytest.skip(f"no native step here: {error}")
+
+
+def rounded(config: gpt.Config) -> gpt.GPT:
+    """A random network with weights that bfloat16 holds exactly, as those of a checkpoint are."""
+    network = tiny_gpt(1, config)
+    for parameter in network.parameters():
+        parameter.data = parameter.data.bfloat16().float()
+    return network
+
+
+def write(decoder: Decoder, slot: int, tokens: list[int], read: int, chunk: int = CHUNK) -> torch.Tensor:
+    """Logits (T, V) of a text: the first ``read`` characters in chunks, the others one by one."""
+    cuts = [*range(0, read, chunk), *range(read, len(tokens) + 1)]
+    parts = [
+        decoder.advance([slot] * (end - begin), tokens[begin:end], list(range(begin, end)))
+        for begin, end in pairwise(cuts)
+    ]
+    return torch.cat(parts)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_logits_are_those_of_the_whole_network(name: str, shape: gpt.Config, precision: torch.dtype) -> None:
+    network = rounded(shape)
+    decoder = build(name, network, 3, precision)
+    tokens = torch.randint(len(shape.vocabulary), (4 * shape.context,), generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = network(tokens[None])[0]  # (T, V)
+    error = (write(decoder, 1, tokens.tolist(), read=3 * shape.context - 5) - expected).abs().max() / expected.std()
+    assert error < (1e-4 if precision == torch.float32 else 0.15)  # bfloat16 keeps 8 bits
+
+
+@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("precision", PRECISIONS)
+@settings(deadline=None, max_examples=10)
+@given(data=st.data())
+def test_a_text_in_company_is_the_text_alone_to_the_bit(name: str, precision: torch.dtype, data: st.DataObject) -> None:
+    network = tiny_gpt(2)
+    slots = 40
+    decoder = build(name, network, slots, precision)
+    letters = st.integers(0, len(TINY.vocabulary) - 1)
+    tokens = data.draw(st.lists(letters, min_size=2, max_size=50), label="the text")
+    read = data.draw(st.integers(0, len(tokens)), label="of which are read in chunks")
+    alone = write(decoder, 0, tokens, read)
+    slot = data.draw(st.integers(0, slots - 1), label="its slot")
+    others = [i for i in data.draw(st.permutations(range(slots)), label="the others") if i != slot]
+    others = others[: data.draw(st.integers(1, slots - 1), label="how many others")]
+    before = data.draw(st.integers(0, len(others)), label="how many of them before it")
+    company = []
+    cuts = [*range(0, read, CHUNK), *range(read, len(tokens) + 1)]
+    for step, (begin, end) in enumerate(pairwise(cuts)):
+        noise = [(other, (other + step) % len(TINY.vocabulary), step) for other in others]
+        own = [(slot, tokens[i], i) for i in range(begin, end)]
+        rows = [*noise[:before], *own, *noise[before:]]
+        logits = decoder.advance(*map(list, zip(*rows, strict=True)))
+        company.append(logits[before : before + len(own)])
+    assert torch.equal(torch.cat(company), alone)
+
+
+def test_the_native_step_does_not_depend_on_how_a_prompt_is_cut() -> None:
+    decoder = build("native", rounded(TINY), 1, torch.float32)
+    tokens = [i % len(TINY.vocabulary) for i in range(100)]
+    whole = write(decoder, 0, tokens, read=100)
+    for chunk in (1, 5, 31):
+        assert torch.equal(write(decoder, 0, tokens, read=100, chunk=chunk), whole)
+
+
+@pytest.mark.parametrize("name", ["torch", "native"])
+def test_a_cleared_slot_forgets_what_was_no_number(name: str) -> None:
+    network = rounded(TINY)
+    decoder = build(name, network, 2, torch.float32)
+    expected = write(decoder, 0, [1, 2, 3], read=3)
+    poisoned = rounded(TINY)
+    poisoned.embedding.weight.data[5] = torch.nan
+    decoder = build(name, poisoned, 2, torch.float32)
+    assert write(decoder, 0, [5] * TINY.context, read=TINY.context).isnan().all()
+    decoder.clear(0)
+    assert torch.equal(write(decoder, 0, [1, 2, 3], read=3), expected)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 99), st.integers(1, CHUNK)), min_size=1, max_size=99, unique_by=lambda t: t[0])
+)
+def test_shares_cover_all_rows_and_cut_no_text(groups: list[tuple[int, int]]) -> None:
+    slots = [slot for slot, length in groups for _ in range(length)]
+    cuts = shares(slots, threads=2)
+    assert [row for begin, end in cuts for row in range(begin, end)] == list(range(len(slots)))
+    for begin, _ in cuts[1:]:
+        assert slots[begin] != slots[begin - 1]
+    assert all(end - begin <= 64 + CHUNK for begin, end in cuts)

@@ -17,6 +17,8 @@ MOST_NONCE = 25
 
 SUPPRESS_EMBEDS, EPHEMERAL, LOADING, SUPPRESS_NOTIFICATIONS = 1 << 2, 1 << 6, 1 << 7, 1 << 12
 
+# where a request keeps its JSON for middlewares, since a multipart body can be read only once
+BODY: web.RequestKey[object] = web.RequestKey("body", object)
 Uploads = dict[int, Upload]  # by n of the form field files[n]
 
 
@@ -36,6 +38,12 @@ class Draft:
 
 async def read_body(request: web.Request) -> tuple[Any, Uploads]:
     """The JSON of a request and the files beside it (multipart with `payload_json` and `files[n]`)."""
+    payload, uploads = await _read_parts(request)
+    request[BODY] = payload
+    return payload, uploads
+
+
+async def _read_parts(request: web.Request) -> tuple[Any, Uploads]:
     if request.content_type == "multipart/form-data":
         return await _read_multipart(request)
     text = await request.text()

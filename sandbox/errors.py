@@ -55,10 +55,15 @@ class Form:
         self._errors: JSON = {}
 
     def fault(self, path: Path, code: str, message: str) -> None:
+        """A fault of a field as a whole stands in place of those inside it."""
         node = self._errors
         for key in path:
+            if "_errors" in node:
+                return
             node = node.setdefault(str(key), {})
-        node.setdefault("_errors", []).append({"code": code, "message": message})
+        faults = node.get("_errors", [])
+        node.clear()
+        node["_errors"] = [*faults, {"code": code, "message": message}]
 
     def check(self) -> None:
         """Raise `DiscordError("invalid_form")` if any fault was found."""

@@ -30,7 +30,6 @@ INVALID_SEQUENCE, TOO_FAST, TIMED_OUT, INVALID_VERSION, INVALID_INTENTS, DISALLO
     4014,
 )
 
-HEARTBEAT_SECONDS = 41.25  # Discord's interval
 RESUME_SECONDS = 180.0  # how long a session outlives its socket
 MOST_KEPT_EVENTS = 1000
 MOST_PAYLOAD_BYTES = 4096
@@ -64,8 +63,9 @@ class Session:
 class Connection:
     """One websocket. Everything to be sent goes through a queue, so events keep their order."""
 
-    def __init__(self, socket: web.WebSocketResponse, compressed: bool) -> None:
+    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None, compressed: bool) -> None:
         self.socket = socket
+        self.transport = transport
         self.session: Session | None = None
         self._deflate = zlib.compressobj() if compressed else None
         self._outbox: asyncio.Queue[JSON | int] = asyncio.Queue()
@@ -99,6 +99,7 @@ class Gateway:
     """The gateway's route, and what tests do to connections: `drop`, `ask_to_reconnect`."""
 
     def __init__(self, state: State) -> None:
+        self.heartbeat_seconds = 41.25  # Discord's interval
         self._state = state
         self._sessions: dict[str, Session] = {}
         self._connections: set[Connection] = set()
@@ -114,9 +115,8 @@ class Gateway:
     def drop(self) -> None:
         """Cut every bot's connection as a network failure would, without a closing frame."""
         for connection in self._connections:
-            transport = connection.socket.get_extra_info("transport")
-            if transport is not None:
-                transport.abort()
+            if connection.transport is not None:
+                connection.transport.abort()
 
     def ask_to_reconnect(self) -> None:
         """Tell every bot to connect again and resume (op 7), as Discord does before it restarts a server."""
@@ -142,13 +142,13 @@ class Gateway:
             )
         socket = web.WebSocketResponse(max_msg_size=MOST_PAYLOAD_BYTES * 4, compress=False)
         await socket.prepare(request)
-        connection = Connection(socket, compression is not None)
+        connection = Connection(socket, request.transport, compression is not None)
         self._connections.add(connection)
         delivery = asyncio.create_task(connection.deliver())
-        heartbeat = Heartbeat(self._state, lambda: self._timed_out(connection))
+        heartbeat = Heartbeat(self.heartbeat_seconds, lambda: self._timed_out(connection))
         if request.query.get("v", "10") != "10" or request.query.get("encoding", "json") != "json":
             connection.close(INVALID_VERSION)
-        connection.send({"op": HELLO, "d": {"heartbeat_interval": round(HEARTBEAT_SECONDS * 1000)}})
+        connection.send({"op": HELLO, "d": {"heartbeat_interval": round(self.heartbeat_seconds * 1000)}})
         pace = Pace(self._state)
         try:
             async for message in socket:
@@ -172,6 +172,7 @@ class Gateway:
         if len(message.data) > MOST_PAYLOAD_BYTES:
             connection.close(DECODE_ERROR)
         elif opcode == HEARTBEAT:
+            heartbeat.stop()
             heartbeat.beat()
             connection.send({"op": ACK})
         elif opcode == IDENTIFY:
@@ -287,16 +288,16 @@ class Gateway:
 
 
 class Heartbeat:
-    """Calls `missed` when a bot has not been heard for one and a half intervals."""
+    """Calls `missed` when a bot has not been heard for one and a half intervals of real time: a connection's life is
+    no matter of the sandbox's clock, which may jump."""
 
-    def __init__(self, state: State, missed: Callable[[], None]) -> None:
-        self._clock = state.clock
+    def __init__(self, interval: float, missed: Callable[[], None]) -> None:
+        self._patience = interval * 1.5
         self._missed = missed
-        self._timer = self._clock.later(HEARTBEAT_SECONDS * 1.5, missed)
+        self.beat()
 
     def beat(self) -> None:
-        self._timer.cancel()
-        self._timer = self._clock.later(HEARTBEAT_SECONDS * 1.5, self._missed)
+        self._timer = asyncio.get_running_loop().call_later(self._patience, self._missed)
 
     def stop(self) -> None:
         self._timer.cancel()

@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from sandbox.drafts import read_body
 from sandbox.errors import JSON, DiscordError, Form
 from sandbox.guild import Guild
 from sandbox.permissions import Permission
@@ -150,7 +151,7 @@ class Rest:
         return reply([mine])
 
     async def open_direct(self, request: web.Request) -> web.Response:
-        body = await request.json()
+        body, _ = await read_body(request)
         recipient = str(body.get("recipient_id"))
         if recipient not in self._state.people:
             raise DiscordError("invalid_recipient")

@@ -106,8 +106,7 @@ class Bot(commands.Bot):
         """Ends the requests in flight, the worker and the connection to Discord, in less than two seconds."""
         if self.is_closed():
             return
-        await asyncio.gather(self.performances.close(LAST_WORDS), self._end_worker())
-        await self._leave_discord()
+        await asyncio.gather(self._leave_discord(), self._end_worker())
         if self._session is not None:
             await self._session.close()
             await self.store.close()
@@ -165,6 +164,7 @@ class Bot(commands.Bot):
         logger.info("commands registered", count=len(payload))
 
     async def _leave_discord(self) -> None:
+        await self.performances.close(LAST_WORDS)
         try:
             await asyncio.wait_for(super().close(), GOODBYE)
         except TimeoutError:

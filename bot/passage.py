@@ -1,5 +1,6 @@
 """A text as it grows, and how a message shows it: the prompt in bold, the text, small print about how it was made."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -73,7 +74,8 @@ class Passage:
         shown = SHOWN_CONTINUED if self.recipe.parent else SHOWN_PROMPT
         if len(prompt) <= shown:
             return markdown.bold(prompt)
-        return "… " + markdown.bold(prompt[-shown:])
+        end = prompt[-shown:]
+        return "… " + markdown.bold(re.split(r"\s", end, maxsplit=1)[-1] or end)  # from a whole word on
 
     def _small_print(self, too_long: bool) -> list[str]:
         lines = []

@@ -27,7 +27,7 @@ class Recipe:
     parameters: dict[str, Any]
     version: str | None = None  # None until a worker said which one it used
     seed: int | None = None  # None lets the worker draw one
-    parent: str | None = None  # the recipe that this one continues or varies
+    parent: str | None = None  # the recipe that this one continues
     result: str = ""  # what was written, for an operation whose result later ones build upon
     id: str = field(default_factory=new_id)
     created: int = field(default_factory=lambda: int(time.time()))  # seconds since the epoch

@@ -16,7 +16,7 @@ POLL = 0.1  # seconds between looks at a starting worker
 PATIENCE = (
     15.0  # seconds that a request waits for a worker to be ready; loading torch and the weights takes three to ten
 )
-GRACE = 0.7  # seconds for the worker to end by itself; the whole bot ends within two
+GRACE = 1.2  # seconds for the worker to end by itself, mostly torch's; the whole bot ends within two
 
 logger = structlog.get_logger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ class Help(commands.Cog):
         embed = discord.Embed(
             title=translate(locale, "help.title"), description=translate(locale, "help.introduction"), colour=COLOUR
         )
-        for cog in self.bot.cogs.values():
+        for cog in sorted(self.bot.cogs.values(), key=lambda cog: cog is self):  # what this very cog does comes last
             key = getattr(cog, "help_key", None)  # a plug-in's cog may have nothing to say here
             if key is not None:
                 title, _, examples = translate(locale, key).partition("\n")
@@ -49,10 +50,12 @@ class Help(commands.Cog):
         embed = discord.Embed(
             title=f"Prospero {version('prospero')}", description=translate(locale, "about.description"), colour=COLOUR
         )
-        gateway = round(1000 * self.bot.latency)
+        latency = self.bot.latency  # seconds; not finite until Discord has acknowledged a heartbeat
         embed.add_field(
             name=translate(locale, "about.bot"),
-            value=translate(locale, "about.bot_state", library=discord.__version__, milliseconds=gateway),
+            value=translate(
+                locale, "about.bot_state", library=discord.__version__, milliseconds=_milliseconds(latency)
+            ),
             inline=False,
         )
         embed.add_field(name=translate(locale, "about.worker"), value=await self._worker_state(locale), inline=False)
@@ -73,8 +76,12 @@ class Help(commands.Cog):
             running=state.running,
             slots=state.slots,
             waiting=state.waiting,
-            milliseconds=round(1000 * (time.monotonic() - begun)),
+            milliseconds=_milliseconds(time.monotonic() - begun),
         )
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:.0f}" if math.isfinite(seconds) else "?"
 
 
 async def setup(bot: Bot) -> None:

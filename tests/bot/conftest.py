@@ -97,6 +97,7 @@ class Island:
         self.sandbox = sandbox
         self.home = home
         self.requests = requests  # method, path and status of everything the bot sent to Discord
+        self.edits_to_lose = 0  # how many of the next edits are lost on their way
         self.bot: Bot | None = None
         self._running: asyncio.Task[None] | None = None
 
@@ -156,6 +157,11 @@ async def island(tmp_path: Path, contract: Contract) -> AsyncIterator[Island]:
 
     @web.middleware
     async def record(request: web.Request, handler: Any) -> web.StreamResponse:
+        if request.method == "PATCH" and island.edits_to_lose:
+            island.edits_to_lose -= 1
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response(status=500)
         response: web.StreamResponse = await handler(request)
         if request.path.startswith("/api/"):
             requests.append((request.method, request.path, response.status))

@@ -96,11 +96,11 @@ async def test_no_commands_installed(island: Island, monkeypatch: pytest.MonkeyP
 async def test_help_in_both_languages(island: Island, bot: Bot) -> None:
     async with island.person() as miranda, island.person("Caliban") as caliban:
         english = (await (await miranda.slash("help")).message())["embeds"][0]
-        assert [field["name"] for field in english["fields"]] == ["How I am doing", "Verse"]
-        assert "`/shakespeare prompt:ROMEO:`" in english["fields"][1]["value"]
+        assert [field["name"] for field in english["fields"]] == ["Verse", "How I am doing"]
+        assert "`/shakespeare prompt:ROMEO:`" in english["fields"][0]["value"]
         message = await (await caliban.slash("help")).message()
         assert message["flags"] & EPHEMERAL
-        assert [field["name"] for field in message["embeds"][0]["fields"]] == ["Como eu estou", "Versos"]
+        assert [field["name"] for field in message["embeds"][0]["fields"]] == ["Versos", "Como eu estou"]
 
 
 async def test_about_without_a_worker(island: Island) -> None:

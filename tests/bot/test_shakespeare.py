@@ -173,7 +173,7 @@ async def failure(island: Island, told_worker: ToldWorker) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        (429, "even the queue is full. Try again in 12 seconds."),
+        (429, "even the queue is full. Try again in 12 s."),
         (400, "The models cannot do that: a sentence"),
         (401, "The models do not accept this bot's token."),
         (500, "The models failed at this."),
@@ -333,7 +333,7 @@ async def test_a_person_may_have_only_so_many_texts_at_once(island: Island, told
         answers = [await miranda.slash("shakespeare", prompt="ROMEO:") for _ in range(2)]
         streams = [await told_worker.stream() for _ in range(2)]
         refused = await (await miranda.slash("shakespeare", prompt="ROMEO:")).message()
-        assert refused["content"].startswith("I am already writing 2 texts for you.")
+        assert refused["content"].startswith("You have as many texts in the making as one person may (2).")
         assert refused["flags"] & EPHEMERAL
         await ariel.slash("shakespeare", prompt="ROMEO:")  # others are not held up
         await told_worker.stream()
@@ -362,6 +362,19 @@ async def test_ten_texts_in_one_channel_all_finish_without_a_jam(island: Island,
             message = await answer.message(finished)
             assert message["content"].startswith(f"**{n}:**{n}:0 {n}:1 {n}:2\n-# ")
     assert [sent for sent in island.requests if sent[2] == 429] == []
+
+
+async def test_the_final_text_arrives_over_a_bad_connection(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
+    async with island.person() as miranda:
+        answer = await miranda.slash("shakespeare", prompt="ROMEO:")
+        stream = await told_worker.stream()
+        stream.write("But ")
+        message = await answer.message()
+        island.edits_to_lose = 2
+        stream.finish("soft")
+        last = await miranda.message(message, finished)
+    assert last["content"].startswith("**ROMEO:**But soft\n-# ")
+    assert island.edits_to_lose == 0
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
         run.observe(loss=loss)
         if run.due():
             network.eval()
-            held_out = _accuracy(network, data) if config.classes else _retrieval(network, data)
+            held_out = accuracy(network, data) if config.classes else _retrieval(network, data)
             network.train()
             yield run.report({"held-out accuracy": held_out}, network=network, optimizer=optimizer)
     return Trained(network.eval(), asdict(config))
@@ -151,7 +151,8 @@ def classify(network: Network, images: Tensor) -> Tensor:
     return network.head(features(network, images).to(device)).argmax(1).cpu()  # type: ignore[no-any-return]
 
 
-def _accuracy(network: Network, data: Pictures) -> float:
+def accuracy(network: Network, data: Pictures) -> float:
+    """Share of the held-out pictures whose class is recognised."""
     assert data.test_labels is not None
     return float((classify(network, data.test) == data.test_labels).float().mean())
 
@@ -169,7 +170,7 @@ def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) 
     test = data.test[:1_000] if quick else data.test
     train = features(network, data.train[:10_000] if quick else data.train)
     name = "accuracy" if network.config.classes else "retrieval"
-    share = _accuracy(network, data) if network.config.classes else _retrieval(network, data)
+    share = accuracy(network, data) if network.config.classes else _retrieval(network, data)
     figures = {name: Metric(share, "share of the held-out pictures", "" if data.test_labels is None else ">= 0.994")}
     floor = metrics.frechet_distance(features(network, test), train)
     figures["frechet_floor"] = Metric(floor, "squared feature units", "held-out pictures against training pictures")

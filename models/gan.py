@@ -1,0 +1,374 @@
+"""GAN: a generator and a discriminator, their objective, their training and what the generator can be asked.
+
+The objective is R3GAN's (Huang et al. 2024): each real picture is paired with a generated one and the discriminator is
+asked which is real, its gradient held small on both (R1, R2). With it neither network needs normalisation. The networks
+are shallow stacks of 4x4 convolutions with bottleneck blocks at the coarse resolutions: per second, a CPU learns most
+from few dense convolutions. Penalties are taken every few steps, that much stronger (Karras et al. 2020), because a
+second derivative costs as much as four plain steps.
+
+Shapes: B batch, C picture's channels, H height, W width, Z latent numbers, K classes (one when there are none).
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Generator as Steps
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models import features, fidelity, latents
+from models.augmentation import augment, mirror
+from models.checkpoint import Checkpoint
+from models.configuration import Configuration, ConfigurationError
+from models.data import SETS
+from models.pictures import Pictures, from_unit, load, sheet, to_unit
+from models.registry import Family, Metric, Recipe
+from models.training import Progress, Run, Stateful, Trained
+
+CHUNK = 16  # pictures always drawn at once: other counts may round differently, and a seed means the same bytes
+
+
+@dataclass(frozen=True)
+class Config(Configuration):
+    """Shape of both networks and how they are trained."""
+
+    channels: int = 3
+    classes: int = 1
+    base: int = 4  # side of the coarsest map in pixels; every stage doubles it
+    widths: str = "256,192,96,32"  # channels of the stages, the coarsest first
+    blocks: str = "1,1,0,0"  # bottleneck blocks of the stages: fine resolutions cost most and need them least
+    latent: int = 64
+    batch: int = 64
+    rate: float = 2e-4  # learning rate of Adam; falls along a cosine to the next
+    rate_end: float = 5e-5
+    gamma: float = 2.0  # weight of the penalties; falls along a cosine to the next
+    gamma_end: float = 0.2
+    penalty_every: int = 4  # steps
+    augmentation: float = 0.0  # probability of each change, reached at the end of the run
+    mirrored: bool = False
+    average: float = 20_000.0  # pictures after which half of the averaged weights is renewed
+
+    def __post_init__(self) -> None:
+        if len(self.stages) != len(self.depths):
+            raise ConfigurationError("widths and blocks must name the same number of stages.")
+
+    @property
+    def stages(self) -> list[int]:
+        return [int(width) for width in self.widths.split(",")]
+
+    @property
+    def depths(self) -> list[int]:
+        return [int(count) for count in self.blocks.split(",")]
+
+    @property
+    def side(self) -> int:
+        """Of the pictures, in pixels."""
+        return self.base << len(self.stages)
+
+
+class Block(nn.Module):
+    """x + a bottleneck of 1x1, 3x3 and 1x1 convolutions that starts at zero: (B, width, H, W) to the same."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(width, width // 2, 1)
+        self.mix = nn.Conv2d(width // 2, width // 2, 3, padding=1)
+        self.leave = nn.Conv2d(width // 2, width, 1, bias=False)
+        nn.init.zeros_(self.leave.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.leave(activate(self.mix(activate(self.enter(activate(x))))))  # type: ignore[no-any-return]
+
+
+def activate(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, 0.2)
+
+
+class Generator(nn.Module):
+    """Latents (B, Z) and classes (B,) to pictures (B, C, H, W), about [-1, 1]."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        widths = [*config.stages, config.channels]
+        self.classes = nn.Embedding(config.classes, config.latent)
+        self.enter = nn.Linear(2 * config.latent, widths[0] * config.base**2)
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                *(Block(inputs) for _ in range(depth)),
+                nn.LeakyReLU(0.2),
+                nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1),
+            )
+            for inputs, outputs, depth in zip(widths, widths[1:], config.depths, strict=False)
+        )
+
+    def forward(self, latent: Tensor, classes: Tensor) -> Tensor:
+        c = self.config
+        x = self.enter(torch.cat((latent, self.classes(classes)), 1))  # (B, width * base * base)
+        x = x.unflatten(1, (-1, c.base, c.base)).contiguous(memory_format=torch.channels_last)
+        for stage in self.stages:
+            x = stage(x)
+        return x.float()  # type: ignore[no-any-return]  # (B, C, H, W)
+
+
+class Discriminator(nn.Module):
+    """Pictures (B, C, H, W) and classes (B,) to logits (B,): the higher, the more real as that class."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        widths = [config.channels, *config.stages[::-1]]
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(inputs, outputs, 4, stride=2, padding=1),
+                *(Block(outputs) for _ in range(depth)),
+                nn.LeakyReLU(0.2),
+            )
+            for inputs, outputs, depth in zip(widths, widths[1:], config.depths[::-1], strict=False)
+        )
+        self.leave = nn.Linear(widths[-1] * config.base**2, config.latent)
+        self.classes = nn.Embedding(config.classes, config.latent)
+
+    def forward(self, images: Tensor, classes: Tensor) -> Tensor:
+        x = images.contiguous(memory_format=torch.channels_last)
+        for stage in self.stages:
+            x = stage(x)
+        evidence = self.leave(x.flatten(1)).float()  # (B, Z)
+        return (evidence * self.classes(classes)).sum(1) / math.sqrt(evidence.shape[1])  # type: ignore[no-any-return]
+
+
+# Training
+
+
+def preference(better: Tensor, worse: Tensor) -> Tensor:
+    """-log sigmoid(better - worse), the mean over pairs of logits (B,)."""
+    return F.softplus(worse - better).mean()
+
+
+def squared_gradient(logits: Tensor, images: Tensor) -> Tensor:
+    """|dD(x)/dx|^2, the mean over pictures (B, C, H, W); differentiable once more."""
+    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return gradient.square().sum((1, 2, 3)).mean()
+
+
+def discriminator_loss(
+    discriminator: nn.Module, real: Tensor, drawn: Tensor, classes: Tensor, gamma: float
+) -> dict[str, Tensor]:
+    """-log sigmoid(D(x) - D(G(z))) and gamma / 2 (R1 + R2), whose sum is minimised; no penalty at gamma 0."""
+    images = torch.cat((real, drawn)).requires_grad_(gamma > 0)  # (2B, C, H, W)
+    logits = discriminator(images, classes.repeat(2))
+    losses = {"discriminator": preference(*logits.chunk(2))}
+    if gamma > 0:  # the mean over both halves is (R1 + R2) / 2
+        losses["penalty"] = gamma * squared_gradient(logits, images)
+    return losses
+
+
+def generator_loss(discriminator: nn.Module, real: Tensor, drawn: Tensor, classes: Tensor) -> Tensor:
+    """-log sigmoid(D(G(z)) - D(x))."""
+    with torch.no_grad():
+        real_logits = discriminator(real, classes)
+    return preference(discriminator(drawn, classes), real_logits)
+
+
+def cosine(start: float, end: float, fraction: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * fraction)) / 2
+
+
+@torch.no_grad()
+def renew(average: nn.Module, network: nn.Module, share: float) -> None:
+    """Move the averaged weights by ``share`` towards the network's."""
+    for old, new in zip(average.parameters(), network.parameters(), strict=True):
+        old.lerp_(new, share)
+
+
+def train(recipe: Recipe, run: Run) -> Steps[Progress, None, Trained]:
+    """Train on the recipe's pictures, yielding progress; returns the generator with averaged weights."""
+    config = Config.parse(recipe.config)
+    data = load(recipe.dataset)
+    _check(config, data)
+    generator, discriminator = Generator(config).to(run.device), Discriminator(config).to(run.device)
+    average = copy.deepcopy(generator).requires_grad_(False)
+    optimizers = [
+        torch.optim.Adam(network.parameters(), lr=config.rate, betas=(0.0, 0.99))
+        for network in (generator, discriminator)
+    ]
+    parts: dict[str, Stateful] = {
+        "generator": generator,
+        "discriminator": discriminator,
+        "average": average,
+        "generator_optimizer": optimizers[0],
+        "discriminator_optimizer": optimizers[1],
+    }
+    run.restore(**parts)
+    draw_batch = run.compiled(generator)  # the discriminator is not: its penalty needs a second derivative
+    for step in run:
+        real, classes = (part.to(run.device) for part in batch(data, config, run))
+        latent = torch.randn(config.batch, config.latent, device=run.device)
+        probability = config.augmentation * min(1.0, 2 * run.fraction)
+        for optimizer in optimizers:
+            optimizer.param_groups[0]["lr"] = cosine(config.rate, config.rate_end, run.fraction)
+        gamma = cosine(config.gamma, config.gamma_end, run.fraction) * config.penalty_every
+        with run.autocast():
+            drawn = draw_batch(latent, classes)
+            shown, judged = augment(real, probability), augment(drawn, probability)
+            losses = discriminator_loss(
+                discriminator, shown, judged.detach(), classes, gamma if step % config.penalty_every == 0 else 0.0
+            )
+        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        optimizers[1].step()
+        discriminator.requires_grad_(False)
+        with run.autocast():
+            losses["generator"] = generator_loss(discriminator, shown, judged, classes)
+        losses["generator"].backward()  # type: ignore[no-untyped-call]
+        optimizers[0].step()
+        discriminator.requires_grad_(True)
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        half_life = min(config.average, 0.05 * (step + 1) * config.batch)  # short at first: early weights are worthless
+        renew(average, generator, 1 - 0.5 ** (config.batch / half_life))
+        losses.setdefault("penalty", losses["discriminator"].new_zeros(()))
+        run.observe(**losses)
+        if run.due():
+            picture = run.folder / "samples.png"
+            yield run.report(_progress(average, data, picture), picture, **parts)
+    return Trained(average.eval(), asdict(config))
+
+
+def batch(data: Pictures, config: Config, run: Run) -> tuple[Tensor, Tensor]:
+    """Random training pictures (B, C, H, W) in [-1, 1] and their classes (B,) for the run's step."""
+    chosen = torch.randint(len(data.train), (config.batch,), generator=run.generator())
+    images = to_unit(data.train[chosen])
+    classes = data.train_labels[chosen] if config.classes > 1 and data.train_labels is not None else 0 * chosen
+    return mirror(images) if config.mirrored else images, classes
+
+
+def _check(config: Config, data: Pictures) -> None:
+    """ConfigurationError when the networks do not fit the pictures."""
+    _, channels, height, width = data.train.shape
+    if (channels, height, width) != (config.channels, config.side, config.side):
+        raise ConfigurationError(
+            f"{data.name} has {channels} x {height} x {width} pictures, the networks are made for "
+            f"{config.channels} x {config.side} x {config.side}; set channels, base, widths and blocks to fit."
+        )
+    if config.classes > 1 and data.train_labels is None:
+        raise ConfigurationError(f"The pictures of {data.name} have no classes; set classes=1.")
+
+
+def _progress(average: Generator, data: Pictures, picture: Path) -> dict[str, float]:
+    """Draw a sheet of what the generator can do now and measure a little of it."""
+    drawn = generate(average, range(64))
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    sheet(drawn, picture)
+    spread = drawn.std(0).mean() / to_unit(data.test[:64]).std(0).mean()  # far below 1: all pictures are alike
+    return {"spread against real": float(spread)}
+
+
+# Evaluation
+
+
+def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) -> dict[str, Metric]:
+    """The figures of the card against the held-out pictures; ``quick`` with fewer of them."""
+    network = restore(checkpoint, device)
+    data = load(checkpoint.card.dataset["name"])
+    count = 1_000 if quick else max(5_000, len(data.test))
+    images = from_unit(generate(network, range(count)))
+    judge = features.frozen(network.config.channels, device)
+    figures: dict[str, Metric] = {}
+    if network.config.classes > 1:
+        agreed = features.classify(judge, images) == default_classes(range(count), network.config.classes)
+        reference = f">= 0.985; real held-out pictures {features.accuracy(judge, data):.4f}"
+        figures["class_agreement"] = Metric(float(agreed.float().mean()), "share of drawn pictures", reference)
+    return figures | fidelity.compare(judge, images, data, quick)
+
+
+# What it can be asked
+
+
+def restore(checkpoint: Checkpoint, device: torch.device) -> Generator:
+    """The generator of a checkpoint, ready to be asked."""
+    network = Generator(Config.parse(checkpoint.card.config))
+    network.load_state_dict(checkpoint.tensors())
+    return network.to(device).eval()
+
+
+@torch.inference_mode()
+def draw(network: Generator, latent: Tensor, classes: Tensor) -> Tensor:
+    """Pictures (N, C, H, W) in [-1, 1] from latents (N, Z) and classes (N,)."""
+    device = next(network.parameters()).device
+    drawn = []
+    for some, kinds in zip(torch.split(latent, CHUNK), torch.split(classes, CHUNK), strict=True):
+        missing = CHUNK - len(some)
+        padded, padded_kinds = F.pad(some, (0, 0, 0, missing)), F.pad(kinds, (0, missing))
+        drawn.append(network(padded.to(device), padded_kinds.to(device))[: len(some)].clamp(-1, 1).cpu())
+    return torch.cat(drawn)
+
+
+def default_classes(seeds: Sequence[int], classes: int) -> Tensor:
+    """The class (N,) of a seed whose class is left open: successive seeds go through all classes."""
+    return torch.tensor([seed % classes for seed in seeds])
+
+
+def generate(
+    network: Generator, seeds: Sequence[int], classes: Sequence[int] | None = None, truncation: float = 1.0
+) -> Tensor:
+    """The pictures (N, C, H, W) of the seeds; truncation below 1 trades variety for typical pictures."""
+    kinds = default_classes(seeds, network.config.classes) if classes is None else torch.tensor(classes)
+    return draw(network, truncation * latents.of_seeds(seeds, network.config.latent), kinds)
+
+
+def number(network: Generator, digits: str, seed: int, truncation: float = 1.0) -> Tensor:
+    """A whole number as one picture (1, C, H, W x digits), all in the seed's hand; ValueError for other texts."""
+    if not digits.isascii() or not digits.isdigit() or network.config.classes != 10:
+        raise ValueError(f"{digits!r} cannot be drawn; write a number of digits 0 to 9 to a model of digits.")
+    drawn = generate(network, [seed] * len(digits), [int(digit) for digit in digits], truncation)
+    return torch.cat(list(drawn), 2)[None]
+
+
+def variations(
+    network: Generator, seed: int, count: int, strength: float = 0.4, kind: int | None = None, truncation: float = 1.0
+) -> Tensor:
+    """Pictures (N, C, H, W) around the seed's: the same at strength 0, nothing in common at 1."""
+    width, classes = network.config.latent, network.config.classes
+    centre = latents.of_seeds([seed], width)
+    others = latents.of_seeds([seed + 1 + i for i in range(count)], width)
+    kinds = torch.full((count,), seed % classes if kind is None else kind)
+    return draw(network, truncation * latents.spherical(centre, others, strength), kinds)
+
+
+def walk(
+    network: Generator, seeds: Sequence[int], between: int, kind: int | None = None, truncation: float = 1.0
+) -> Tensor:
+    """Pictures (N, C, H, W) along the arcs from seed to seed, ``between`` steps for each arc, both ends included."""
+    stops = latents.of_seeds(seeds, network.config.latent)
+    way = [latents.spherical(a, b, i / between) for a, b in pairwise(stops) for i in range(between)] + [stops[-1]]
+    kinds = torch.full((len(way),), seeds[0] % network.config.classes if kind is None else kind)
+    return draw(network, truncation * torch.stack(way), kinds)
+
+
+def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: torch.device) -> None:
+    """Draw the pictures of ``count`` successive seeds; with classes, one column for each."""
+    network = restore(checkpoint, device)
+    classes = network.config.classes
+    sheet(generate(network, range(seed, seed + count)), out, columns=classes if classes > 1 else 8)
+
+
+DIGITS = {"channels": 1, "classes": 10, "base": 7, "widths": "128,64", "blocks": "1,0", "rate": 4e-4, "gamma": 1.0}
+CATS = {"augmentation": 0.3, "mirrored": True}  # 7,000 pictures are learnt by heart without
+
+FAMILY = Family(
+    name="gan",
+    default="gan-digits",
+    recipes={
+        "gan-digits": Recipe("gan-digits", "gan", "digits", SETS["digits"].licence, DIGITS, minutes=20),
+        "gan-cats": Recipe("gan-cats", "gan", "cats", SETS["cats"].licence, CATS, minutes=120),
+    },
+    train=train,
+    evaluate=evaluate,
+    sample=sample,
+)

@@ -34,13 +34,6 @@ def scramble(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
-def uniform(seeds: Sequence[int], counters: Sequence[int]) -> NDArray[np.float32]:
-    """Numbers in [0, 1) keyed by (seed, counter), with the 24 bits that float32 holds."""
-    keys = scramble(np.array(seeds, np.uint64) + GOLDEN)
-    mixed = scramble(keys + np.array(counters, np.uint64) * GOLDEN)
-    return (mixed >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)
-
-
 def choice_seed(seed: int, choice: int) -> int:
     """The seed of a request's n-th choice: the request's own for the first; asked for alone it writes the same text."""
     if choice == 0:
@@ -52,33 +45,41 @@ def choice_seed(seed: int, choice: int) -> int:
 class Sampler:
     """Draws one character for each row of logits; built anew when the batch changes."""
 
-    def __init__(self, rows: Sequence[Sampling], device: torch.device) -> None:
-        self.seeds = [row.seed for row in rows]
-        self.greedy = torch.tensor([row.temperature == 0 for row in rows], device=device)  # (B,)
+    def __init__(self, rows: Sequence[Sampling], letters: int, device: torch.device) -> None:
+        """``letters`` is the size of the vocabulary, V."""
+        self._keys = scramble(np.array([row.seed for row in rows], np.uint64) + GOLDEN)  # (B,)
+        self._drawn = np.array([row.temperature > 0 for row in rows], np.float32)  # (B,): 0 for greedy ones
         heat = [row.temperature or 1.0 for row in rows]
-        self.temperature = torch.tensor(heat, device=device)[:, None]  # (B, 1)
-        self.top_p = torch.tensor([row.top_p for row in rows], device=device)[:, None]  # (B, 1)
-        top_k = [row.top_k or 2**31 for row in rows]
-        self.top_k = torch.tensor(top_k, device=device)[:, None]  # (B, 1)
+        self._heat = torch.tensor(heat, device=device)[:, None]  # (B, 1)
+        self._beyond_k = self._top_p = None
+        if any(row.top_k for row in rows):
+            kept = torch.tensor([row.top_k or letters for row in rows], device=device)[:, None]
+            self._beyond_k = torch.arange(letters, device=device) >= kept  # (B, V), by rank
+        if any(row.top_p < 1 for row in rows):
+            shares = [row.top_p if row.top_p < 1 else torch.inf for row in rows]
+            self._top_p = torch.tensor(shares, device=device)[:, None]  # (B, 1)
+
+    def uniform(self, counters: Sequence[int]) -> NDArray[np.float32]:
+        """For each row a number in [0, 1) keyed by (seed, counter), of the 24 bits that float32 holds; 0 for greedy rows."""
+        mixed = scramble(self._keys + np.array(counters, np.uint64) * GOLDEN)
+        return (mixed >> np.uint64(40)).astype(np.float32) * np.float32(2**-24) * self._drawn
 
     @torch.inference_mode()
     def draw(self, logits: Tensor, counters: Sequence[int]) -> list[int]:
         """Characters (B,) from logits (B, V); -1 for a row that is not a distribution.
 
-        Characters are ranked, those beyond top-k and then beyond top-p lose their weight, and the uniform number picks
-        one of the rest where the cumulative weight reaches it. Equal logits rank by character: greedy is well defined.
+        Characters are ranked, those beyond top-k and then beyond top-p lose their weight, and the first is taken at which
+        the cumulative weight reaches the uniform number's share of the whole: the likeliest, if that number is 0.
         """
-        ranked, order = (logits / self.temperature).sort(dim=-1, descending=True, stable=True)  # (B, V) both
+        ranked, order = (logits / self._heat).sort(dim=-1, descending=True, stable=True)  # (B, V) both
         weight = ranked.softmax(-1)
-        rank = torch.arange(logits.shape[-1], device=logits.device)
-        weight = weight.masked_fill(rank >= self.top_k, 0.0)
-        before = weight.cumsum(-1) - weight  # (B, V)
-        weight = weight.masked_fill(before >= self.top_p * weight.sum(-1, keepdim=True), 0.0)
-        weight[:, 0].clamp_(min=torch.finfo(weight.dtype).tiny)  # the likeliest always stays
-        reached = weight.cumsum(-1)
-        u = torch.from_numpy(uniform(self.seeds, counters)).to(logits.device)[:, None]  # (B, 1)
-        picked = (reached <= u * reached[:, -1:]).sum(-1)  # (B,)
-        picked = torch.minimum(picked, (weight > 0).sum(-1) - 1)  # rounding may reach past the last weight
-        picked = picked.masked_fill(self.greedy, 0)
-        chosen = order.gather(-1, picked[:, None]).squeeze(-1)  # (B,)
-        return chosen.masked_fill(~logits.isfinite().all(-1), -1).tolist()
+        if self._beyond_k is not None:
+            weight = weight.masked_fill(self._beyond_k, 0.0)
+        reached = weight.cumsum(-1)  # (B, V)
+        if self._top_p is not None:
+            beyond = reached - weight >= self._top_p * reached[:, -1:]
+            reached = weight.masked_fill(beyond, 0.0).cumsum(-1)
+        total = reached[:, -1:]  # (B, 1)
+        goal = torch.from_numpy(self.uniform(counters)).to(logits.device)[:, None] * total
+        picked = (reached < goal).sum(-1, keepdim=True)  # (B, 1)
+        return order.gather(-1, picked).masked_fill(total.isnan(), -1).squeeze(-1).tolist()

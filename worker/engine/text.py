@@ -54,7 +54,8 @@ class TextModel:
         """The sampler of these texts, kept for as long as they stay the same."""
         if self._sampler is None or self._sampled != rows:
             self._sampled = rows
-            self._sampler = Sampler([sequence.sampling for sequence in rows], self.decoder.device)
+            sampling = [sequence.sampling for sequence in rows]
+            self._sampler = Sampler(sampling, len(self.vocabulary), self.decoder.device)
         return self._sampler
 
     def token(self, sequence: Sequence, token: int, logits: Tensor) -> Token:

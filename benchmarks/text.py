@@ -1,0 +1,150 @@
+"""Text benchmark: the engine against recomputing the context, Hugging Face's ``generate`` and the matrix products alone.
+
+Run with ``python -m benchmarks text``. Hugging Face's column needs the package transformers (a development dependency);
+without it the table says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.table import medians, show
+from models import gpt
+from models.checkpoint import CheckpointError, Store
+from worker.engine.device import Device
+from worker.engine.hardware import build_decoder, pick_device, set_threads
+from worker.engine.sampling import Sampling
+from worker.engine.stream import Piece
+from worker.engine.text import TextEngine, TextModel, TextRequest
+
+STREAMS = (1, 8, 64)
+LENGTH = 400  # characters of each text: most of them beyond the context of 256, where a step costs most
+
+
+def run(home: Path, rounds: int, threads: int) -> None:
+    """Print characters per second, all streams together, and what the engine reaches of each."""
+    set_threads(threads)
+    device = pick_device("auto")
+    network = load_network(home).to(device)
+    decoder = build_decoder(network, max(STREAMS), "auto", torch.get_num_threads())
+    model = TextModel("benchmark", decoder)
+    rows = []
+    for streams in STREAMS:
+        measures: dict[str, Callable[[], float]] = {
+            "engine": lambda streams=streams: engine_rate(model, streams),  # type: ignore[misc]
+            "recompute": partial(recompute_rate, network, streams),
+            "float32": partial(product_rate, network, streams, torch.float32),
+            "bfloat16": partial(product_rate, network, streams, torch.bfloat16),
+        }
+        generate = huggingface(network)
+        if generate is not None:
+            measures["huggingface"] = partial(generate, streams)
+        rate = medians(measures, rounds)
+        limit = max(rate["float32"], rate["bfloat16"])
+        others = [rate["recompute"], *([rate["huggingface"]] if "huggingface" in rate else []), limit]
+        row = [str(streams), f"{rate['engine']:,.0f}", *(f"{r:,.0f} ({rate['engine'] / r:.2f}x)" for r in others)]
+        rows.append(row if "huggingface" in rate else [*row[:3], "not installed", row[3]])
+    where = f"{device}, {torch.get_num_threads()} threads, {type(decoder).__name__} in {decoder.precision}"
+    heads = ["streams", "engine", "recomputing", "Hugging Face", "matrix products alone"]
+    show(f"Characters/s ({where}); in brackets: the engine's multiple", heads, rows)
+
+
+def load_network(home: Path) -> gpt.GPT:
+    """The GPT that serves, or where there is none, one of its shape with random weights."""
+    try:
+        return gpt.load(Store(home).open("gpt-shakespeare"), torch.device("cpu"))
+    except CheckpointError:
+        network = gpt.GPT(gpt.Config())
+        for parameter in network.parameters():
+            if parameter.ndim == 2:
+                torch.nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
+        return network.eval()
+
+
+def engine_rate(model: TextModel, streams: int) -> float:
+    """Characters/s of the engine, sampling and hand-over included."""
+
+    async def measure() -> float:
+        device = Device()
+        engine = TextEngine(device, slots=max(STREAMS), queue=0, deadline=600.0)
+        begin = time.perf_counter()
+        await asyncio.gather(*(write(engine, i) for i in range(streams)))
+        seconds = time.perf_counter() - begin
+        await asyncio.to_thread(device.close)
+        return streams * LENGTH / seconds
+
+    async def write(engine: TextEngine, seed: int) -> None:
+        prompt, _ = model.encode("MIRANDA:\n")
+        request = TextRequest(model, [prompt], LENGTH, Sampling(temperature=0.8, top_k=40, seed=seed))
+        written = 0
+        async for event in engine.complete(request):
+            written += len(event.tokens) if isinstance(event, Piece) else 0
+        assert written == LENGTH
+
+    return asyncio.run(measure())
+
+
+@torch.inference_mode()
+def recompute_rate(network: gpt.GPT, streams: int, steps: int = 2) -> float:
+    """Characters/s of reading the whole context again for each character, float32."""
+    context = torch.zeros(streams, network.config.context, dtype=torch.long, device=network.head.weight.device)
+    return timed(lambda: network(context)[:, -1].argmax(-1), streams, steps)
+
+
+@torch.inference_mode()
+def product_rate(network: gpt.GPT, streams: int, precision: torch.dtype, steps: int = 20) -> float:
+    """Characters/s of a step's matrix products and nothing else, by PyTorch's own kernels."""
+    matrices = [p.detach().to(precision) for p in (*network.blocks.parameters(), network.head.weight) if p.ndim == 2]
+    inputs = [torch.ones(streams, m.shape[1], dtype=precision, device=m.device) for m in matrices]
+
+    def step() -> list[Tensor]:
+        return [F.linear(x, m) for x, m in zip(inputs, matrices, strict=True)]
+
+    return timed(step, streams, steps)
+
+
+def timed(step: Callable[[], Any], streams: int, steps: int) -> float:
+    step()
+    begin = time.perf_counter()
+    for _ in range(steps):
+        step()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return streams * steps / (time.perf_counter() - begin)
+
+
+def huggingface(network: gpt.GPT) -> Callable[[int], float] | None:
+    """Characters/s of ``generate`` with its cache on a Llama of the same shape; None without transformers."""
+    if importlib.util.find_spec("transformers") is None:
+        return None
+    import transformers  # type: ignore[import-not-found,unused-ignore]
+
+    c = network.config
+    config = transformers.LlamaConfig(
+        vocab_size=len(c.vocabulary),
+        hidden_size=c.width,
+        intermediate_size=c.hidden,
+        num_hidden_layers=c.layers,
+        num_attention_heads=c.heads,
+        num_key_value_heads=c.kv_heads,
+        max_position_embeddings=2 * LENGTH,
+    )
+    llama = transformers.LlamaForCausalLM(config).to(network.head.weight.device).eval()
+
+    def rate(streams: int) -> float:
+        prompt = torch.zeros(streams, 9, dtype=torch.long, device=llama.device)
+        begin = time.perf_counter()
+        llama.generate(prompt, do_sample=True, top_k=40, temperature=0.8, max_new_tokens=LENGTH, min_new_tokens=LENGTH)
+        return streams * LENGTH / (time.perf_counter() - begin)
+
+    return rate

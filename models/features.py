@@ -28,7 +28,7 @@ from models.configuration import Configuration
 from models.data import SETS
 from models.pictures import Pictures, load, sheet, to_unit
 from models.registry import Family, Metric, Recipe
-from models.training import Progress, Run, Trained
+from models.training import Progress, Run, Trained, warm_cosine
 
 PUBLISHED: dict[str, tuple[str, str]] = {}
 BATCH = 500  # pictures that pass through a frozen network at once
@@ -47,7 +47,7 @@ class Config(Configuration):
     batch: int = 128
     rate: float = 3e-3
     weight_decay: float = 0.02
-    warmup: float = 0.1  # share of the run until the full rate; then a cosine to zero
+    warmup: int = 100  # steps until the full rate; then a cosine to zero
 
     @property
     def stages(self) -> list[int]:
@@ -108,7 +108,7 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
     network = Network(config).to(run.device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=config.weight_decay)
     run.restore(network=network, optimizer=optimizer)
-    for _ in run:
+    for step in run:
         chosen = torch.randint(len(data.train), (config.batch,), generator=run.generator())
         images = to_unit(data.train[chosen]).to(run.device)
         with run.autocast():
@@ -120,8 +120,7 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
                 copies = [augment(zoom(mirror(images), 0.6, 0.2), 0.5) for _ in range(2)]
                 loss = contrastive_loss(network.head(network(torch.cat(copies))), config.temperature)
         loss.backward()  # type: ignore[no-untyped-call]
-        warm = min(1.0, run.fraction / config.warmup)
-        optimizer.param_groups[0]["lr"] = config.rate * warm * (1 + math.cos(math.pi * run.fraction)) / 2
+        optimizer.param_groups[0]["lr"] = config.rate * warm_cosine(step, run.fraction, config.warmup)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         run.observe(loss=loss)

@@ -1,10 +1,8 @@
 """GAN: a generator and a discriminator, their objective, their training and what the generator can be asked.
 
-The objective is R3GAN's (Huang et al. 2024): each real picture is paired with a generated one and the discriminator is
-asked which is real, its gradient held small on both (R1, R2). With it neither network needs normalisation. The networks
-are shallow stacks of 4x4 convolutions with bottleneck blocks at the coarse resolutions: per second, a CPU learns most
-from few dense convolutions. Penalties are taken every few steps, that much stronger (Karras et al. 2020), because a
-second derivative costs as much as four plain steps.
+The objective of models.adversarial needs no normalisation. The networks are shallow stacks of 4x4 convolutions with
+bottleneck blocks at the coarse resolutions: per second, a CPU learns most from few dense convolutions. Penalties are
+taken every few steps, that much stronger (Karras et al. 2020), because a second derivative costs as much as four steps.
 
 Shapes: B batch, C picture's channels, H height, W width, Z latent numbers, K classes (one when there are none).
 """
@@ -24,13 +22,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import features, fidelity, latents
+from models.adversarial import discriminator_loss, generator_loss
 from models.augmentation import augment, mirror
 from models.checkpoint import Checkpoint
 from models.configuration import Configuration, ConfigurationError
 from models.data import SETS
 from models.pictures import Pictures, from_unit, load, sheet, to_unit
 from models.registry import Family, Metric, Recipe
-from models.training import Progress, Run, Stateful, Trained
+from models.training import Progress, Run, Stateful, Trained, cosine, renew
 
 CHUNK = 16  # pictures always drawn at once: other counts may round differently, and a seed means the same bytes
 
@@ -144,47 +143,6 @@ class Discriminator(nn.Module):
 
 
 # Training
-
-
-def preference(better: Tensor, worse: Tensor) -> Tensor:
-    """-log sigmoid(better - worse), the mean over pairs of logits (B,)."""
-    return F.softplus(worse - better).mean()
-
-
-def squared_gradient(logits: Tensor, images: Tensor) -> Tensor:
-    """|dD(x)/dx|^2, the mean over pictures (B, C, H, W); differentiable once more."""
-    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return gradient.square().sum((1, 2, 3)).mean()
-
-
-def discriminator_loss(
-    discriminator: nn.Module, real: Tensor, drawn: Tensor, classes: Tensor, gamma: float
-) -> dict[str, Tensor]:
-    """-log sigmoid(D(x) - D(G(z))) and gamma / 2 (R1 + R2), whose sum is minimised; no penalty at gamma 0."""
-    images = torch.cat((real, drawn)).requires_grad_(gamma > 0)  # (2B, C, H, W)
-    logits = discriminator(images, classes.repeat(2))
-    losses = {"discriminator": preference(*logits.chunk(2))}
-    if gamma > 0:  # the mean over both halves is (R1 + R2) / 2
-        losses["penalty"] = gamma * squared_gradient(logits, images)
-    return losses
-
-
-def generator_loss(discriminator: nn.Module, real: Tensor, drawn: Tensor, classes: Tensor) -> Tensor:
-    """-log sigmoid(D(G(z)) - D(x))."""
-    with torch.no_grad():
-        real_logits = discriminator(real, classes)
-    return preference(discriminator(drawn, classes), real_logits)
-
-
-def cosine(start: float, end: float, fraction: float) -> float:
-    return end + (start - end) * (1 + math.cos(math.pi * fraction)) / 2
-
-
-@torch.no_grad()
-def renew(average: nn.Module, network: nn.Module, share: float) -> None:
-    """Move the averaged weights by ``share`` towards the network's."""
-    for old, new in zip(average.parameters(), network.parameters(), strict=True):
-        old.lerp_(new, share)
 
 
 def train(recipe: Recipe, run: Run) -> Steps[Progress, None, Trained]:

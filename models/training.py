@@ -164,3 +164,10 @@ class Run:
     def discard(self) -> None:
         """Remove the snapshot: the run is finished or begins anew."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@torch.no_grad()
+def renew(average: nn.Module, network: nn.Module, share: float) -> None:
+    """Move the averaged weights by ``share`` towards the network's."""
+    for old, new in zip(average.parameters(), network.parameters(), strict=True):
+        old.lerp_(new, share)

@@ -8,61 +8,53 @@ import asyncio
 import os
 import signal
 import sys
-
-from pydantic import ValidationError
+import threading
 
 from sandbox.app import Sandbox, create_app, serve
-from sandbox.settings import Settings
+from sandbox.settings import Settings, SettingsError, load
 
 GRACE_SECONDS = 1.5  # for the bot to end its own children; everything is to be gone within two
 
 
 def main() -> int:
-    """Run until Ctrl-C, or until the bot ends; returns the exit status."""
+    """Run until Ctrl-C or until the bot ends. The exit status is 0, the bot's own if it ended by itself,
+    1 if the port is taken, 2 for settings that are wrong."""
+    arguments = _read_arguments()
     try:
-        settings = _read_settings()
-    except ValidationError as error:
-        for fault in error.errors():
-            print(f"PROSPERO_{str(fault['loc'][0]).upper()}: {fault['msg']}.", file=sys.stderr)
+        settings = load(sandbox_host=arguments.host, sandbox_port=arguments.port)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
         return 2
-    arguments = _read_arguments(settings)
     try:
-        return asyncio.run(_run(settings, arguments))
+        return asyncio.run(_run(settings, with_bot=not arguments.no_bot))
     except OSError as error:
-        address = f"{arguments.host}:{arguments.port}"
-        print(
-            f"The sandbox cannot listen on {address} ({error.strerror}); choose another with --port.", file=sys.stderr
-        )
+        address = f"{settings.sandbox_host}:{settings.sandbox_port}"
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        print(f"The sandbox cannot listen on {address} ({reason}); choose another with --port.", file=sys.stderr)
         return 1
 
 
-def _read_settings() -> Settings:
-    return Settings()
-
-
-def _read_arguments(settings: Settings) -> argparse.Namespace:
+def _read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description="A Discord of one's own on loopback.")
-    parser.add_argument("--host", default=settings.sandbox_host, help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=settings.sandbox_port, help="port (default: %(default)s)")
+    parser.add_argument("--host", help="the address to listen on (PROSPERO_SANDBOX_HOST, else 127.0.0.1)")
+    parser.add_argument("--port", help="the port to listen on (PROSPERO_SANDBOX_PORT, else 8200)")
     parser.add_argument("--no-bot", action="store_true", help="do not start the bot")
     return parser.parse_args()
 
 
-async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
-    app = create_app(settings)
+async def _run(settings: Settings, with_bot: bool) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    if os.environ.pop("PROSPERO_LEASH", None):
-        loop.run_in_executor(None, _wait_for_end_of_input, loop, stop)
-    async with serve(app, arguments.host, arguments.port) as sandbox:
+    _hold_leash(loop, stop)
+    async with serve(create_app(settings), settings.sandbox_host, settings.sandbox_port) as sandbox:
         print(f"Prospero's island is at {sandbox.url}", flush=True)
-        if arguments.no_bot:
-            print(f"To bring a bot: DISCORD_TOKEN={sandbox.token} PROSPERO_DISCORD_URL={sandbox.url}", flush=True)
-            await stop.wait()
-            return 0
-        return await _run_bot(sandbox, stop)
+        if with_bot:
+            return await _run_bot(sandbox, stop)
+        print(f"To bring a bot: DISCORD_TOKEN={sandbox.token} PROSPERO_DISCORD_URL={sandbox.url}", flush=True)
+        await stop.wait()
+        return 0
 
 
 async def _run_bot(sandbox: Sandbox, stop: asyncio.Event) -> int:
@@ -79,21 +71,28 @@ async def _run_bot(sandbox: Sandbox, stop: asyncio.Event) -> int:
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
-    if ended.done():
+    if ended.done() and not stop.is_set():
         status = ended.result()
-        print(f"The bot ended with status {status}; the sandbox ends, too.", file=sys.stderr)
+        print(f"The bot ended with status {status}, and so does the sandbox.", file=sys.stderr)
         return status if status >= 0 else 128 - status  # a shell's way of naming a signal
-    bot.terminate()
-    try:
-        await asyncio.wait_for(ended, GRACE_SECONDS)
-    except TimeoutError:
-        bot.kill()
+    if not ended.done():
+        bot.terminate()
+        try:
+            await asyncio.wait_for(ended, GRACE_SECONDS)
+        except TimeoutError:
+            bot.kill()
     return 0
 
 
-def _wait_for_end_of_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    sys.stdin.buffer.read()
-    loop.call_soon_threadsafe(stop.set)
+def _hold_leash(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """End with the parent, if it started this process on a leash: its end of our input closes then."""
+    if os.environ.pop("PROSPERO_LEASH", None):
+
+        def wait_for_end_of_input() -> None:
+            sys.stdin.buffer.read()
+            loop.call_soon_threadsafe(stop.set)
+
+        threading.Thread(target=wait_for_end_of_input, daemon=True).start()
 
 
 if __name__ == "__main__":

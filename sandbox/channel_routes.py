@@ -48,9 +48,11 @@ class ChannelRoutes:
             return reply([])
         messages = self._state.messages.in_channel(channel)
         if "before" in request.query:
-            messages = [one for one in messages if int(one.id) < int(request.query["before"])]
+            before = number(request, "before", 0, 0, 2**63)
+            messages = [one for one in messages if int(one.id) < before]
         if "after" in request.query:
-            messages = [one for one in messages if int(one.id) > int(request.query["after"])][:limit]
+            after = number(request, "after", 0, 0, 2**63)
+            messages = [one for one in messages if int(one.id) > after][:limit]
         newest_first = messages[-limit:][::-1]
         return reply([self._state.messages.payload_for_bot(message) for message in newest_first])
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.clock import Snowflakes
-from sandbox.errors import JSON, DiscordError, Form, Path
+from sandbox.errors import JSON, DiscordError, Form, Path, is_count
 from sandbox.guild import DM, Channel, Guild, User
 
 CHAT_INPUT, USER_COMMAND, MESSAGE_COMMAND = 1, 2, 3
@@ -148,11 +148,14 @@ def _read_command(payload: Any, path: Path, form: Form) -> JSON:
         data, path, form, chat=kind == CHAT_INPUT, described=kind == CHAT_INPUT
     )
     permissions = data.get("default_member_permissions")
+    if permissions is not None and not is_count(permissions):
+        message = f'Value "{permissions}" is not int.'
+        form.fault((*path, "default_member_permissions"), "NUMBER_TYPE_COERCE", message)
     command |= {
         "default_member_permissions": None if permissions is None else str(permissions),
         "dm_permission": data.get("dm_permission") is not False,
-        "contexts": data.get("contexts"),
-        "integration_types": data.get("integration_types") or [0],
+        "contexts": _read_kinds(data, "contexts", (0, 1, 2), path, form),
+        "integration_types": _read_kinds(data, "integration_types", (0, 1), path, form) or [0],
         "nsfw": bool(data.get("nsfw")),
     }
     if kind == CHAT_INPUT:
@@ -168,16 +171,14 @@ def _read_command(payload: Any, path: Path, form: Form) -> JSON:
 def _read_names(data: JSON, path: Path, form: Form, *, chat: bool, described: bool) -> JSON:
     read: JSON = {"name": data.get("name")}
     _check_name(data.get("name"), (*path, "name"), form, chat)
-    localizations = data.get("name_localizations")
+    localizations = _read_localizations(data, "name_localizations", path, form)
     for locale, name in (localizations or {}).items():
-        _check_locale(locale, (*path, "name_localizations"), form)
         _check_name(name, (*path, "name_localizations", locale), form, chat)
     read["name_localizations"] = localizations
     if described:
         form.text(data.get("description"), (*path, "description"), 100, shortest=1)
-        descriptions = data.get("description_localizations")
+        descriptions = _read_localizations(data, "description_localizations", path, form)
         for locale, text in (descriptions or {}).items():
-            _check_locale(locale, (*path, "description_localizations"), form)
             form.text(text, (*path, "description_localizations", locale), 100, shortest=1)
         return read | {"description": data.get("description"), "description_localizations": descriptions}
     if data.get("description"):
@@ -186,15 +187,30 @@ def _read_names(data: JSON, path: Path, form: Form, *, chat: bool, described: bo
     return read | {"description": "", "description_localizations": None}
 
 
+def _read_kinds(data: JSON, key: str, allowed: tuple[int, ...], path: Path, form: Form) -> list[Any] | None:
+    if data.get(key) is None:
+        return None
+    kinds = form.count(data[key], (*path, key), len(allowed))
+    for n, kind in enumerate(kinds):
+        form.one_of(kind, (*path, key, n), allowed)
+    return kinds
+
+
+def _read_localizations(data: JSON, key: str, path: Path, form: Form) -> JSON | None:
+    """The translations under a key, by locale; their texts are for the caller to check."""
+    if data.get(key) is None:
+        return None
+    localizations = form.model(data[key], (*path, key))
+    for locale in localizations:
+        if locale not in LOCALES:
+            form.fault((*path, key, locale), "BASE_TYPE_CHOICES", "This is not one of Discord's locales")
+    return localizations
+
+
 def _check_name(name: Any, path: Path, form: Form, chat: bool) -> None:
     form.text(name, path, 32, shortest=1)
     if chat and isinstance(name, str) and (not _NAME.fullmatch(name) or name != name.lower()):
         form.fault(path, "APPLICATION_COMMAND_INVALID_NAME", "Command name is invalid")
-
-
-def _check_locale(locale: str, path: Path, form: Form) -> None:
-    if locale not in LOCALES:
-        form.fault((*path, locale), "BASE_TYPE_CHOICES", "This is not one of Discord's locales")
 
 
 def _read_options(values: Any, path: Path, form: Form, depth: int) -> list[JSON]:
@@ -204,7 +220,7 @@ def _read_options(values: Any, path: Path, form: Form, depth: int) -> list[JSON]
     for n, value in enumerate(form.count(values, path, MOST_OPTIONS)):
         here = (*path, n)
         option = _read_option(form.model(value, here), here, form, depth)
-        if option.get("name") in names:
+        if str(option.get("name")) in names:
             message = "Option names must be unique"
             form.fault((*here, "name"), "APPLICATION_COMMAND_OPTIONS_NAME_INVALID", message)
         names.add(str(option.get("name")))
@@ -242,9 +258,12 @@ def _read_option(data: JSON, path: Path, form: Form, depth: int) -> JSON:
             read_choice(form.model(choice, (*path, "choices", n)), (*path, "choices", n), form, kind)
             for n, choice in enumerate(choices)
         ]
-    for key in ("min_value", "max_value", "min_length", "max_length", "channel_types"):
+    for key in ("min_value", "max_value", "min_length", "max_length"):
         if data.get(key) is not None:
+            form.number(data[key], (*path, key), whole=kind != NUMBER)
             option[key] = data[key]
+    if data.get("channel_types") is not None:
+        option["channel_types"] = form.count(data["channel_types"], (*path, "channel_types"), MOST_OPTIONS)
     return option
 
 
@@ -254,11 +273,14 @@ def read_choice(data: JSON, path: Path, form: Form, kind: int) -> JSON:
     value = data.get("value")
     if kind == STRING:
         form.text(value, (*path, "value"), 100)
-    elif not isinstance(value, int if kind == INTEGER else (int, float)) or isinstance(value, bool):
-        form.fault((*path, "value"), "NUMBER_TYPE_COERCE", f'Value "{value}" is not a number.')
+    else:
+        form.number(value, (*path, "value"), whole=kind == INTEGER)
     choice: JSON = {"name": data.get("name"), "value": value}
-    if data.get("name_localizations") is not None:
-        choice["name_localizations"] = data["name_localizations"]
+    localizations = _read_localizations(data, "name_localizations", path, form)
+    if localizations is not None:
+        choice["name_localizations"] = localizations
+        for locale, name in localizations.items():
+            form.text(name, (*path, "name_localizations", locale), 100, shortest=1)
     return choice
 
 

@@ -98,7 +98,7 @@ class _Reader:
     def _custom_id(self, value: JSON, path: Path) -> None:
         custom_id = value.get("custom_id")
         self._form.text(custom_id, (*path, "custom_id"), MOST_CUSTOM_ID, shortest=1)
-        if custom_id in self._custom_ids:
+        if str(custom_id) in self._custom_ids:
             message = "Component custom id cannot be duplicated"
             self._form.fault((*path, "custom_id"), "COMPONENT_CUSTOM_ID_DUPLICATED", message)
         self._custom_ids.add(str(custom_id))
@@ -122,7 +122,7 @@ class _Reader:
             form.text(value["label"], (*path, "label"), 80)
             button["label"] = value["label"]
         if value.get("emoji"):
-            button["emoji"] = {key: part for key, part in value["emoji"].items() if part is not None}
+            button["emoji"] = self._emoji(value, path)
         if value.get("disabled"):
             button["disabled"] = True
         return button
@@ -177,14 +177,19 @@ class _Reader:
                     form.fault((*path, "options", n, "value"), "SELECT_COMPONENT_OPTION_VALUE_DUPLICATED", message)
         return select
 
-    def _option(self, value: JSON, path: Path) -> JSON:
+    def _emoji(self, value: JSON, path: Path) -> JSON:
+        emoji = self._form.model(value["emoji"], (*path, "emoji"))
+        return {key: part for key, part in emoji.items() if part is not None}
+
+    def _option(self, value: Any, path: Path) -> JSON:
         option: JSON = {}
+        value = self._form.model(value, path)
         for key, shortest in (("label", 1), ("value", 1), ("description", 0)):
             if key != "description" or value.get(key) is not None:
                 self._form.text(value.get(key), (*path, key), 100, shortest=shortest)
                 option[key] = value.get(key)
         if value.get("emoji"):
-            option["emoji"] = {key: part for key, part in value["emoji"].items() if part is not None}
+            option["emoji"] = self._emoji(value, path)
         if value.get("default"):
             option["default"] = True
         return option

@@ -9,11 +9,12 @@ from aiohttp import BodyPartReader, web
 from sandbox.cdn import MAX_FILE_BYTES, Upload
 from sandbox.components import read_components
 from sandbox.embeds import read_embeds
-from sandbox.errors import JSON, DiscordError, Form
+from sandbox.errors import JSON, DiscordError, Form, is_count
 
 MOST_CONTENT = 2000
 MOST_FILES = 10
 MOST_NONCE = 25
+MOST_CAPTION = 1024  # characters of a file's name or description
 
 SUPPRESS_EMBEDS, EPHEMERAL, LOADING, SUPPRESS_NOTIFICATIONS = 1 << 2, 1 << 6, 1 << 7, 1 << 12
 
@@ -64,7 +65,7 @@ async def _read_multipart(request: web.Request) -> tuple[Any, Uploads]:
             continue
         if part.name == "payload_json":
             payload = _parse(await part.text())
-        elif part.name and part.name.startswith("files[") and part.name[6:-1].isdigit():
+        elif part.name and part.name.startswith("files[") and is_count(part.name[6:-1]):
             uploads[int(part.name[6:-1])] = Upload(part.filename or "file", await _read_file(part))
     return payload, uploads
 
@@ -102,13 +103,17 @@ def read_draft(payload: Any, uploads: Uploads, allowed_flags: int) -> Draft:
     if payload.get("flags") is not None:
         fields["flags"] = _read_flags(payload["flags"], allowed_flags, form)
     if payload.get("allowed_mentions") is not None:
-        fields["allowed_mentions"] = _read_mentions(payload["allowed_mentions"], form)
+        fields["allowed_mentions"] = _read_mentions(
+            form.model(payload["allowed_mentions"], ("allowed_mentions",)), form
+        )
     if payload.get("nonce") is not None:
         form.text(str(payload["nonce"]), ("nonce",), MOST_NONCE)
         fields["nonce"] = payload["nonce"]
-    for key in ("tts", "enforce_nonce", "message_reference"):
+    if payload.get("message_reference") is not None:
+        fields["message_reference"] = form.model(payload["message_reference"], ("message_reference",))
+    for key in ("tts", "enforce_nonce"):
         if payload.get(key):
-            fields[key] = payload[key]
+            fields[key] = True
     new, kept = _read_attachments(payload, uploads, form)
     form.check()
     return Draft(fields, new, kept)
@@ -122,12 +127,14 @@ def _read_flags(value: Any, allowed: int, form: Form) -> int:
 
 
 def _read_mentions(value: JSON, form: Form) -> JSON:
-    parse = value.get("parse") or []
+    read = {
+        key: form.count(value.get(key) or [], ("allowed_mentions", key), 100) for key in ("parse", "users", "roles")
+    }
     for kind in ("users", "roles"):
-        if kind in parse and value.get(kind):
+        if kind in read["parse"] and read[kind]:
             message = f'parse:["{kind}"] and {kind}: [ids...] are mutually exclusive.'
             form.fault(("allowed_mentions",), "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE", message)
-    return value
+    return read | {"replied_user": bool(value.get("replied_user"))}
 
 
 def _read_attachments(payload: JSON, uploads: Uploads, form: Form) -> tuple[list[Upload], set[str] | None]:
@@ -140,13 +147,15 @@ def _read_attachments(payload: JSON, uploads: Uploads, form: Form) -> tuple[list
         for n, attachment in enumerate(form.count(payload["attachments"], ("attachments",), MOST_FILES)):
             attachment = form.model(attachment, ("attachments", n))
             index = str(attachment.get("id"))
-            if not index.isdigit():
+            if not is_count(index):
                 form.fault(("attachments", n, "id"), "NUMBER_TYPE_COERCE", f'Value "{index}" is not snowflake.')
             elif int(index) in uploads:
                 upload = uploads[int(index)]
-                new.append(
-                    Upload(attachment.get("filename") or upload.filename, upload.content, attachment.get("description"))
-                )
+                for key in ("filename", "description"):
+                    if attachment.get(key) is not None:
+                        form.text(attachment[key], ("attachments", n, key), MOST_CAPTION)
+                name = attachment.get("filename") or upload.filename
+                new.append(Upload(name, upload.content, attachment.get("description")))
             else:
                 kept.add(index)
     if len(new) > MOST_FILES:

@@ -34,6 +34,12 @@ ERRORS: dict[str, tuple[int, int, str]] = {
 }
 
 
+def is_count(value: object) -> bool:
+    """Whether this is written as a whole number of at most 20 digits, as every id and bit set of Discord's is."""
+    text = str(value)
+    return text.isdecimal() and len(text) <= 20
+
+
 class DiscordError(Exception):
     """A refusal; `name` is a key of `ERRORS`, `errors` the nested object of an invalid form."""
 
@@ -84,6 +90,11 @@ class Form:
         elif not shortest <= len(value) <= longest:
             bounds = f"Must be between {shortest} and {longest} in length." if shortest else None
             self.fault(path, "BASE_TYPE_BAD_LENGTH", bounds or f"Must be {longest} or fewer in length.")
+
+    def number(self, value: Any, path: Path, whole: bool) -> None:
+        """`value` must be a number, and a whole one if asked for."""
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            self.fault(path, "NUMBER_TYPE_COERCE", f'Value "{value}" is not {"int" if whole else "float"}.')
 
     def count(self, value: Any, path: Path, most: int, least: int = 0) -> list[Any]:
         """`value` must be a list of `least` to `most` items; an unusable value counts as empty."""

@@ -30,6 +30,7 @@ INVALID_SEQUENCE, TOO_FAST, TIMED_OUT, INVALID_VERSION, INVALID_INTENTS, DISALLO
     4014,
 )
 
+CLOSE_SECONDS = 0.5  # for a bot to say goodbye
 RESUME_SECONDS = 180.0  # how long a session outlives its socket
 MOST_KEPT_EVENTS = 1000
 MOST_PAYLOAD_BYTES = 4096
@@ -140,7 +141,7 @@ class Gateway:
             raise web.HTTPBadRequest(
                 text=f"The gateway cannot send {compression}; ask for compress=zlib-stream or none."
             )
-        socket = web.WebSocketResponse(max_msg_size=MOST_PAYLOAD_BYTES * 4, compress=False)
+        socket = web.WebSocketResponse(timeout=CLOSE_SECONDS, max_msg_size=MOST_PAYLOAD_BYTES * 4, compress=False)
         await socket.prepare(request)
         connection = Connection(socket, request.transport, compression is not None)
         self._connections.add(connection)
@@ -190,7 +191,7 @@ class Gateway:
         if connection.session is not None:
             connection.close(ALREADY_AUTHENTICATED)
             return
-        if not isinstance(data, dict) or data.get("token", "").removeprefix("Bot ") != self._state.token:
+        if not self._may_log_in(data):
             connection.close(LOGIN_FAILED)
             return
         intents = data.get("intents")
@@ -208,7 +209,7 @@ class Gateway:
         self._announce_presence()
 
     def _resume(self, connection: Connection, data: Any) -> None:
-        if not isinstance(data, dict) or data.get("token", "").removeprefix("Bot ") != self._state.token:
+        if not self._may_log_in(data):
             connection.close(LOGIN_FAILED)
             return
         session = self._sessions.get(str(data.get("session_id")))
@@ -227,6 +228,9 @@ class Gateway:
                 connection.send(event)
         session.dispatch("RESUMED", {"_trace": []}, 0)
         self._announce_presence()
+
+    def _may_log_in(self, data: Any) -> bool:
+        return isinstance(data, dict) and str(data.get("token")).removeprefix("Bot ") == self._state.token
 
     def _ready(self, session: Session) -> JSON:
         application = application_payload(self._state)

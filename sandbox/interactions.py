@@ -45,7 +45,6 @@ class Interaction:
     acknowledged: bool = False
     failed: bool = False
     original: Message | None = None  # what @original names
-    ephemeral: bool = False
     modal: JSON | None = None  # the modal it opened
     deadline: Timer | None = field(default=None, repr=False)
 
@@ -131,7 +130,7 @@ class Interactions:
         if kind in (UPDATE_LATER, UPDATE_NOW) and interaction.source is None:
             form.one_of(kind, ("type",), (REPLY_NOW, REPLY_LATER, OPEN_MODAL))
             form.check()
-        data = body.get("data") or {}
+        data = form.model(body.get("data") or {}, ("data",))
         if kind == OPEN_MODAL:
             interaction.modal = read_modal(data, form)
             form.check()
@@ -187,7 +186,6 @@ class Interactions:
             interaction.original = interaction.source
             return
         draft = read_draft(data, uploads, CREATE_FLAGS)
-        interaction.ephemeral = bool(draft.flags & EPHEMERAL)
         if kind == REPLY_LATER:
             draft = Draft({"flags": draft.flags | LOADING})
         message_type, reply_to = DEFAULT, None

@@ -21,7 +21,7 @@ from sandbox.commands import (
 )
 from sandbox.components import BUTTON, LABEL, ROW, SELECTS, STRING_SELECT, TEXT_INPUT, controls
 from sandbox.drafts import Uploads
-from sandbox.errors import JSON
+from sandbox.errors import JSON, is_count
 from sandbox.guild import Channel
 from sandbox.messages import Message
 from sandbox.state import Person, State
@@ -51,7 +51,7 @@ class Invocations:
             read["guild_id"] = command["guild_id"]
         resolver = _Resolver(self._state, person, channel, uploads)
         if command["type"] == CHAT_INPUT:
-            options = _Options(resolver, typing).read(command.get("options", []), _list(data.get("options")))
+            options = _Options(resolver, typing).read(command.get("options", []), _objects(data.get("options")))
             if options:
                 read["options"] = options
         else:
@@ -77,7 +77,7 @@ class Invocations:
     def modal(self, person: Person, channel: Channel, modal: JSON, data: JSON) -> JSON:
         """Data of a submitted modal, in the shape in which the bot built it."""
         given: dict[str, JSON] = {}
-        for control in controls(_list(data.get("components"))):
+        for control in controls(_objects(data.get("components"))):
             given[str(control.get("custom_id"))] = control
         resolver = _Resolver(self._state, person, channel, {})
         components = []
@@ -130,7 +130,7 @@ class _Resolver:
 
     def add_file(self, index: Any) -> str:
         """Keep the uploaded file of that index; returns the attachment's id."""
-        upload: Upload | None = self._uploads.get(int(index)) if str(index).isdigit() else None
+        upload: Upload | None = self._uploads.get(int(index)) if is_count(index) else None
         if upload is None:
             raise Refused("The file of an attachment option is missing.")
         attachment = self._state.files.keep(self._channel.id, upload, ephemeral=True)
@@ -171,8 +171,10 @@ class _Options:
     def read(self, definitions: list[JSON], given: list[JSON]) -> list[JSON]:
         known = {definition["name"]: definition for definition in definitions}
         for option in given:
-            if option.get("name") not in known:
+            if not isinstance(option.get("name"), str) or option["name"] not in known:
                 raise Refused(f"There is no option {option.get('name')}.")
+        if self._typing:
+            given = [option for option in given if known[option["name"]]["type"] != ATTACHMENT]
         names = [option["name"] for option in given]
         nested = [one for one in definitions if one["type"] in (SUBCOMMAND, GROUP)]
         if nested and len(given) != 1:
@@ -185,9 +187,9 @@ class _Options:
     def _read_one(self, definition: JSON, option: JSON) -> JSON:
         read: JSON = {"name": definition["name"], "type": definition["type"]}
         if definition["type"] in (SUBCOMMAND, GROUP):
-            return read | {"options": self.read(definition.get("options", []), _list(option.get("options")))}
-        if self._typing and option.get("focused"):
-            return read | {"value": option.get("value", ""), "focused": True}
+            return read | {"options": self.read(definition.get("options", []), _objects(option.get("options")))}
+        if self._typing:  # half typed, nothing is wrong yet
+            return read | {"value": option.get("value", "")} | ({"focused": True} if option.get("focused") else {})
         return read | {"value": self._value(definition, option.get("value"))}
 
     def _value(self, definition: JSON, value: Any) -> Any:
@@ -233,7 +235,7 @@ def _check_string(definition: JSON, value: Any) -> None:
 
 
 def _read_selection(select: JSON, values: Any, resolver: _Resolver) -> list[str]:
-    chosen = [str(value) for value in _list(values)]
+    chosen = [str(value) for value in values] if isinstance(values, list) else []
     if not select["min_values"] <= len(chosen) <= select["max_values"]:
         raise Refused(f"Choose between {select['min_values']} and {select['max_values']} options.")
     for value in chosen:
@@ -261,9 +263,9 @@ def _read_input(control: JSON, caption: str | None, given: dict[str, JSON], reso
     return read | {"value": value}
 
 
-def _list(value: Any) -> list[Any]:
+def _objects(value: Any) -> list[JSON]:
     if value is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(item, (dict, str, int)) for item in value):
-        raise Refused("A list was expected here.")
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise Refused("Options and components are lists of objects.")
     return value

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from sandbox.cdn import Attachment, Files
 from sandbox.clock import Clock, Snowflakes
-from sandbox.drafts import EPHEMERAL, LOADING, Draft
+from sandbox.drafts import EPHEMERAL, LOADING, SUPPRESS_EMBEDS, Draft
 from sandbox.embeds import resolve_attached
 from sandbox.errors import JSON, DiscordError, Form
 from sandbox.events import Events
@@ -71,6 +71,8 @@ class Messages:
             "author": message.author.payload(),
             "attachments": [file.payload(self._files.origin) for file in self._listed(message)],
         }
+        if message.flags & SUPPRESS_EMBEDS:
+            payload["embeds"] = []
         if message.reply_to is not None:
             reference: JSON = {"type": 0, "channel_id": message.channel.id, "message_id": message.reply_to}
             if message.channel.guild_id is not None:
@@ -173,7 +175,8 @@ class Messages:
         for key in ("content", "embeds", "components"):
             if key in draft.fields:
                 message.fields[key] = draft.fields[key]
-        message.fields["flags"] |= draft.flags & ~EPHEMERAL  # who sees it was settled at creation
+        if "flags" in draft.fields:
+            message.fields["flags"] = message.flags & EPHEMERAL | draft.flags & ~EPHEMERAL  # who sees it stays
         if "allowed_mentions" in draft.fields:
             message.allowed_mentions = draft.fields["allowed_mentions"]
         kept = [file for file in message.attachments if draft.kept is None or file.id in draft.kept]

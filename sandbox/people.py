@@ -11,11 +11,12 @@ from sandbox.gateway import Gateway
 from sandbox.guild import DM, Channel
 from sandbox.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL
 from sandbox.invocations import Invocations, Refused
-from sandbox.messages import DEFAULT, Message
+from sandbox.messages import DEFAULT, REPLY, Message
 from sandbox.permissions import Permission
 from sandbox.rest import number, reply
 from sandbox.state import Person, State
 
+CLOSE_SECONDS = 0.5  # for a page to say goodbye when the sandbox ends
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -93,13 +94,17 @@ class People:
 
     async def say(self, request: web.Request) -> web.Response:
         payload, uploads = await read_body(request)
+        if not isinstance(payload, dict):
+            raise Refused("A message needs an object with user and content.")
         person = self._person(str(payload.get("user")))
         channel = self._channel(person, request.match_info["channel_id"])
         if channel.type != DM and not self._state.guild.permissions(person.user.id, channel) & Permission.SEND_MESSAGES:
             raise Refused("You may not write in this channel.")
         draft = read_draft(payload, uploads, 0)
         reply_to = self._state.messages.replied(channel, draft)
-        message = self._state.messages.create(channel, person.user, draft, kind=DEFAULT, reply_to=reply_to)
+        message = self._state.messages.create(
+            channel, person.user, draft, kind=REPLY if reply_to else DEFAULT, reply_to=reply_to
+        )
         return reply(self._state.messages.payload(message))
 
     async def interact(self, request: web.Request) -> web.Response:
@@ -130,7 +135,9 @@ class People:
 
     async def listen(self, request: web.Request) -> web.StreamResponse:
         person = self._person(request.query.get("user", ""))
-        socket = web.WebSocketResponse(heartbeat=30.0)  # notices a page that vanished without saying so
+        socket = web.WebSocketResponse(
+            timeout=CLOSE_SECONDS, heartbeat=30.0
+        )  # notices a page that vanished without saying so
         await socket.prepare(request)
         events: asyncio.Queue[JSON] = asyncio.Queue()
         self._pages[socket] = (person.user.id, events)

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.drafts import read_body
-from sandbox.errors import JSON, DiscordError, Form
+from sandbox.errors import JSON, DiscordError, Form, is_count
 from sandbox.guild import Guild
 from sandbox.permissions import Permission
 from sandbox.ratelimits import Limit, RateLimits
@@ -51,7 +51,7 @@ def number(request: web.Request, name: str, default: int, lowest: int, highest: 
     """An integer of the query string within bounds, or a form fault."""
     text = request.query.get(name, str(default))
     form = Form()
-    if not text.isdigit():
+    if not is_count(text):
         form.fault((name,), "NUMBER_TYPE_COERCE", f'Value "{text}" is not int.')
     elif not lowest <= int(text) <= highest:
         form.fault((name,), "NUMBER_TYPE_RANGE", f"int value should be between {lowest} and {highest}.")

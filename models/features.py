@@ -28,7 +28,7 @@ from models.configuration import Configuration
 from models.data import SETS
 from models.pictures import Pictures, load, sheet, to_unit
 from models.registry import Family, Metric, Recipe
-from models.training import Progress, Run, Trained, warm_cosine
+from models.training import Progress, Run, Trained, cosine
 
 PUBLISHED: dict[str, tuple[str, str]] = {}
 BATCH = 500  # pictures that pass through a frozen network at once
@@ -120,7 +120,7 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
                 copies = [augment(zoom(mirror(images), 0.6, 0.2), 0.5) for _ in range(2)]
                 loss = contrastive_loss(network.head(network(torch.cat(copies))), config.temperature)
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.param_groups[0]["lr"] = config.rate * warm_cosine(step, run.fraction, config.warmup)
+        optimizer.param_groups[0]["lr"] = cosine(config.rate, 0.0, run.fraction) * min(1.0, (step + 1) / config.warmup)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         run.observe(loss=loss)

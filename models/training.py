@@ -166,6 +166,11 @@ class Run:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def cosine(start: float, end: float, fraction: float) -> float:
+    """From one value to the other along half a cosine."""
+    return end + (start - end) * (1 + math.cos(math.pi * fraction)) / 2
+
+
 @torch.no_grad()
 def renew(average: nn.Module, network: nn.Module, share: float) -> None:
     """Move the averaged weights by ``share`` towards the network's."""

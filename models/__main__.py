@@ -1,4 +1,4 @@
-"""The models' command line: ``python -m models train|evaluate|sample|list|promote|rollback``."""
+"""The models' command line: ``python -m models train|evaluate|sample|list|promote|rollback|data``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rich.progress import Progress as Bar
 
 from models.checkpoint import Card, Checkpoint, CheckpointError, Store
 from models.configuration import ConfigurationError
-from models.data import DataError
+from models.data import SETS, DataError, get, listing
 from models.registry import Family, UnknownModelError, resolve
 from models.training import Progress, Run, Trained, TrainingError
 
@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--minutes", type=float, help="length of the training; the recipe's when neither is given")
     added.add_argument("--steps", type=int)
     added.add_argument("--seed", type=int, default=0)
+    added.add_argument("--data", metavar="name", help="another data set, for example a folder of pictures")
     added.add_argument("--set", action="append", default=[], metavar="key=value", help="change the configuration")
     added.add_argument("--name", help="the version's name; the time when left out")
     added.add_argument("--resume", action="store_true", help="go on from the snapshot of an interrupted training")
@@ -87,6 +88,10 @@ def parser() -> argparse.ArgumentParser:
 
     added = command("rollback", rollback, "Let the version serve again that served before.")
     added.add_argument("model")
+
+    added = command("data", data, "List the data sets, or get one.")
+    added.add_argument("action", choices=("list", "get"))
+    added.add_argument("name", nargs="?", help="the data set to get")
     return top
 
 
@@ -94,6 +99,9 @@ def train(options: argparse.Namespace, store: Store) -> None:
     family, recipe = resolve(options.model)
     changed = dict(pair.partition("=")[::2] for pair in options.set)
     recipe = replace(recipe, config={**recipe.config, **changed})
+    if options.data:
+        licence = SETS[options.data].licence if options.data in SETS else "the operator's own"
+        recipe = replace(recipe, dataset=options.data, licence=licence)
     minutes = options.minutes if options.minutes or options.steps else recipe.minutes
     run = Run(
         folder=options.home / "training" / recipe.model,
@@ -109,6 +117,7 @@ def train(options: argparse.Namespace, store: Store) -> None:
     created = datetime.now(UTC)
     words = ["python", "-m", "models", "train", recipe.model, "--seed", str(options.seed)]
     words += ["--steps", str(options.steps)] if options.steps else ["--minutes", f"{minutes:g}"]
+    words += ["--data", options.data] if options.data else []
     words += [word for pair in options.set for word in ("--set", pair)]
     card = Card(
         model=recipe.model,
@@ -193,6 +202,16 @@ def promote(options: argparse.Namespace, store: Store) -> None:
 
 def rollback(options: argparse.Namespace, store: Store) -> None:
     print(f"{options.model} serves {store.rollback(options.model)} again.", file=sys.stderr)
+
+
+def data(options: argparse.Namespace, store: Store) -> None:
+    if options.action == "get":
+        if not options.name:
+            raise DataError("Say which data set to get: python -m models data get digits")
+        print(*get(options.name), sep="\n")
+    else:
+        for name, state in listing():
+            print(f"{name:<16}{state}")
 
 
 if __name__ == "__main__":

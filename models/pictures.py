@@ -43,6 +43,13 @@ class Pictures:
     test_labels: Tensor | None = None
     problems: tuple[str, ...] = ()  # a sentence for each picture left out
 
+    def check(self, channels: int, side: int) -> None:
+        """DataError unless there are training pictures (N, channels, side, side)."""
+        shape = tuple(self.train.shape)
+        if not shape[0] or shape[1:] != (channels, side, side):
+            found = f"{shape[0]:,} training pictures of {shape[1]}x{shape[2]}x{shape[3]}"
+            raise DataError(f"{self.name} has {found}, not of {channels}x{side}x{side}; set channels and side to fit.")
+
 
 def load(name: str) -> Pictures:
     """A data set by name; DataError when it is missing, damaged or holds no picture."""

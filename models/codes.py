@@ -1,0 +1,57 @@
+"""Codes: the numbers of a quantised picture as a short text that can be pasted, and back.
+
+The numbers are the digits of one large integer, whose bytes (with one byte of checksum) are written in base64: nothing
+in it means anything to a chat's formatting.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+
+import torch
+from torch import Tensor
+
+
+class CodeError(ValueError):
+    """A text that is no code of the model; the message says what to do."""
+
+
+def size(count: int, levels: int) -> int:
+    """Bytes that ``count`` numbers below ``levels`` take, without the checksum."""
+    return (int(levels**count - 1).bit_length() + 7) // 8
+
+
+def write(numbers: Tensor, levels: int) -> str:
+    """Numbers (N,) below ``levels`` as a text."""
+    packed = 0
+    for number in numbers.tolist():
+        packed = packed * levels + number
+    content = packed.to_bytes(size(len(numbers), levels), "big")
+    return base64.b64encode(content + _checksum(content)).decode().rstrip("=")
+
+
+def read(text: str, count: int, levels: int) -> Tensor:
+    """The numbers (count,) of a text; CodeError when it is none or was not copied whole."""
+    text = "".join(text.split())  # a chat may have wrapped it
+    try:
+        content = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise CodeError("This is no code: a code has only letters, digits, + and /; copy it again.") from None
+    expected = size(count, levels) + 1
+    if len(content) != expected:
+        raise CodeError(
+            f"This code has {len(content)} bytes, not {expected}; copy all of it, for the model that wrote it."
+        )
+    packed = int.from_bytes(content[:-1], "big")
+    if content[-1:] != _checksum(content[:-1]) or packed >= levels**count:
+        raise CodeError("This code was changed on its way; copy it again.")
+    numbers = torch.empty(count, dtype=torch.long)
+    for i in reversed(range(count)):
+        packed, numbers[i] = divmod(packed, levels)
+    return numbers
+
+
+def _checksum(content: bytes) -> bytes:
+    return bytes([zlib.crc32(content) & 0xFF])

@@ -1,0 +1,253 @@
+"""Variational: the network of a VAE and what it can be asked.
+
+Kingma & Welling 2014, with a residual convolutional or dense network, and a flow as prior where samples or likelihood
+matter. Base vectors are the prior's standard normal ones: arcs between them stay where the prior is at home.
+
+Shapes: B batch, C picture's channels, S its side, Z latents, W and G channels and side of a map.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models import latents
+from models.checkpoint import Checkpoint
+from models.configuration import Configuration, ConfigurationError
+from models.convolution import Decoder, Encoder, widths
+from models.dense import Dense
+from models.flow import Flow, normal_log_density
+from models.likelihood import Bounds, bounds
+from models.pictures import to_unit
+from models.projection import principal_axes
+
+MEMORY = 1_000  # latents and likelihoods kept in the checkpoint, for the map and for percentiles
+WEIGHED = 64  # posterior samples for the likelihood of a single picture
+
+
+@dataclass(frozen=True)
+class Config(Configuration):
+    """Shape of a VAE and how it is trained."""
+
+    channels: int = 3
+    side: int = 64
+    network: str = "convolutional"  # or "dense"
+    width: int = 32  # channels of the finest stage, or numbers in every layer of a dense network
+    stages: int = 4  # of a convolutional network, each halves the side: 64 pixels to a map of 4x4
+    blocks: int = 1  # residual blocks a stage, or in all of a dense encoder or decoder
+    latent: int = 128
+    flow: int = 6  # coupling layers of the prior; 0: the standard normal
+    flow_width: int = 256
+    likelihood: str = "normal"  # of pixels: one learnt deviation; or "bernoulli" for black and white
+    binarised: bool = False  # draw black or white afresh each time a picture is shown
+    beta: float = 1.0  # weight of the KL, or of the total correlation alone
+    total_correlation: bool = False
+    balance: str = "none"  # or "latent": show pictures with rare latents more often
+    batch: int = 64
+    rate: float = 1e-3
+    weight_decay: float = 0.0
+    warmup: int = 100  # steps to the full learning rate
+    kl_warmup: float = 0.05  # share of the run in which the KL's weight rises, or latents die before they are of use
+    average: float = 0.995  # of the weights' moving average, which is kept
+    mirrored: bool = False  # show every picture left to right or right to left by chance
+
+    @property
+    def pixels(self) -> int:
+        return self.channels * self.side**2
+
+    def check(self) -> None:
+        """ConfigurationError when a setting does not fit the others."""
+        for name, allowed in {
+            "network": ("convolutional", "dense"),
+            "likelihood": ("normal", "bernoulli"),
+            "balance": ("none", "latent"),
+        }.items():
+            if getattr(self, name) not in allowed:
+                raise ConfigurationError(f"{name} must be {' or '.join(allowed)}, not {getattr(self, name)!r}.")
+        if self.latent % 2 and self.flow:
+            raise ConfigurationError("The flow needs an even number of latents; change latent or set flow=0.")
+        if self.network == "convolutional" and self.side % 2**self.stages:
+            raise ConfigurationError(f"side must be a multiple of {2**self.stages}; change side or stages.")
+
+
+class Evidence(NamedTuple):
+    """The parts of ln p(x, z) - ln q(z | x) for one sample of the posterior: (B,) each but the last three, (B, Z)."""
+
+    likelihood: Tensor  # ln p(x | z)
+    divergence: Tensor  # KL from posterior to prior, in closed form where there is one, else its sample
+    z: Tensor
+    mean: Tensor
+    log_variance: Tensor
+
+
+class VAE(nn.Module):
+    """The network; its forward pass takes pictures (B, C, S, S) in [-1, 1] to their evidence."""
+
+    codes: Tensor
+    likelihoods: Tensor
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        config.check()
+        self.config = c = config
+        if c.network == "dense":
+            self.encoder: nn.Module = nn.Sequential(nn.Flatten(), Dense(c.pixels, c.width, 2 * c.latent, c.blocks))
+            self.decoder: nn.Module = nn.Sequential(
+                Dense(c.latent, c.width, c.pixels, c.blocks), nn.Unflatten(1, (c.channels, c.side, c.side))
+            )
+        else:
+            last, side = widths(c.width, c.stages)[-1], c.side >> c.stages
+            self.encoder = nn.Sequential(
+                Encoder(c.channels, c.width, c.stages, c.blocks),
+                nn.Flatten(),
+                nn.Linear(last * side**2, 2 * c.latent),
+            )
+            self.decoder = nn.Sequential(
+                nn.Linear(c.latent, last * side**2),
+                nn.Unflatten(1, (last, side, side)),
+                Decoder(c.channels, c.width, c.stages, c.blocks),
+            )
+        self.prior = Flow(c.latent, c.flow, c.flow_width)
+        self.log_deviation = nn.Parameter(torch.zeros(()), requires_grad=c.likelihood == "normal")
+        self.register_buffer("codes", torch.zeros(MEMORY, c.latent))  # posterior means of training pictures
+        self.register_buffer("likelihoods", torch.zeros(MEMORY))  # of held-out pictures in nats, ascending
+
+    def forward(self, pictures: Tensor) -> Evidence:
+        mean, log_variance = self.posterior(pictures)
+        z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+        return Evidence(self.log_likelihood(pictures, z), self.divergence(z, mean, log_variance), z, mean, log_variance)
+
+    def posterior(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and logarithms of the variances of q(z | x): (B, Z) each."""
+        mean, log_variance = self.encoder(pictures).float().chunk(2, -1)
+        return mean, log_variance.clamp(-12, 6)  # beyond that, exp() would leave bfloat16's useful range
+
+    def divergence(self, z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+        """KL (B,) from the posterior to the prior; with a flow, its unbiased estimate from ``z``."""
+        if not self.config.flow:
+            return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+        return normal_log_density(z, mean, log_variance) - self.prior.log_density(z)
+
+    def log_likelihood(self, pictures: Tensor, z: Tensor) -> Tensor:
+        """ln p(x | z) (B,) in nats; of grey values in [-1, 1] as they are under "normal", as shares of white else."""
+        painted: Tensor = self.decoder(z).float()
+        if self.config.likelihood == "bernoulli":
+            loss = F.binary_cross_entropy_with_logits(painted, (pictures + 1) / 2, reduction="none")
+            return -loss.sum((1, 2, 3))
+        squares: Tensor = (painted - pictures).square().sum((1, 2, 3)) * (-2 * self.log_deviation).exp()
+        return -0.5 * squares - self.config.pixels * (self.log_deviation + 0.5 * math.log(2 * math.pi))
+
+    def paint(self, z: Tensor) -> Tensor:
+        """Mean pictures (B, C, S, S) in [-1, 1] of latents (B, Z)."""
+        painted: Tensor = self.decoder(z).float()
+        return 2 * painted.sigmoid() - 1 if self.config.likelihood == "bernoulli" else painted.clamp(-1, 1)
+
+
+# What it can be asked: pictures are (B, C, S, S) in [-1, 1], latents and base vectors (B, Z)
+
+
+def restore(checkpoint: Checkpoint, device: torch.device) -> VAE:
+    """The network of a checkpoint, ready to be asked."""
+    network = VAE(Config.parse(checkpoint.card.config)).eval()
+    network.load_state_dict(checkpoint.tensors())
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
+def encode(network: VAE, pictures: Tensor, batch: int = 500) -> Tensor:
+    """Posterior means (B, Z)."""
+    with torch.inference_mode():
+        return torch.cat([network.posterior(part)[0] for part in torch.split(pictures, batch)])
+
+
+@torch.inference_mode()
+def decode(network: VAE, z: Tensor) -> Tensor:
+    """Pictures of latents."""
+    return network.paint(z)
+
+
+def reconstruct(network: VAE, pictures: Tensor) -> Tensor:
+    """What the posteriors' means say of pictures."""
+    return decode(network, encode(network, pictures))
+
+
+@torch.inference_mode()
+def draw(network: VAE, seeds: Sequence[int], truncation: float = 1.0) -> Tensor:
+    """New pictures (B, C, S, S), each the property of its seed; a truncation below 1 keeps closer to the average."""
+    base = truncation * latents.of_seeds(seeds, network.config.latent).to(network.codes.device)
+    return network.paint(network.prior.from_base(base))
+
+
+@torch.inference_mode()
+def interpolate(network: VAE, first: Tensor, second: Tensor, steps: int) -> Tensor:
+    """Pictures (steps, C, S, S) on the way from one picture (C, S, S) to another, along the prior's arc."""
+    ends, _ = network.prior.to_base(encode(network, torch.stack((first, second))))  # (2, Z)
+    way = torch.stack([latents.spherical(ends[0], ends[1], i / (steps - 1)) for i in range(steps)])
+    return network.paint(network.prior.from_base(way))
+
+
+@torch.inference_mode()
+def traverse(network: VAE, picture: Tensor, count: int = 8, steps: int = 7, reach: float = 2.0) -> Tensor:
+    """Pictures (count * steps, C, S, S): row by row, one latent of ``picture`` (C, S, S) moves while the others stay.
+
+    The ``count`` latents that say most of the training pictures, the widest first, each over ``reach`` standard
+    deviations to either side of its mean.
+    """
+    z = encode(network, picture[None])[0]  # (Z,)
+    mean, deviation = network.codes.mean(0), network.codes.std(0)  # (Z,)
+    rows = []
+    for latent in deviation.argsort(descending=True)[:count].tolist():
+        row = z.repeat(steps, 1)  # (steps, Z)
+        row[:, latent] = mean[latent] + deviation[latent] * torch.linspace(-reach, reach, steps, device=z.device)
+        rows.append(row)
+    return network.paint(torch.cat(rows))
+
+
+def log_likelihood(network: VAE, pictures: Tensor) -> Tensor:
+    """ln p(x) (B,) in nats, importance-weighted; a network of black and white sees grey as its likelier side."""
+    if network.config.binarised:
+        pictures = torch.where(pictures > 0, 1.0, -1.0)
+    return weigh(network, pictures, WEIGHED).importance_weighted.float()
+
+
+def percentile(network: VAE, pictures: Tensor) -> Tensor:
+    """Share (B,) of held-out pictures, 0 to 100, that are less likely than each picture."""
+    return 100 * torch.searchsorted(network.likelihoods, log_likelihood(network, pictures)) / MEMORY
+
+
+def place(network: VAE, pictures: Tensor) -> Tensor:
+    """Where pictures lie on the map (B, 2) that the remembered training pictures span."""
+    return principal_axes(network.codes).project(encode(network, pictures))
+
+
+@torch.inference_mode()
+def weigh(network: VAE, pictures: Tensor, samples: int, seed: int = 0) -> Bounds:
+    """Bounds of ln p(x) of pictures, of ``samples`` of the posterior each."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw_weight(pictures: Tensor) -> Tensor:
+        """ln p(x, z) - ln q(z | x) for one sample: (B,)."""
+        mean, log_variance = network.posterior(pictures)
+        noise = torch.randn(mean.shape, generator=generator).to(mean.device)
+        z = mean + noise * (0.5 * log_variance).exp()
+        ratio = network.prior.log_density(z) - normal_log_density(z, mean, log_variance)
+        return network.log_likelihood(pictures, z) + ratio
+
+    return bounds(draw_weight, pictures, samples)
+
+
+def shown_once(network: VAE, pictures: Tensor) -> Tensor:
+    """uint8 pictures as the network is measured on them, always the same: in [-1, 1], binarised if it wants that."""
+    shown = to_unit(pictures)
+    return binarise(shown, torch.Generator().manual_seed(0)) if network.config.binarised else shown
+
+
+def binarise(pictures: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Black or white drawn with the grey value as chance of white, all in [-1, 1] (Salakhutdinov & Murray 2008)."""
+    return 2 * torch.bernoulli((pictures + 1) / 2, generator=generator) - 1

@@ -12,6 +12,8 @@ from sandbox.state import State
 
 
 class ChannelRoutes:
+    """The routes under /channels, as far as the bot's permissions there allow them."""
+
     def __init__(self, state: State) -> None:
         self._state = state
 

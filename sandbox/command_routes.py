@@ -10,6 +10,8 @@ from sandbox.state import State
 
 
 class CommandRoutes:
+    """The routes under /applications/{id}; people's pages are told of every change."""
+
     def __init__(self, state: State) -> None:
         self._state = state
 

@@ -5,6 +5,8 @@ from enum import IntFlag
 
 
 class Permission(IntFlag):
+    """The bits, at Discord's places."""
+
     ADMINISTRATOR = 1 << 3
     MANAGE_GUILD = 1 << 5
     ADD_REACTIONS = 1 << 6

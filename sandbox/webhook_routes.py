@@ -11,6 +11,8 @@ from sandbox.state import State
 
 
 class WebhookRoutes:
+    """The routes under /interactions and /webhooks, which bear an interaction's token."""
+
     def __init__(self, state: State) -> None:
         self._state = state
 

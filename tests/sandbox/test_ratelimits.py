@@ -2,11 +2,19 @@
 
 import asyncio
 
-from sandbox.app import Sandbox
+from sandbox.app import Sandbox, create_app
 from sandbox.clock import Clock
 from sandbox.ratelimits import Limit, RateLimits
+from sandbox.rest import API, LIMITS
+from sandbox.settings import Settings
 from tests.person import Person
 from tests.sandbox.conftest import Api, Troupe
+
+
+def test_every_limit_is_that_of_a_route() -> None:
+    app = create_app(Settings())
+    routes = {f"{route.method} {route.resource.canonical}" for route in app.router.routes() if route.resource}
+    assert {f"{method} {API}{path}" for method, path in map(str.split, LIMITS)} <= routes
 
 
 async def test_every_answer_tells_its_bucket(api: Api, sandbox: Sandbox) -> None:

@@ -16,7 +16,7 @@ POLL = 0.1  # seconds between looks at a starting worker
 PATIENCE = (
     15.0  # seconds that a request waits for a worker to be ready; loading torch and the weights takes three to ten
 )
-GRACE = 1.2  # seconds for the worker to end by itself, mostly torch's; the whole bot ends within two
+GRACE = 0.4  # seconds for the worker to end by itself; torch can take longer, and all is to be gone within two
 
 logger = structlog.get_logger(__name__)
 
@@ -59,7 +59,7 @@ class WorkerProcess:
         try:
             await asyncio.wait_for(process.wait(), GRACE)
         except TimeoutError:
-            logger.warning("worker did not end by itself", pid=process.pid)
+            logger.info("the worker takes long to end and is killed", pid=process.pid)
             process.kill()
             await process.wait()
 

@@ -99,13 +99,6 @@ async def test_stop_under_a_text_that_a_crash_left_behind(
         await again.message(finished)
 
 
-async def everything(process: Process) -> AsyncIterator[str]:
-    """The lines that a process prints."""
-    assert process.stdout is not None
-    async for line in process.stdout:
-        yield line.decode()
-
-
 @pytest.fixture
 def home(tiny_store: Store) -> str:
     return str(tiny_store.written.parent)
@@ -113,9 +106,10 @@ def home(tiny_store: Store) -> str:
 
 async def island_address(process: Process) -> str:
     """Where the sandbox that a bot without a token became says it is."""
-    async for line in everything(process):
-        if "http://" in line:
-            return line.split()[-1]
+    assert process.stdout is not None
+    async for line in process.stdout:
+        if b"http://" in line:
+            return line.decode().split()[-1]
     raise AssertionError("the sandbox never said where it is")
 
 

@@ -105,7 +105,7 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
     """Train on the recipe's pictures, yielding progress; returns the trained network."""
     config = Config.parse(recipe.config)
     data = load(recipe.dataset)
-    network = Network(config).to(run.device)
+    network = run.build(lambda: Network(config))
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=config.weight_decay)
     run.restore(network=network, optimizer=optimizer)
     for step in run:

@@ -150,7 +150,7 @@ def train(recipe: Recipe, run: Run) -> Steps[Progress, None, Trained]:
     config = Config.parse(recipe.config)
     data = load(recipe.dataset)
     _check(config, data)
-    generator, discriminator = Generator(config).to(run.device), Discriminator(config).to(run.device)
+    generator, discriminator = run.build(lambda: Generator(config)), run.build(lambda: Discriminator(config))
     average = copy.deepcopy(generator).requires_grad_(False)
     optimizers = [
         torch.optim.Adam(network.parameters(), lr=config.rate, betas=(0.0, 0.99))

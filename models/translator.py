@@ -116,7 +116,7 @@ def train(recipe: Recipe, run: Run) -> Steps[Progress, None, Trained]:
     config = Config.parse(recipe.config)
     data = load(recipe.dataset)
     _check(config, data)
-    network, judge = UNet(config).to(run.device), PatchJudge(config).to(run.device)
+    network, judge = run.build(lambda: UNet(config)), run.build(lambda: PatchJudge(config))
     draws = torch.optim.Adam(network.parameters(), lr=config.rate, betas=(0.5, 0.99))
     judges = torch.optim.Adam(judge.parameters(), lr=config.rate, betas=(0.0, 0.99))
     parts: dict[str, Stateful] = {"network": network, "judge": judge, "draws": draws, "judges": judges}

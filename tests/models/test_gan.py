@@ -1,0 +1,156 @@
+"""The GAN on bars: what must be true of any, and that its classes come out where they belong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from models import gan
+from models.checkpoint import Card, Checkpoint, Store
+from models.configuration import ConfigurationError
+from models.registry import Recipe
+from models.training import Run
+from tests.conftest import Training, drive
+from tests.models.drawings import bars, write_digits, write_squares
+
+SMALL = {"channels": 1, "classes": 10, "base": 7, "widths": "32,16", "blocks": "1,0", "latent": 8, "batch": 20}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("data")
+    write_digits(folder)
+    write_squares(folder / "squares")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROSPERO_DATA", str(folder))
+        yield folder
+
+
+def recipe(dataset: str = "digits", **config: object) -> Recipe:
+    return Recipe("gan-digits", "gan", dataset, "MIT", {**SMALL, **config})
+
+
+def run(folder: Path, steps: int, report_steps: int = 1_000) -> Run:
+    return Run(folder, torch.device("cpu"), steps=steps, report_steps=report_steps, bfloat16=False)
+
+
+@pytest.fixture(scope="module")
+def training(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Training:
+    """A short training on bars, enough to tell the classes apart."""
+    quick = recipe(rate=2e-3, rate_end=5e-4, gamma=0.2, gamma_end=0.05, average=500.0)
+    return drive(gan.train(quick, run(tmp_path_factory.mktemp("run"), 350, 175)))
+
+
+@pytest.fixture
+def network(training: Training) -> gan.Generator:
+    assert isinstance(training.trained.network, gan.Generator)
+    return training.trained.network
+
+
+def test_gradients_reach_every_parameter_of_both_networks() -> None:
+    config = gan.Config.parse(SMALL)
+    generator, discriminator = gan.Generator(config), gan.Discriminator(config)
+    for network in (generator, discriminator):  # blocks begin as the identity, behind which nothing would be reached
+        for block in network.modules():
+            if isinstance(block, gan.Block):
+                torch.nn.init.normal_(block.leave.weight)
+    classes = torch.arange(20) % 10
+    drawn = generator(torch.randn(20, 8, generator=torch.Generator().manual_seed(0)), classes)
+    assert drawn.shape == (20, 1, 28, 28)
+    gan.generator_loss(discriminator, torch.zeros_like(drawn), drawn, classes).backward()
+    losses = gan.discriminator_loss(discriminator, torch.zeros_like(drawn), drawn.detach(), classes, gamma=1.0)
+    sum(losses.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
+    for network in (generator, discriminator):
+        for name, parameter in network.named_parameters():
+            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_training_draws_every_class_in_its_place(training: Training, network: gan.Generator) -> None:
+    drawn = gan.generate(network, range(100))
+    assert training.reports[0].metrics and training.reports[0].sample
+    pictures, _ = bars(10)
+    prototypes = gan.to_unit(pictures).flatten(1)
+    found = torch.cdist(drawn.flatten(1), prototypes).argmin(1)
+    assert (found == torch.arange(100) % 10).float().mean() > 0.8  # 0.1 by chance
+
+
+def test_a_seed_gives_the_same_bytes_alone_and_among_others(network: gan.Generator) -> None:
+    together = gan.generate(network, [9, 8, 7, *range(40)])
+    assert torch.equal(gan.generate(network, [7]), together[2:3])
+    assert torch.equal(gan.generate(network, [39]), together[-1:])
+
+
+def test_a_number_is_drawn_digit_by_digit(network: gan.Generator) -> None:
+    picture = gan.number(network, "2026", seed=3)
+    assert picture.shape == (1, 1, 28, 112)
+    assert torch.equal(picture[..., :28], picture[..., 56:84])
+    assert torch.equal(picture[..., 28:56], gan.generate(network, [3], [0]))
+
+
+@pytest.mark.parametrize("text", ["", "-4", "12a", "٣", "1.5"])
+def test_what_is_no_number_is_refused(network: gan.Generator, text: str) -> None:
+    with pytest.raises(ValueError, match="write a number of digits"):
+        gan.number(network, text, seed=0)
+
+
+def test_variations_leave_the_seed_as_far_as_asked(network: gan.Generator) -> None:
+    centre = gan.generate(network, [4])
+    apart = [(gan.variations(network, 4, 8, strength) - centre).abs().mean() for strength in (0.0, 0.3, 1.0)]
+    assert apart[0] < 1e-4 < apart[1] < apart[2]
+
+
+def test_a_walk_passes_its_seeds(network: gan.Generator) -> None:
+    way = gan.walk(network, [1, 2, 3], between=4, kind=6)
+    assert len(way) == 9
+    stops = gan.generate(network, [1, 2, 3], [6, 6, 6])
+    assert torch.allclose(way[::4], stops, atol=1e-4)
+    steps = (way[1:] - way[:-1]).abs().mean((1, 2, 3))
+    assert steps.max() < (stops[0] - stops[1]).abs().mean()
+
+
+def test_truncation_leads_to_the_typical_picture(network: gan.Generator) -> None:
+    spread = [gan.generate(network, range(20), [3] * 20, truncation).std(0).mean() for truncation in (0.0, 0.5, 1.0)]
+    assert spread[0] < 1e-6 < spread[1] < spread[2]
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one(data: Path, tmp_path: Path) -> None:
+    whole = drive(gan.train(recipe(), run(tmp_path / "whole", 8, 4)))
+    steps = gan.train(recipe(), run(tmp_path / "parts", 8, 4))
+    next(steps)  # killed after its first snapshot
+    steps.close()
+    resumed = drive(gan.train(recipe(), run(tmp_path / "parts", 8, 4)))
+    assert [report.losses for report in resumed.reports] == [whole.reports[-1].losses]
+    weights = resumed.trained.network.state_dict()
+    assert all(torch.equal(weight, weights[name]) for name, weight in whole.trained.network.state_dict().items())
+
+
+def test_pictures_without_classes_from_any_folder(data: Path, tmp_path: Path) -> None:
+    colour = {"channels": 3, "classes": 1, "base": 8, "widths": "16,8,8", "blocks": "1,0,0"}
+    trained = drive(gan.train(recipe("squares", **colour, augmentation=0.5, mirrored=True), run(tmp_path, 4))).trained
+    card = Card("gan-cats", "v1", "gan", trained.config, 0, {"name": "squares", "licence": "MIT"}, {}, "2026-01-01")
+    sheets: list[Path] = []
+
+    def draw_sheet(checkpoint: Checkpoint) -> None:
+        sheets.append(checkpoint.path / "samples.png")
+        gan.sample(checkpoint, sheets[0], 16, 5, torch.device("cpu"))
+        with Image.open(sheets[0]) as picture:
+            assert picture.width == 2 * (8 * 65 + 1) and picture.height == 2 * (2 * 65 + 1)
+
+    stored = Store(tmp_path).save(card, trained.network.state_dict(), draw_sheet)
+    assert sheets
+    again = gan.restore(stored, torch.device("cpu"))
+    assert asdict(again.config) == trained.config
+
+
+def test_networks_that_do_not_fit_are_refused_by_name(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="digits has 1 x 28 x 28 pictures"):
+        next(gan.train(recipe(base=4), run(tmp_path, 1)))
+    with pytest.raises(ConfigurationError, match="squares have no classes"):
+        next(gan.train(recipe("squares", channels=3, base=16, classes=3), run(tmp_path, 1)))
+    with pytest.raises(ConfigurationError, match="same number of stages"):
+        gan.Config.parse({"widths": "8,8", "blocks": "1"})

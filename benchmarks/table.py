@@ -30,4 +30,4 @@ def show(title: str, heads: list[str], rows: list[list[str]]) -> None:
         table.add_column(head, justify="right" if i else "left")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    Console(width=120).print(table)  # also where no terminal says how wide it is

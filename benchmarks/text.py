@@ -1,4 +1,4 @@
-"""Text benchmark: the engine against recomputing the context, Hugging Face's ``generate`` and the matrix products alone.
+"""Text benchmark: the engine against recomputation, Hugging Face's ``generate`` and the matrix products alone.
 
 Run with ``python -m benchmarks text``. Hugging Face's column needs the package transformers (a development dependency);
 without it the table says so.

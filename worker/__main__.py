@@ -27,6 +27,8 @@ def main() -> int:
     except (SettingsError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os._exit(0))  # while there is nothing to close yet
     if os.environ.get("PROSPERO_LEASH"):
         threading.Thread(target=follow_leash, name="leash", daemon=True).start()
     return asyncio.run(run(settings, listener))
@@ -65,12 +67,12 @@ def follow_leash() -> None:
 
 async def run(settings: Settings, listener: socket.socket) -> int:
     """Serve until SIGINT or SIGTERM."""
-    ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
     from worker.engine.hardware import HardwareError  # these import torch, which takes seconds
     from worker.service import serve
 
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
     host, port = listener.getsockname()[:2]
     print(f"Prospero's worker answers on http://{host}:{port}", flush=True)
     try:
@@ -83,4 +85,7 @@ async def run(settings: Settings, listener: socket.socket) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # everything is closed; taking torch apart object by object would take longer than all that

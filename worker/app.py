@@ -47,10 +47,10 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except ValidationError as invalid:
         response = error_response(complaint(invalid))
     except web.HTTPRequestEntityTooLarge:
-        response = error_response(BadRequest(f"The request is too long; send at most {MAX_BODY} bytes."))
+        response = error_response(BadRequest(f"The request is too long; send at most {MAX_BODY} bytes."), 413)
     except web.HTTPMethodNotAllowed as wrong:
         allowed = ", ".join(sorted(wrong.allowed_methods))
-        response = error_response(BadRequest(f"{request.path} does not take {request.method}; use {allowed}."))
+        response = error_response(BadRequest(f"{request.path} does not take {request.method}; use {allowed}."), 405)
     except web.HTTPNotFound:
         response = error_response(NotFound(f"There is no {request.path} here; GET /openapi.json lists what there is."))
     except Exception as error:  # a fault of ours: logged whole, told in one sentence
@@ -70,5 +70,7 @@ async def check_token(request: web.Request, handler: Handler) -> web.StreamRespo
     return await handler(request)
 
 
-def error_response(error: WorkerError) -> web.Response:
-    return web.json_response(text=error.response().model_dump_json(), status=error.status, headers=error.headers)
+def error_response(error: WorkerError, status: int | None = None) -> web.Response:
+    return web.json_response(
+        text=error.response().model_dump_json(), status=status or error.status, headers=error.headers
+    )

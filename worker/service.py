@@ -38,5 +38,6 @@ async def serve(settings: Settings, listener: socket.socket) -> AsyncIterator[we
         yield app
     finally:
         opening.cancel()
+        engine.close()
         await runner.cleanup()
         await asyncio.to_thread(device.close)

@@ -61,7 +61,7 @@ class Worker:
     """A running worker as its clients see it, and its inner parts for looking at."""
 
     def __init__(self, session: aiohttp.ClientSession, app: web.Application, home: Path) -> None:
-        self.session, self.home = session, home
+        self.session, self.app, self.home = session, app, home
         self.engine, self.gallery, self.settings = app[ENGINE], app[GALLERY], app[SETTINGS]
 
     async def complete(self, **fields: Any) -> dict[str, Any]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from functools import partial
 
 import structlog
 import torch
@@ -40,20 +38,27 @@ def set_threads(wanted: int) -> int:
 
 
 def build_decoder(network: GPT, slots: int, precision: str, threads: int) -> Decoder:
-    """A decoder for the network's device, in the precision of that name or with ``auto`` in the fastest."""
-    wanted = [getattr(torch, precision)] if precision != "auto" else [torch.bfloat16, torch.float32]
+    """A decoder for the network's device, in the precision of that name or, with ``auto``, in the faster one."""
     if network.head.weight.device.type != "cpu":
-        return TorchDecoder(network, slots, wanted[0])
-    trials: dict[float, Callable[[int], Decoder]] = {}
-    for dtype in wanted:
-        for kind in (partial(NativeDecoder, threads=threads), TorchDecoder):
-            make = partial(kind, network, precision=dtype)
-            try:
-                trials[seconds_of_a_step(make(TRIAL))] = make
-                break  # PyTorch's operations only serve where the native step cannot be had
-            except NativeError as error:
-                log.info("no native step", precision=str(dtype), reason=str(error))
-    return trials[min(trials)](slots)
+        return TorchDecoder(network, slots, torch.bfloat16 if precision == "auto" else getattr(torch, precision))
+    if precision != "auto":
+        return build_for_processor(network, slots, getattr(torch, precision), threads)
+    half, full = (
+        seconds_of_a_step(build_for_processor(network, TRIAL, dtype, threads))
+        for dtype in (torch.bfloat16, torch.float32)
+    )
+    # Only a clear difference counts, or chance would decide at each start which text a seed writes.
+    chosen = torch.float32 if full < 0.8 * half else torch.bfloat16
+    return build_for_processor(network, slots, chosen, threads)
+
+
+def build_for_processor(network: GPT, slots: int, precision: torch.dtype, threads: int) -> Decoder:
+    """The native decoder, or where it cannot be had, PyTorch's operations."""
+    try:
+        return NativeDecoder(network, slots, precision, threads)
+    except NativeError as error:
+        log.info("no native step", precision=str(precision), reason=str(error))
+        return TorchDecoder(network, slots, precision)
 
 
 def seconds_of_a_step(decoder: Decoder, repeats: int = 15) -> float:

@@ -60,7 +60,7 @@ class Sampler:
             self._top_p = torch.tensor(shares, device=device)[:, None]  # (B, 1)
 
     def uniform(self, counters: Sequence[int]) -> NDArray[np.float32]:
-        """For each row a number in [0, 1) keyed by (seed, counter), of the 24 bits that float32 holds; 0 for greedy rows."""
+        """For each row a number in [0, 1) keyed by (seed, counter), with float32's 24 bits; 0 for greedy rows."""
         mixed = scramble(self._keys + np.array(counters, np.uint64) * GOLDEN)
         return (mixed >> np.uint64(40)).astype(np.float32) * np.float32(2**-24) * self._drawn
 
@@ -68,8 +68,8 @@ class Sampler:
     def draw(self, logits: Tensor, counters: Sequence[int]) -> list[int]:
         """Characters (B,) from logits (B, V); -1 for a row that is not a distribution.
 
-        Characters are ranked, those beyond top-k and then beyond top-p lose their weight, and the first is taken at which
-        the cumulative weight reaches the uniform number's share of the whole: the likeliest, if that number is 0.
+        Characters are ranked, those beyond top-k and then beyond top-p lose their weight, and the first is taken at
+        which the cumulative weight reaches the uniform number's share of the whole: the likeliest, if that number is 0.
         """
         ranked, order = (logits / self._heat).sort(dim=-1, descending=True, stable=True)  # (B, V) both
         weight = ranked.softmax(-1)

@@ -1,6 +1,6 @@
 """Text engine: continuous batching. Every turn admits waiting texts, steps the running ones, and delivers.
 
-Texts join and leave between two steps. A newcomer's prompt is read in chunks, at most ``CHUNK`` characters of prompts
+Texts join and leave between two steps. A newcomer's prompt is read in chunks, at most ``READ`` characters of prompts
 in a turn, so that a long one does not stall those who are already writing. Of a prompt the last ``context`` characters
 are read, which is what the model was trained to see; all of it only where its own log-probabilities are asked for.
 """
@@ -24,7 +24,11 @@ from worker.engine.line import Line
 from worker.engine.sampling import Sampler, Sampling, choice_seed
 from worker.engine.sequence import Sequence, Stops
 from worker.engine.stream import Outbox, Piece, Queued, Stream, Token
-from worker.errors import DeadlineExceeded, QueueFull, WorkerError
+from worker.errors import DeadlineExceeded, QueueFull, Unavailable, WorkerError
+
+READ = 64  # characters of prompts in one turn: no dearer than a step of 64 texts, which it thus at most doubles
+CLOSING = "The worker is ending; try again in a moment."
+TOO_LATE = "The text took longer than {:g} s; ask for fewer characters."
 
 log = structlog.get_logger()
 
@@ -98,6 +102,7 @@ class TextEngine:
         self._line_changed = False
         self._lock = threading.Lock()  # guards the line, which both threads use
         self._outbox = Outbox()
+        self._closed = False
         self._seconds = 1.0  # running mean of how long a text holds its slot
         device.add(self)
 
@@ -130,6 +135,11 @@ class TextEngine:
                     self._line_changed |= self._line.remove(request.user, (request.model, sequence))
             self._device.wake()
 
+    def close(self) -> None:
+        """End what is being written or waits, so that its readers leave, and take nothing more."""
+        self._closed = True
+        self._device.wake()
+
     def _sequences(self, request: TextRequest, stream: Stream) -> list[Sequence]:
         now = time.monotonic()
         wanted = request.sampling
@@ -151,6 +161,8 @@ class TextEngine:
         ]
 
     def _enqueue(self, request: TextRequest, sequences: list[Sequence]) -> None:
+        if self._closed:
+            raise Unavailable(CLOSING)
         with self._lock:
             room = self.queue + max(0, self.slots - self.running) - len(self._line)
             if len(sequences) > room:
@@ -203,7 +215,7 @@ class TextEngine:
 
     def _step(self, model: TextModel) -> tuple[list[Sequence], Tensor]:
         """Advance texts by a character or a chunk of prompt; returns who is due a character, and logits (B, V)."""
-        budget = CHUNK  # for prompts, whose chunks begin at multiples of CHUNK whatever else is going on
+        budget = READ  # for prompts, whose chunks begin at multiples of CHUNK whatever else is going on
         work: list[tuple[Sequence, list[int]]] = []
         for sequence in model.running:
             if not sequence.reading:
@@ -264,15 +276,15 @@ class TextEngine:
         self._models = [model for model in self._models if model.running]
 
     def _expire(self) -> None:
-        """End what is past its deadline, running or waiting."""
-        now = time.monotonic()
+        """End what is past its deadline, running or waiting; everything when the engine is to close."""
+        now = math.inf if self._closed else time.monotonic()
         late = [sequence for model in self._models for sequence in model.running if sequence.deadline < now]
         with self._lock:
             for item in [item for item in self._line if item[1].deadline < now]:
                 self._line_changed |= self._line.remove(item[1].user, item)
                 late.append(item[1])
         for sequence in late:
-            sequence.fail(DeadlineExceeded(f"The text took longer than {self.deadline:g} s; ask for fewer characters."))
+            sequence.fail(Unavailable(CLOSING) if self._closed else DeadlineExceeded(TOO_LATE.format(self.deadline)))
 
     def _fail(self, sequences: list[Sequence], error: Exception) -> None:
         log.error("texts failed", count=len(sequences), error=repr(error), exc_info=error)

@@ -151,6 +151,8 @@ async def stream(request: web.Request, answer: Answer, events: Events) -> web.St
                 choice = answer.choice(event.choice, event.tokens, event.finish_reason)
                 await response.write(b"data: %s\n\n" % answer.completion([choice]).model_dump_json().encode())
         await response.write(b"data: [DONE]\n\n")
+    except ConnectionResetError:  # the client left, which also cancels this handler
+        return response
     except WorkerError as error:
         if not response.prepared:
             raise

@@ -1,0 +1,254 @@
+"""The engine's properties: whatever arrives, is cancelled or fails, no slot leaks, nobody starves, no text changes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.decoder import Decoder, TorchDecoder
+from models.native import NativeDecoder, NativeError
+from tests.worker.conftest import TINY, tiny_gpt
+from worker.engine.device import Device
+from worker.engine.sampling import Sampling
+from worker.engine.stream import Piece, Queued
+from worker.engine.text import TextEngine, TextModel, TextRequest
+from worker.errors import DeadlineExceeded, QueueFull, WorkerError
+
+FAULT, POISON = TINY.vocabulary.index("!"), TINY.vocabulary.index("q")
+
+
+class Faulty:
+    """A decoder that breaks on texts that begin with one character and gives no numbers for those with another."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.inner = decoder
+        self.config, self.slots, self.precision, self.device = (
+            decoder.config,
+            decoder.slots,
+            decoder.precision,
+            decoder.device,
+        )
+
+    def advance(self, slots: Sequence[int], tokens: Sequence[int], positions: Sequence[int]) -> torch.Tensor:
+        begun = list(zip(tokens, positions, strict=True))
+        if (FAULT, 0) in begun:
+            raise RuntimeError("out of memory")
+        logits = self.inner.advance(slots, tokens, positions)
+        logits[[row == (POISON, 0) for row in begun]] = torch.nan
+        return logits
+
+    def clear(self, slot: int) -> None:
+        self.inner.clear(slot)
+
+
+def make_model(slots: int, faulty: bool = False) -> TextModel:
+    decoder: Decoder
+    try:
+        decoder = NativeDecoder(tiny_gpt(), slots, torch.float32, threads=2)
+    except NativeError:
+        decoder = TorchDecoder(tiny_gpt(), slots)
+    return TextModel("tiny@1", Faulty(decoder) if faulty else decoder)
+
+
+@asynccontextmanager
+async def running(slots: int, queue: int = 1_000, deadline: float = 60.0) -> AsyncIterator[TextEngine]:
+    device = Device()
+    try:
+        yield TextEngine(device, slots, queue, deadline)
+    finally:
+        await asyncio.to_thread(device.close)
+
+
+def request(
+    model: TextModel, prompt: str = "hello", length: int = 20, user: str = "", **sampling: float
+) -> TextRequest:
+    return TextRequest(model, [model.encode(prompt)[0]], length, Sampling(**sampling), user=user)  # type: ignore[arg-type]
+
+
+async def write(engine: TextEngine, wanted: TextRequest) -> str:
+    """A request's first choice."""
+    text = ""
+    async with aclosing(engine.complete(wanted)) as events:
+        async for event in events:
+            if isinstance(event, Piece) and event.choice == 0:
+                text += "".join(token.text for token in event.tokens)
+    return text
+
+
+async def idle(engine: TextEngine) -> None:
+    async with asyncio.timeout(20):
+        while engine.running or engine.waiting:  # noqa: ASYNC110 (the device's thread changes them)
+            await asyncio.sleep(0.001)
+
+
+async def alone(prompt: str, length: int, **sampling: float) -> str:
+    """What a request writes on an engine of its own."""
+    async with running(slots=1) as engine:
+        return await write(engine, request(make_model(1), prompt, length, **sampling))
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request of a random crowd."""
+
+    prompt: str
+    length: int
+    temperature: float
+    top_k: int
+    top_p: float
+    seed: int
+    user: str
+    leaves_after: int | None  # pieces; None stays to the end
+
+
+VISITS = st.builds(
+    Visit,
+    prompt=st.text(st.sampled_from(TINY.vocabulary), min_size=1, max_size=80),
+    length=st.integers(1, 60),
+    temperature=st.sampled_from([0.0, 0.5, 1.0, 2.0]),
+    top_k=st.sampled_from([0, 1, 5]),
+    top_p=st.sampled_from([1.0, 0.9, 0.3]),
+    seed=st.integers(0, 2**63 - 1),
+    user=st.sampled_from("abc"),
+    leaves_after=st.none() | st.integers(0, 3),
+)
+
+
+@settings(deadline=None, max_examples=25)
+@given(crowd=st.lists(VISITS, min_size=1, max_size=12), slots=st.integers(1, 5))
+def test_in_any_crowd_each_text_is_what_it_is_alone_and_every_slot_comes_back(crowd: list[Visit], slots: int) -> None:
+    async def visit(engine: TextEngine, model: TextModel, it: Visit) -> None:
+        sampling = {"temperature": it.temperature, "top_k": it.top_k, "top_p": it.top_p, "seed": it.seed}
+        wanted = request(model, it.prompt, it.length, it.user, **sampling)
+        if it.leaves_after is None:
+            assert await write(engine, wanted) == await alone(it.prompt, it.length, **sampling)
+            return
+        async with aclosing(engine.complete(wanted)) as events:
+            pieces = 0
+            async for event in events:
+                pieces += isinstance(event, Piece)
+                if pieces >= it.leaves_after:
+                    return
+
+    async def work() -> None:
+        model = make_model(slots)
+        async with running(slots) as engine:
+            await asyncio.gather(*(visit(engine, model, it) for it in crowd))
+            await idle(engine)
+            assert sorted(model.free) == list(range(slots))
+
+    asyncio.run(work())
+
+
+@settings(deadline=None, max_examples=15)
+@given(healthy=st.lists(st.integers(0, 2**32), min_size=1, max_size=5), bad=st.integers(1, 4), slots=st.integers(2, 6))
+def test_a_text_that_turns_into_no_number_harms_no_other(healthy: list[int], bad: int, slots: int) -> None:
+    async def fail(engine: TextEngine, model: TextModel) -> None:
+        with pytest.raises(WorkerError, match="not a number"):
+            await write(engine, request(model, "q"))
+
+    async def survive(engine: TextEngine, model: TextModel, seed: int) -> None:
+        expected = await alone("hello", 30, seed=seed)
+        assert await write(engine, request(model, "hello", 30, seed=seed)) == expected
+
+    async def work() -> None:
+        model = make_model(slots, faulty=True)
+        async with running(slots) as engine:
+            jobs = [fail(engine, model) for _ in range(bad)] + [survive(engine, model, seed) for seed in healthy]
+            await asyncio.gather(*jobs)
+            await idle(engine)
+            assert sorted(model.free) == list(range(slots))
+
+    asyncio.run(work())
+
+
+async def test_after_a_device_failure_the_engine_writes_on() -> None:
+    model = make_model(2, faulty=True)
+    async with running(2) as engine:
+        with pytest.raises(WorkerError, match="out of memory"):
+            await write(engine, request(model, "!"))
+        assert len(await write(engine, request(model, "hello", 5))) == 5
+        await idle(engine)
+        assert sorted(model.free) == [0, 1]
+
+
+async def test_users_take_turns_so_that_a_flood_starves_nobody() -> None:
+    model = make_model(1)
+    finished: list[str] = []
+
+    async def visit(engine: TextEngine, user: str) -> None:
+        await write(engine, request(model, length=5, user=user))
+        finished.append(user)
+
+    async with running(1) as engine:
+        holder = engine.complete(request(model, length=100_000, user="holder"))
+        assert isinstance(await anext(holder), Piece)
+        flood = [asyncio.create_task(visit(engine, "flood")) for _ in range(20)]
+        await asyncio.sleep(0)  # the flood is in line before the others come
+        others = [asyncio.create_task(visit(engine, user)) for user in ("a", "b")]
+        await asyncio.sleep(0)
+        await holder.aclose()
+        await asyncio.gather(*flood, *others)
+    assert finished.index("a") < 4
+    assert finished.index("b") < 4
+
+
+async def test_those_in_line_are_told_each_place_and_a_late_one_is_refused() -> None:
+    model = make_model(1)
+    async with running(1, queue=2) as engine:
+        holder = engine.complete(request(model, length=100_000))
+        assert isinstance(await anext(holder), Piece)
+        second, third = (engine.complete(request(model, length=3)) for _ in range(2))
+        assert await anext(second) == Queued(1)
+        assert await anext(third) == Queued(2)
+        with pytest.raises(QueueFull) as refused:
+            await anext(engine.complete(request(model)))
+        assert refused.value.position == 3
+        await second.aclose()
+        assert await anext(third) == Queued(1)
+        await holder.aclose()
+        pieces = [event async for event in third]
+        assert sum(len(event.tokens) for event in pieces if isinstance(event, Piece)) == 3
+
+
+async def test_a_deadline_ends_waiting_and_writing_alike() -> None:
+    model = make_model(1)
+    async with running(1, deadline=0.1) as engine:
+        late = [write(engine, request(model, length=100_000)) for _ in range(2)]
+        outcomes = await asyncio.gather(*late, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [DeadlineExceeded] * 2
+        await idle(engine)
+
+
+async def test_a_long_prompt_does_not_stall_those_who_write() -> None:
+    model = make_model(2)
+    async with running(2) as engine:
+        writer = engine.complete(request(model, length=100_000))
+        await anext(writer)
+        before = engine.characters
+        scored = TextRequest(model, [model.encode("hello " * 500)[0]], 1, Sampling(), logprobs=0, score_prompt=True)
+        await write(engine, scored)
+        assert engine.characters - before > 3_000 / 64  # at least one character for each chunk of the prompt
+        await writer.aclose()
+
+
+async def test_writing_goes_on_while_the_event_loop_is_busy_and_what_was_written_comes_as_one_piece() -> None:
+    model = make_model(1)
+    async with running(1) as engine:
+        events = engine.complete(request(model, length=100_000))
+        assert isinstance(await anext(events), Piece)
+        enough = engine.characters + 500
+        while engine.characters < enough:
+            time.sleep(0.001)  # noqa: ASYNC251 (nothing else runs on the event loop meanwhile)
+        piece = await anext(events)
+        assert isinstance(piece, Piece)
+        assert len(piece.tokens) >= 400
+        await events.aclose()

@@ -1,0 +1,108 @@
+"""The worker as a process: how it starts, what it says when it cannot, and that it always ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.worker.conftest import write_version
+
+COMMAND = [sys.executable, "-m", "worker"]
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PROSPERO_")}
+    settings = {"PROSPERO_HOME": str(home), "PROSPERO_SHIPPED": str(home / "none"), "PROSPERO_THREADS": "1"}
+    return {**inherited, **settings, **more}
+
+
+@contextmanager
+def started(home: Path, *flags: str, **more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A worker and its address."""
+    process = subprocess.Popen(
+        [*COMMAND, "--port", "0", *flags],
+        env=environment(home, **more),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        yield process, process.stdout.readline().split()[-1]
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def say(home: Path, *flags: str, **more: str) -> str:
+    """What a worker that cannot start says."""
+    result = subprocess.run(
+        [*COMMAND, *flags], env=environment(home, **more), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    (sentence,) = result.stderr.splitlines()
+    return sentence
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_worker_within_two_seconds_though_it_is_writing(tmp_path: Path, number: int) -> None:
+    write_version(tmp_path)
+    with started(tmp_path) as (process, address):
+        body = b'{"prompt": "hello", "max_tokens": 8192, "stream": true}'
+        with urllib.request.urlopen(f"{address}/v1/completions", body) as response:
+            assert response.readline().startswith(b"data: ")
+            process.send_signal(number)
+            begin = time.monotonic()
+            assert process.wait(timeout=30) == 0
+            assert time.monotonic() - begin < 2  # what is promised; it takes a fraction of that
+
+
+def test_a_leashed_worker_ends_with_its_parent(tmp_path: Path) -> None:
+    with started(tmp_path, PROSPERO_LEASH="1") as (process, address):
+        with urllib.request.urlopen(f"{address}/healthz") as response:
+            assert response.status == 200
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(timeout=30) == 0
+
+
+def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        sentence = say(tmp_path, "--port", port)
+    assert port in sentence
+    assert "--port" in sentence
+    assert "PROSPERO_WORKER_PORT" in sentence
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PROSPERO_WORKER_PORT", "ninety"),
+        ("PROSPERO_WORKER_PORT", "99999"),
+        ("PROSPERO_DEVICE", "abacus"),
+        ("PROSPERO_SLOTS", "0"),
+        ("PROSPERO_DEADLINE", "-1"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_to_write(tmp_path: Path, variable: str, value: str) -> None:
+    sentence = say(tmp_path, **{variable: value})
+    assert variable in sentence
+    assert value in sentence
+
+
+def test_a_device_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert "PROSPERO_DEVICE" in say(tmp_path, "--port", "0", "--device", "mps")

@@ -1,0 +1,145 @@
+"""Models, health, metrics, the API's description and the token, over real HTTP; versions that change meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import jsonschema
+import pytest
+
+from models.checkpoint import Store
+from tests.worker.conftest import Start, Worker, write_version
+from worker.schemas import Completion
+
+
+async def get(worker: Worker, path: str, status: int = 200) -> Any:
+    async with worker.session.get(path) as response:
+        assert response.status == status, await response.text()
+        return await response.json()
+
+
+async def test_models_are_listed_with_their_versions_and_figures(worker: Worker) -> None:
+    listed = await get(worker, "/v1/models")
+    assert listed["object"] == "list"
+    (model,) = listed["data"]
+    assert model["id"] == "gpt-shakespeare"
+    assert model["versions"] == ["1"]
+    assert model["metrics"] == {"nats_per_character": 3.0}
+    assert await get(worker, "/v1/models/gpt-shakespeare") == model
+    assert (await get(worker, "/v1/models/gpt-shakespeare@1"))["version"] == "1"
+    error = (await get(worker, "/v1/models/gpt-milton", 404))["error"]
+    assert error["type"] == "not_found_error"
+    assert "gpt-milton" in error["message"]
+
+
+async def test_readiness_tells_what_is_loaded(worker: Worker) -> None:
+    await worker.until(lambda: worker.gallery.ready)
+    state = await get(worker, "/readyz")
+    assert state["ready"]
+    assert state["models"] == ["gpt-shakespeare@1"]
+    assert state["device"] == "cpu"
+    assert state["precision"] in ("float32", "bfloat16")
+    assert (state["running"], state["waiting"], state["slots"]) == (0, 0, 64)
+    assert await get(worker, "/healthz") == {"alive": True}
+
+
+async def test_without_a_checkpoint_the_worker_answers_and_says_what_to_do(start: Start) -> None:
+    worker = await start(version=None)
+    assert not (await get(worker, "/readyz", 503))["ready"]
+    assert (await get(worker, "/v1/models"))["data"] == []
+    error = await worker.error(404)
+    assert "python -m models train gpt-shakespeare" in error["message"]
+
+
+async def test_a_promotion_serves_the_next_request_and_old_versions_stay_answerable(worker: Worker) -> None:
+    old = await worker.complete(max_tokens=30, seed=1)
+    running = worker.stream(max_tokens=2_000, seed=1)
+    assert (await anext(running))["system_fingerprint"] == "gpt-shakespeare@1"
+    write_version(worker.home, "2", seed=5)
+    new = await worker.complete(max_tokens=30, seed=1)
+    assert new["system_fingerprint"] == "gpt-shakespeare@2"
+    assert new["choices"][0]["text"] != old["choices"][0]["text"]
+    async for chunk in running:  # it ends on the version that it began with
+        assert chunk == "[DONE]" or chunk["system_fingerprint"] == "gpt-shakespeare@1"
+    pinned = await worker.complete(model="gpt-shakespeare@1", max_tokens=30, seed=1)
+    assert pinned["choices"][0]["text"] == old["choices"][0]["text"]
+    Store(worker.home, worker.home / "none").promote("gpt-shakespeare", "1")
+    assert await worker.text(max_tokens=30, seed=1) == old["choices"][0]["text"]
+
+
+async def test_of_a_damaged_version_the_previous_one_serves(worker: Worker) -> None:
+    write_version(worker.home, "2", seed=5)
+    weights = worker.home / "checkpoints" / "gpt-shakespeare" / "2" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1_000])
+    assert (await worker.complete(max_tokens=3))["system_fingerprint"] == "gpt-shakespeare@1"
+    error = await worker.error(404, model="gpt-shakespeare@2")
+    assert "damaged" in error["message"]
+
+
+async def test_only_so_many_versions_stay_loaded(start: Start) -> None:
+    worker = await start(loaded=2)
+    for version in ("2", "3", "4"):
+        write_version(worker.home, version, seed=int(version))
+        await worker.text(max_tokens=1)
+    assert worker.gallery.names == ["gpt-shakespeare@3", "gpt-shakespeare@4"]
+    assert len(await worker.text(model="gpt-shakespeare@1", max_tokens=5)) == 5
+
+
+async def test_many_requests_for_an_unloaded_version_load_it_once(start: Start) -> None:
+    worker = await start()
+    texts = await asyncio.gather(*(worker.text(max_tokens=5, seed=1) for _ in range(8)))
+    assert len(set(texts)) == 1
+    assert worker.gallery.names == ["gpt-shakespeare@1"]
+
+
+async def test_the_token_is_asked_for_when_set(start: Start) -> None:
+    worker = await start(worker_token="open sesame")
+    error = await worker.error(401)
+    assert error["type"] == "authentication_error"
+    assert "PROSPERO_WORKER_TOKEN" in error["message"]
+    for wrong in ("Bearer nonsense", "Bearer ", "Bearer öpen"):
+        async with worker.session.get("/v1/models", headers={"Authorization": wrong}) as response:
+            assert response.status == 401
+    async with worker.session.get("/v1/models", headers={"Authorization": "Bearer open sesame"}) as response:
+        assert response.status == 200
+    assert await get(worker, "/healthz") == {"alive": True}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/v1/completions", 405), ("GET", "/v2", 404), ("POST", "/v1/models", 405)]
+)
+async def test_a_wrong_address_or_method_is_answered_in_the_same_shape(
+    worker: Worker, method: str, path: str, status: int
+) -> None:
+    async with worker.session.request(method, path) as response:
+        assert response.status == status
+        assert (await response.json())["error"]["message"].endswith(".")
+
+
+async def test_a_body_beyond_all_measure_is_refused(worker: Worker) -> None:
+    async with worker.session.post("/v1/completions", data=b"x" * 2**21) as response:
+        assert response.status == 413
+        assert "at most" in (await response.json())["error"]["message"]
+
+
+async def test_the_description_fits_what_is_answered(worker: Worker) -> None:
+    document = await get(worker, "/openapi.json")
+    assert document["openapi"].startswith("3.1")
+    served = {resource.canonical for resource in worker.app.router.resources()}
+    assert set(document["paths"]) == served
+    schema = {"$ref": "#/components/schemas/Completion", "components": document["components"]}
+    answer = await worker.complete(max_tokens=3, logprobs=2)
+    jsonschema.validate(answer, schema)
+    assert Completion.model_validate(answer).choices[0].logprobs is not None
+
+
+async def test_metrics_count_what_happened(worker: Worker) -> None:
+    await worker.text(max_tokens=12)
+    await worker.error(400, temperature=99)
+    async with worker.session.get("/metrics") as response:
+        lines = (await response.text()).splitlines()
+    assert "prospero_characters_total 12.0" in lines
+    assert 'prospero_requests_total{method="POST",path="/v1/completions",status="400"} 1.0' in lines
+    assert "prospero_texts_running 0.0" in lines
+    assert "prospero_first_character_seconds_count 1.0" in lines

@@ -1,14 +1,17 @@
 /** The sandbox's HTTP interface for one person. */
 
-/** The sandbox refused a request; the message is a sentence to show. */
+/** A request came to nothing; the message is a sentence to show. */
 export class ApiError extends Error {}
+
+/** Nobody answers at all. */
+export class Unreachable extends ApiError {}
 
 async function call(path, options) {
   let response;
   try {
     response = await fetch(path, options);
   } catch {
-    throw new ApiError("The sandbox cannot be reached. See whether it still runs in its terminal.");
+    throw new Unreachable("The sandbox cannot be reached. See whether it still runs in its terminal.");
   }
   if (!response.headers.get("Content-Type")?.startsWith("application/json")) {
     throw new ApiError(`The sandbox answered ${response.status} and no more. Its terminal says why.`);

@@ -2,7 +2,7 @@
 
 import { Acts } from "./acts.js";
 import { Announcer } from "./announcer.js";
-import { Api, ApiError } from "./api.js";
+import { Api, ApiError, Unreachable } from "./api.js";
 import { Channels } from "./channels.js";
 import { typedCommands } from "./commands.js";
 import { Composer } from "./composer.js";
@@ -60,6 +60,7 @@ export class App {
       onEvent: (type, data) => this.#onEvent(type, data),
       onOpen: () => this.#onOpen(),
       onLost: () => this.#onLost(),
+      mayReturn: () => this.#mayReturn(),
     });
     this.composer.focus();
   }
@@ -175,6 +176,7 @@ export class App {
   /** Fetch what the channel holds; what happens meanwhile is applied after it. */
   async #load() {
     const held = (this.#held = []);
+    this.#part("content").setAttribute("aria-busy", "true");
     const { channel, log } = this;
     const limit = Math.min(MOST, Math.max(BATCH, log.messages.length));
     const fetched = await this.#trying(() => Promise.all([this.api.messages(channel.id, limit), this.api.commands(channel.id)]));
@@ -184,6 +186,7 @@ export class App {
     this.#more = messages.length === limit;
     log.reset(messages);
     this.#held = null;
+    this.#part("content").setAttribute("aria-busy", "false");
     for (const [type, data] of held) this.#apply(type, data);
   }
 
@@ -216,18 +219,24 @@ export class App {
 
   // what happens
 
-  async #onOpen() {
-    const before = this.session;
-    if (this.#lost) {
-      const data = await this.#trying(() => Api.session(before.me.id));
-      const known = data?.channels.every(({ id }) => before.channel(id)) && data.bot?.id === before.bot?.id;
-      if (!known) return this.become(before.me.id); // another sandbox answers: nothing shown here is true any more
-      this.#lost = false;
-      this.#showPresence(data.online);
-      this.announcer.say("Connected again.");
-    }
+  #onOpen() {
+    if (this.#lost) this.announcer.say("Connected again.");
+    this.#lost = false;
     this.#showConnection("");
-    return this.#load();
+    this.#load();
+  }
+
+  /** Whether the sandbox that answers is still the one this page shows; for another one, the page starts afresh. */
+  async #mayReturn() {
+    try {
+      const data = await Api.session(this.session.me.id);
+      this.#showPresence(data.online);
+      return true;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (!(error instanceof Unreachable)) this.become(this.session.me.id); // people have new ids in every sandbox
+      return false;
+    }
   }
 
   #onLost() {

@@ -9,9 +9,12 @@ export class Events {
   #wait = FIRST_WAIT;
   #closed = false;
 
-  /** `onEvent(type, data)` for each event, `onOpen()` each time the stream stands, `onLost()` each time it broke. */
-  constructor(user, { onEvent, onOpen, onLost }) {
-    this.handlers = { onEvent, onOpen, onLost };
+  /**
+   * `onEvent(type, data)` for each event, `onOpen()` each time the stream stands, `onLost()` each time it broke;
+   * `mayReturn()` resolves with whether it is worth while to connect again.
+   */
+  constructor(user, { onEvent, onOpen, onLost, mayReturn }) {
+    this.handlers = { onEvent, onOpen, onLost, mayReturn };
     this.address = new URL(`/sandbox/events?${new URLSearchParams({ user })}`, location.href);
     this.address.protocol = this.address.protocol.replace("http", "ws");
     this.#connect();
@@ -37,8 +40,19 @@ export class Events {
     this.#socket.addEventListener("close", () => {
       if (this.#closed) return;
       this.handlers.onLost();
-      this.#timer = setTimeout(() => this.#connect(), this.#wait);
-      this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT);
+      this.#later();
     });
+  }
+
+  #later() {
+    this.#timer = setTimeout(() => this.#again(), this.#wait);
+    this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT);
+  }
+
+  async #again() {
+    const may = await this.handlers.mayReturn();
+    if (this.#closed) return;
+    if (may) this.#connect();
+    else this.#later();
   }
 }

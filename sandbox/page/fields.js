@@ -23,8 +23,8 @@ class Field {
 
   /** The field's name, with a mark when it must be filled in. */
   label() {
-    const mark = this.option.required && h("span", { class: "required", title: "required" }, "*");
-    return h("span", { class: "field-name" }, this.name, mark);
+    const mark = this.option.required && h("span", { class: "required", title: "required", "aria-hidden": "true" }, "*");
+    return h("span", { class: "field-name" }, h("span", {}, this.name), mark);
   }
 
   get hint() {

@@ -56,7 +56,7 @@ function input(holder, session) {
 
 function captionNodes({ label, description }, required) {
   return [
-    h("span", { class: "modal-label" }, label, required && h("span", { class: "required", title: "required" }, "*")),
+    h("span", { class: "modal-label" }, label, required && h("span", { class: "required", title: "required", "aria-hidden": "true" }, "*")),
     description && h("small", {}, description),
   ];
 }

@@ -15,6 +15,10 @@ export function mediaUrl(url) {
   return address.pathname.startsWith("/cdn/") ? address.pathname + address.search : address.href;
 }
 
+function altText(file) {
+  return file.description ?? file.filename ?? "Picture";
+}
+
 /** Crisp pixels for a small picture shown above its natural size, smooth ones for everything else. */
 const watcher = new ResizeObserver((entries) => entries.forEach(({ target }) => sharpen(target)));
 
@@ -28,8 +32,7 @@ function sharpen(image) {
  * description?, width?, height?}`; `alone` pictures have room to be enlarged.
  */
 export function picture(file, { alone }) {
-  const alt = file.description ?? "";
-  const image = h("img", { src: mediaUrl(file.url), alt: alt || file.filename || "", draggable: "false" });
+  const image = h("img", { src: mediaUrl(file.url), alt: altText(file), draggable: "false" });
   image.addEventListener("load", () => sharpen(image));
   watcher.observe(image);
   if (file.width && file.height) {
@@ -39,14 +42,14 @@ export function picture(file, { alone }) {
     image.height = file.height * scale;
     image.style.setProperty("aspect-ratio", `${file.width} / ${file.height}`);
   }
-  const button = h("button", { type: "button", class: "picture", title: alt || null }, image);
+  const button = h("button", { type: "button", class: "picture", title: file.description }, image);
   button.addEventListener("click", () => enlarge(file));
   return button;
 }
 
 /** The large view: closes with Escape, a click beside the picture, or its button; focus goes back by itself. */
 function enlarge(file) {
-  const image = h("img", { src: mediaUrl(file.url), alt: file.description ?? file.filename ?? "" });
+  const image = h("img", { src: mediaUrl(file.url), alt: altText(file) });
   image.addEventListener("load", () => {
     const scale = Math.floor(Math.min(innerWidth * 0.8, innerHeight * 0.7) / Math.max(image.naturalWidth, image.naturalHeight));
     if (Math.max(image.naturalWidth, image.naturalHeight) <= SMALL && scale > 1) image.width = image.naturalWidth * scale;
@@ -55,7 +58,7 @@ function enlarge(file) {
   const caption = h(
     "footer",
     {},
-    h("span", {}, file.description ?? file.filename ?? ""),
+    h("span", {}, altText(file)),
     h("a", { href: mediaUrl(file.url), target: "_blank", rel: "noopener noreferrer" }, "Open the original", icon("external")),
     h("button", { type: "button", class: "icon-button", "aria-label": "Close the picture", onclick: () => dialog.close() }, icon("close")),
   );

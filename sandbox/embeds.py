@@ -18,13 +18,16 @@ def read_embeds(value: Any, form: Form) -> list[JSON]:
     return embeds
 
 
-def resolve_attached(embeds: list[JSON], addresses: dict[str, str]) -> None:
-    """Replace `attachment://name` by the address of the file of that name, where there is one."""
+def resolve_attached(embeds: list[JSON], files: dict[str, JSON]) -> None:
+    """Replace `attachment://name` by what `files` (attachments by name) say of the file of that name."""
     for place, key in _picture_urls(embeds):
-        address = addresses.get(place[key].removeprefix("attachment://"))
-        if place[key].startswith("attachment://") and address is not None:
-            place[key] = address
-            place["proxy_url" if key == "url" else "proxy_icon_url"] = address
+        file = files.get(place[key].removeprefix("attachment://"))
+        if not place[key].startswith("attachment://") or file is None:
+            continue
+        place[key] = file["url"]
+        place["proxy_url" if key == "url" else "proxy_icon_url"] = file["proxy_url"]
+        if key == "url":
+            place |= {fact: file[fact] for fact in ("width", "height", "description") if fact in file}
 
 
 def _picture_urls(embeds: list[JSON]) -> list[tuple[JSON, str]]:

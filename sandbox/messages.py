@@ -185,8 +185,8 @@ class Messages:
             raise DiscordError("empty_message")
         private = message.only_for is not None
         message.attachments = kept + [self._files.keep(message.channel.id, upload, private) for upload in draft.uploads]
-        addresses = {file.filename: self._files.origin + file.path for file in message.attachments}
-        resolve_attached(message.fields["embeds"], addresses)
+        files = {file.filename: file.payload(self._files.origin) for file in message.attachments}
+        resolve_attached(message.fields["embeds"], files)
         self._set_mentions(message)
 
     def _listed(self, message: Message) -> list[Attachment]:

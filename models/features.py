@@ -63,9 +63,11 @@ class Network(nn.Module):
         inputs = [config.channels, *config.stages]
         self.stages = nn.Sequential(*(_stage(i, o) for i, o in zip(inputs, config.stages, strict=False)))
         width = config.stages[-1]
-        self.head: nn.Module = nn.Linear(width, config.classes)
-        if not config.classes:
-            self.head = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, config.projection))
+        self.head: nn.Module = (
+            nn.Linear(width, config.classes)
+            if config.classes
+            else nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, config.projection))
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.stages(images.contiguous(memory_format=torch.channels_last))  # (B, F, h, w)

@@ -1,4 +1,4 @@
-"""Small pictures with known content for the tests: bars whose place is their class, squares of any colour."""
+"""Small pictures with known content for the tests: bars whose place and length are their class, and squares."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch import Tensor
 
 
 def bars(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Grey 28x28 pictures (N, 1, 28, 28) with a bright bar in row 2 + 2 * class, and the classes (N,), 0 to 9."""
+    """Grey 28x28 pictures (N, 1, 28, 28) with a bright bar, longer and lower the higher the class (N,), 0 to 9."""
     generator = torch.Generator().manual_seed(seed)
     classes = torch.arange(count) % 10
     pictures = torch.randint(0, 40, (count, 1, 28, 28), generator=generator, dtype=torch.uint8)
     for picture, kind in zip(pictures, classes.tolist(), strict=True):
-        picture[0, 2 + 2 * kind : 5 + 2 * kind, 4:24] = 230
+        picture[0, 2 + 2 * kind : 5 + 2 * kind, 4 : 6 + 2 * kind] = 230
     return pictures, classes
 
 

@@ -1,0 +1,92 @@
+"""The translator on squares: what must be true of any, and that a square's outline is filled again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from models import edges, translator
+from models.checkpoint import Card, Store
+from models.configuration import ConfigurationError
+from models.pictures import load, to_unit
+from models.registry import Recipe
+from models.training import Run
+from tests.conftest import drive
+from tests.models.drawings import write_squares
+
+SMALL = {"widths": "8,8,16", "judge": "8,8", "batch": 6, "rate": 2e-3}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    folder = tmp_path_factory.mktemp("data")
+    write_squares(folder / "squares")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROSPERO_DATA", str(folder))
+        yield
+
+
+def recipe(**config: object) -> Recipe:
+    return Recipe("translator-cats", "translator", "squares", "MIT", {**SMALL, **config})
+
+
+def run(folder: Path, steps: int, report_steps: int) -> Run:
+    return Run(folder, torch.device("cpu"), steps=steps, report_steps=report_steps, bfloat16=False)
+
+
+def test_gradients_reach_every_parameter_of_both_networks() -> None:
+    config = translator.Config.parse(SMALL)
+    network, judge = translator.UNet(config), translator.PatchJudge(config)
+    generator = torch.Generator().manual_seed(0)
+    lines = (torch.rand(3, 1, 64, 64, generator=generator) > 0.9).float()
+    real = torch.rand(3, 3, 64, 64, generator=generator)
+    drawn = network(lines)
+    assert drawn.shape == (3, 3, 64, 64) and judge(drawn, lines).shape == (3, 16 * 16)
+    translator.generator_loss(judge, real, drawn, lines).backward()
+    losses = translator.discriminator_loss(judge, real, drawn.detach(), lines, gamma=1.0)
+    sum(losses.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
+    for part in (network, judge):
+        for name, parameter in part.named_parameters():
+            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_training_fills_outlines_and_resumes_where_it_was_killed(tmp_path: Path) -> None:
+    whole = drive(translator.train(recipe(), run(tmp_path / "whole", 30, 10)))
+    distances = [report.metrics["held-out distance"] for report in whole.reports]
+    assert distances == sorted(distances, reverse=True) and distances[-1] < 0.7 * distances[0]
+    killed = translator.train(recipe(), run(tmp_path / "killed", 30, 10))
+    next(killed)
+    killed.close()
+    resumed = drive(translator.train(recipe(), run(tmp_path / "killed", 30, 10)))
+    assert [report.losses for report in resumed.reports] == [report.losses for report in whole.reports[1:]]
+    weights = resumed.trained.network.state_dict()
+    assert all(torch.equal(weight, weights[name]) for name, weight in whole.trained.network.state_dict().items())
+
+
+def test_the_baseline_has_no_judge(tmp_path: Path) -> None:
+    report = drive(translator.train(recipe(adversarial=0.0), run(tmp_path, 2, 1))).reports[0]
+    assert set(report.losses) == {"distance"}
+
+
+def test_a_drawing_gives_the_same_bytes_alone_and_among_others(tmp_path: Path) -> None:
+    trained = drive(translator.train(recipe(), run(tmp_path, 2, 5))).trained
+    card = Card("translator-cats", "v1", "translator", trained.config, 0, {"name": "squares"}, {}, "2026-01-01")
+    stored = Store(tmp_path).save(
+        card,
+        trained.network.state_dict(),
+        lambda beside: translator.sample(beside, beside.path / "samples.png", 8, 0, torch.device("cpu")),
+    )
+    assert stored.samples is not None
+    network = translator.restore(stored, torch.device("cpu"))
+    lines = edges.extract(to_unit(load("squares").train[:11]))
+    assert torch.equal(translator.translate(network, lines[4:5]), translator.translate(network, lines)[4:5])
+
+
+def test_networks_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="squares has 3 x 64 x 64 pictures"):
+        next(translator.train(recipe(side=32), run(tmp_path, 1, 1)))
+    with pytest.raises(ConfigurationError, match="cannot be halved 7 times"):
+        next(translator.train(recipe(widths="8,8,8,8,8,8,8"), run(tmp_path, 1, 1)))

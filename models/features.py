@@ -32,6 +32,7 @@ from models.training import Progress, Run, Trained, cosine
 
 PUBLISHED: dict[str, tuple[str, str]] = {}
 BATCH = 500  # pictures that pass through a frozen network at once
+REPORTED = 1_000  # held-out pictures looked at during the training
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
         run.observe(loss=loss)
         if run.due():
             network.eval()
-            held_out = accuracy(network, data) if config.classes else _retrieval(network, data)
+            held_out = _held_out(network, data, REPORTED)
             network.train()
             yield run.report({"held-out accuracy": held_out}, network=network, optimizer=optimizer)
     return Trained(network.eval(), asdict(config))
@@ -152,16 +153,23 @@ def classify(network: Network, images: Tensor) -> Tensor:
     return network.head(features(network, images).to(device)).argmax(1).cpu()  # type: ignore[no-any-return]
 
 
-def accuracy(network: Network, data: Pictures) -> float:
-    """Share of the held-out pictures whose class is recognised."""
-    assert data.test_labels is not None
-    return float((classify(network, data.test) == data.test_labels).float().mean())
+def accuracy(network: Network, images: Tensor, labels: Tensor) -> float:
+    """Share of the pictures (N, C, H, W) whose class (N,) is recognised."""
+    return float((classify(network, images) == labels).float().mean())
 
 
-def _retrieval(network: Network, data: Pictures) -> float:
-    """Share of held-out pictures whose nearest neighbour among the others' mirror images is their own."""
-    plain, mirrored = features(network, data.test), features(network, data.test.flip(3))
+def retrieval(network: Network, images: Tensor) -> float:
+    """Share of pictures (N, C, H, W) whose nearest neighbour among all their mirror images is their own."""
+    plain, mirrored = features(network, images), features(network, images.flip(3))
     return float((metrics.nearest(plain, mirrored)[1][:, 0] == torch.arange(len(plain))).float().mean())
+
+
+def _held_out(network: Network, data: Pictures, most: int) -> float:
+    """Accuracy, or retrieval where there are no classes, over the first held-out pictures."""
+    if not network.config.classes:
+        return retrieval(network, data.test[:most])
+    assert data.test_labels is not None
+    return accuracy(network, data.test[:most], data.test_labels[:most])
 
 
 def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) -> dict[str, Metric]:
@@ -171,7 +179,7 @@ def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) 
     test = data.test[:1_000] if quick else data.test
     train = features(network, data.train[:10_000] if quick else data.train)
     name = "accuracy" if network.config.classes else "retrieval"
-    share = accuracy(network, data) if network.config.classes else _retrieval(network, data)
+    share = _held_out(network, data, len(test))
     figures = {name: Metric(share, "share of the held-out pictures", "" if data.test_labels is None else ">= 0.994")}
     floor = metrics.frechet_distance(features(network, test), train)
     figures["frechet_floor"] = Metric(floor, "squared feature units", "held-out pictures against training pictures")

@@ -240,7 +240,9 @@ def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) 
     figures: dict[str, Metric] = {}
     if network.config.classes > 1:
         agreed = features.classify(judge, images) == default_classes(range(count), network.config.classes)
-        reference = f">= 0.985; real held-out pictures {features.accuracy(judge, data):.4f}"
+        assert data.test_labels is not None
+        real = features.accuracy(judge, data.test, data.test_labels)
+        reference = f">= 0.985; real held-out pictures {real:.4f}"
         figures["class_agreement"] = Metric(float(agreed.float().mean()), "share of drawn pictures", reference)
     return figures | fidelity.compare(judge, images, data, quick)
 

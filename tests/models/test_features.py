@@ -47,7 +47,8 @@ def test_contrast_of_perfect_pairs() -> None:
 def test_classes_are_learnt_and_the_sheet_shows_likenesses(tmp_path: Path) -> None:
     network = train("features-digits", "digits", tmp_path, 60, channels=1, widths="8,32", classes=10, rate=1e-2)
     data = features.load("digits")
-    assert features.accuracy(network, data) > 0.9
+    assert data.test_labels is not None
+    assert features.accuracy(network, data.test, data.test_labels) > 0.9
     assert features.features(network, data.test).shape == (60, 32)
     card = Card("features-digits", "v1", "features", features.asdict(network.config), 0, {"name": "digits"}, {}, "2026")
     stored = Store(tmp_path).save(card, network.state_dict(), lambda beside: None)

@@ -161,7 +161,7 @@ async def open_page(browser: Browser, sandbox: Sandbox) -> AsyncIterator[Open]:
     async with AsyncExitStack() as stack:
 
         async def open_page(**options: Any) -> Visit:
-            settings = {"viewport": DESK, "color_scheme": "dark", "locale": "en-US"} | options
+            settings = {"viewport": DESK, "color_scheme": "dark", "locale": "en-US", "timezone_id": "UTC"} | options
             context = await browser.new_context(**settings)
             stack.push_async_callback(context.close)
             context.set_default_timeout(PATIENCE)

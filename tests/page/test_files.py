@@ -44,8 +44,8 @@ async def test_a_file_dropped_on_a_command(visit: Visit) -> None:
 
 
 async def test_a_file_chosen_for_a_command(visit: Visit) -> None:
-    await visit.page.keyboard.type("/look ")
     async with visit.page.expect_file_chooser() as chooser:
+        await visit.page.keyboard.type("/look ")
         await visit.page.keyboard.press("Enter")
     await (await chooser.value).set_files({"name": "dog.png", "mimeType": "image/png", "buffer": CAT})
     await expect(visit.field("image")).to_have_accessible_name("image: dog.png")
@@ -72,7 +72,13 @@ async def test_a_waiting_file_is_taken_away_again(visit: Visit) -> None:
 
 
 async def test_too_large_a_file_is_refused_with_a_sentence(visit: Visit) -> None:
-    await give(visit, "drop", "sea.png", content=bytes(10 * 1024 * 1024 + 1))
+    await visit.page.evaluate(
+        """() => {
+            const given = new DataTransfer();
+            given.items.add(new File([new Uint8Array(10 * 1024 * 1024 + 1)], "sea.png"));
+            document.activeElement.dispatchEvent(new DragEvent("drop", { dataTransfer: given, bubbles: true }));
+        }"""
+    )
     await expect(visit.hint).to_have_text("sea.png has 10 MB; choose a file of at most 10 MB.")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from playwright.async_api import expect
 
 from tests.page.conftest import Visit
@@ -31,6 +30,12 @@ BLOCKS = {
     "- a\n  - b\n- c\n1. d\n2. e": ["ul a b c", "ol d e"],
     "before ```py\nx = '*y*'\n``` after": ["p before", "pre x = '*y*'", "p after"],
     "```no end": ["p ```no end"],
+}
+MOMENTS = {
+    "d": "11/14/23",
+    "D": "November 14, 2023",
+    "t": "10:13 PM",
+    "F": "Tuesday, November 14, 2023 at 10:13 PM",
 }
 HOSTILE = [
     "<img src=x onerror='window.hit = 1'>",
@@ -101,18 +106,11 @@ async def test_mentions_have_names_and_lead_on(visit: Visit) -> None:
     await expect(visit.page.get_by_role("heading", name="gallery", exact=True)).to_be_visible()
 
 
-@pytest.mark.parametrize(
-    ("style", "shown"),
-    [("d", "11/14/23"), ("D", "November 14, 2023"), ("t", "10:13 PM"), ("F", "Tuesday, November 14, 2023 at 10:13 PM")],
-)
-async def test_moments(visit: Visit, style: str, shown: str) -> None:
-    await visit.say(f"<t:1700000000:{style}>")
-    await expect(visit.messages.last.locator(".prose time")).to_have_text(re.compile(shown.replace(" ", r"\s")))
-
-
-async def test_relative_moments(visit: Visit) -> None:
-    await visit.say("<t:0:R>")
-    await expect(visit.messages.last.locator(".prose time")).to_have_text(re.compile(r"\d+ years ago"))
+async def test_moments(visit: Visit) -> None:
+    await visit.say(" ".join(f"<t:1700000000:{style}>" for style in MOMENTS) + " <t:0:R>")
+    shown = await visit.messages.last.locator(".prose time").all_inner_texts()
+    assert [text.replace("\u202f", " ") for text in shown[:-1]] == list(MOMENTS.values())
+    assert re.fullmatch(r"\d+ years ago", shown[-1])
 
 
 async def test_a_spoiler_opens_by_mouse_and_by_keyboard(visit: Visit) -> None:
@@ -128,5 +126,5 @@ async def test_a_spoiler_opens_by_mouse_and_by_keyboard(visit: Visit) -> None:
 
 
 async def test_a_flood_of_marks_is_drawn_at_once(visit: Visit) -> None:
-    for mark in ("*_", "||", "`", "> ", "[", "**a", "_*~~", "```\n"):
+    for mark in ("*_", "`", "[", "_*~~"):
         await visit.say((mark * 2000)[:1999] + ".")

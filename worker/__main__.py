@@ -27,6 +27,8 @@ def main() -> int:
     except (SettingsError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
+    host, port = listener.getsockname()[:2]
+    print(f"Prospero's worker answers on http://{host}:{port}", flush=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))  # while there is nothing to close yet
     if os.environ.get("PROSPERO_LEASH"):
@@ -73,8 +75,6 @@ async def run(settings: Settings, listener: socket.socket) -> int:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    host, port = listener.getsockname()[:2]
-    print(f"Prospero's worker answers on http://{host}:{port}", flush=True)
     try:
         async with serve(settings, listener):
             await ended.wait()

@@ -44,7 +44,7 @@ def build_decoder(network: GPT, slots: int, precision: str, threads: int) -> Dec
     if precision != "auto":
         return build_for_processor(network, slots, getattr(torch, precision), threads)
     half, full = (
-        seconds_of_a_step(build_for_processor(network, TRIAL, dtype, threads))
+        seconds_of_a_step(build_for_processor(network, TRIAL, dtype, threads=1))
         for dtype in (torch.bfloat16, torch.float32)
     )
     # Only a clear difference counts, or chance would decide at each start which text a seed writes.
@@ -62,10 +62,10 @@ def build_for_processor(network: GPT, slots: int, precision: torch.dtype, thread
 
 
 def seconds_of_a_step(decoder: Decoder, repeats: int = 15) -> float:
-    """The least time of several, since only other processes make one longer."""
+    """The least processor time of several, so that what else the machine does hardly counts."""
     times = []
     for position in range(repeats):
-        begin = time.perf_counter()
+        begin = time.thread_time()
         decoder.advance(range(TRIAL), [0] * TRIAL, [position] * TRIAL)
-        times.append(time.perf_counter() - begin)
+        times.append(time.thread_time() - begin)
     return min(times)

@@ -1,0 +1,42 @@
+"""Verse: what a trained GPT can be asked on the command line, written with the cached decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from models.checkpoint import Checkpoint
+from models.decoder import CHUNK, TorchDecoder
+from models.gpt import GPT, encode, load
+
+LENGTH = 500  # characters of each sampled text
+
+
+@torch.inference_mode()
+def complete(network: GPT, prompt: str, temperature: float = 0.8, seed: int = 0) -> Iterator[str]:
+    """Yield one character after another for as long as they are asked for; temperature 0 takes the likeliest."""
+    generator = torch.Generator().manual_seed(seed)
+    vocabulary = network.config.vocabulary
+    decoder = TorchDecoder(network, slots=1)
+    tokens = encode(prompt, vocabulary)[-network.config.context :].tolist()
+    position = 0
+    while True:
+        for chunk in (tokens[i : i + CHUNK] for i in range(0, len(tokens), CHUNK)):
+            places = range(position, position + len(chunk))
+            logits = decoder.advance([0] * len(chunk), chunk, places)[-1].cpu()  # (V,)
+            position += len(chunk)
+        if temperature == 0:
+            tokens = [int(logits.argmax())]
+        else:
+            tokens = torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator).tolist()
+        yield vocabulary[tokens[0]]
+
+
+def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: torch.device) -> None:
+    """Write ``count`` texts, each begun by a line break."""
+    network = load(checkpoint, device)
+    texts = ("".join(islice(complete(network, "\n", seed=seed + i), LENGTH)).strip() for i in range(count))
+    out.write_text("\n\n---\n\n".join(texts) + "\n", encoding="utf-8")

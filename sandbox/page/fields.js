@@ -64,7 +64,7 @@ class TextField extends Field {
       "aria-describedby": form.hintId,
       ...(this.suggests && { role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false" }),
     });
-    const wide = option.type === STRING && !this.suggests;
+    const wide = option.type === STRING && option.required && !this.suggests; // what the command is about
     this.element = h("label", { class: wide ? "field wide" : "field", for: this.id }, this.label(), this.control);
     this.control.addEventListener("focus", () => this.#onFocus());
     this.control.addEventListener("blur", () => this.#onBlur());

@@ -206,6 +206,8 @@ def frozen(channels: int, device: torch.device) -> Network:
 
 @cache
 def _frozen(model: str, device: torch.device) -> Network:
+    if model not in PUBLISHED:
+        raise CheckpointError(f"There is no published {model} to measure pictures with; train one and pin its hash.")
     version, published = PUBLISHED[model]
     checkpoint = Store(SHIPPED.parent).open(model, version)  # never one that was trained later
     found = hashlib.sha256((checkpoint.path / WEIGHTS).read_bytes()).hexdigest()

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from models import gan
+from models import features, gan
 from models.checkpoint import Card, Checkpoint, Store
 from models.configuration import ConfigurationError
 from models.registry import Recipe
@@ -145,6 +145,19 @@ def test_pictures_without_classes_from_any_folder(data: Path, tmp_path: Path) ->
     assert sheets
     again = gan.restore(stored, torch.device("cpu"))
     assert asdict(again.config) == trained.config
+
+
+def test_the_figures_stand_beside_those_of_real_pictures(
+    training: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = features.Network(features.Config(channels=1, widths="4,8", classes=10)).eval()
+    monkeypatch.setattr(features, "frozen", lambda channels, device: judge)
+    card = Card("gan-digits", "v1", "gan", training.trained.config, 0, {"name": "digits", "licence": "MIT"}, {}, "2026")
+    stored = Store(tmp_path).save(card, training.trained.network.state_dict(), lambda beside: None)
+    figures = gan.evaluate(stored, torch.device("cpu"), quick=True)
+    assert 0 <= figures["class_agreement"].value <= 1
+    assert figures["frechet_distance"].value > figures["frechet_floor"].value
+    assert figures == gan.evaluate(stored, torch.device("cpu"), quick=True)
 
 
 def test_networks_that_do_not_fit_are_refused_by_name(data: Path, tmp_path: Path) -> None:

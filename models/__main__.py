@@ -161,8 +161,7 @@ def _drive(steps: Generator[Progress, None, Trained], as_json: bool) -> Trained:
 
 
 def _draw_sheet(family: Family, version: Checkpoint, device: torch.device) -> None:
-    text = family.name == "gpt"
-    family.sample(version, version.path / ("samples.txt" if text else "samples.png"), 4 if text else 64, 0, device)
+    family.sample(version, version.path / family.sheet, family.sheet_count, 0, device)
 
 
 def evaluate(options: argparse.Namespace, store: Store) -> None:

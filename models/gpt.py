@@ -9,10 +9,8 @@ Shapes: B batch, T time (characters), C width, H query heads, G key/value heads,
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +19,7 @@ from torch import Tensor, nn
 from models import texts
 from models.checkpoint import Checkpoint
 from models.configuration import Configuration
-from models.registry import Family, Metric, Recipe
+from models.registry import Metric, Recipe
 from models.training import Progress, Run, Trained
 
 
@@ -304,52 +302,9 @@ def load(checkpoint: Checkpoint, device: torch.device) -> GPT:
 
 
 @torch.inference_mode()
-def complete(network: GPT, prompt: str, temperature: float = 0.8, seed: int = 0) -> Iterator[str]:
-    """Yield one character after another, recomputing the window each time: the plain reference for faster decoders."""
-    generator = torch.Generator().manual_seed(seed)
-    tokens = encode(prompt, network.config.vocabulary)
-    device = next(network.parameters()).device
-    while True:
-        logits = network(tokens[None, -network.config.context :].to(device))[0, -1].cpu()  # (V,)
-        if temperature == 0:
-            chosen = logits.argmax()[None]
-        else:
-            chosen = torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)
-        tokens = torch.cat((tokens, chosen))
-        yield decode(chosen, network.config.vocabulary)
-
-
-@torch.inference_mode()
 def alternatives(network: GPT, prompt: str, count: int = 10) -> list[tuple[str, float]]:
     """The likeliest next characters after ``prompt`` and their probabilities, likeliest first."""
     tokens = encode(prompt, network.config.vocabulary)[-network.config.context :]
     device = next(network.parameters()).device
     best = network(tokens[None].to(device))[0, -1].softmax(-1).topk(count)
     return [(network.config.vocabulary[i], p) for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
-
-
-def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: torch.device) -> None:
-    """Write ``count`` texts of 500 characters, each begun by a line break."""
-    network = load(checkpoint, device)
-    pieces = (complete(network, "\n", seed=seed + i) for i in range(count))
-    out.write_text("\n\n---\n\n".join("".join(next(p) for _ in range(500)).strip() for p in pieces) + "\n")
-
-
-RECIPES: dict[str, dict[str, Any]] = {
-    "gpt-shakespeare": {},
-    "gpt-tiny-shakespeare": {"plays": 0.0, "dropout": 0.2},  # the first 90 % alone overfits within minutes
-}
-
-FAMILY = Family(
-    name="gpt",
-    default="gpt-shakespeare",
-    recipes={
-        name: Recipe(
-            model=name, family="gpt", dataset=texts.TINY, licence="public domain text", config=config, minutes=90
-        )
-        for name, config in RECIPES.items()
-    },
-    train=train,
-    evaluate=evaluate,
-    sample=sample,
-)

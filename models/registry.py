@@ -55,6 +55,8 @@ class Family:
     train: Callable[[Recipe, Run], Generator[Progress, None, Trained]]
     evaluate: Callable[[Checkpoint, torch.device, bool], dict[str, Metric]]
     sample: Callable[[Checkpoint, Path, int, int, torch.device], None]  # checkpoint, file, count, seed, device
+    sheet: str = "samples.png"  # the file that shows a version's samples beside its weights
+    sheet_count: int = 64  # of them
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Verse: what a trained GPT can be asked on the command line, written with the cached decoder."""
+"""Verse: the family of GPTs, and texts written on the command line with the cached decoder."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 
 import torch
 
+from models import texts
 from models.checkpoint import Checkpoint
 from models.decoder import CHUNK, TorchDecoder
-from models.gpt import GPT, encode, load
+from models.gpt import GPT, encode, evaluate, load, train
+from models.registry import Family, Recipe
 
 LENGTH = 500  # characters of each sampled text
 
@@ -40,3 +42,21 @@ def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: tor
     network = load(checkpoint, device)
     texts = ("".join(islice(complete(network, "\n", seed=seed + i), LENGTH)).strip() for i in range(count))
     out.write_text("\n\n---\n\n".join(texts) + "\n", encoding="utf-8")
+
+
+FAMILY = Family(
+    name="gpt",
+    default="gpt-shakespeare",
+    recipes={
+        name: Recipe(name, family="gpt", dataset=texts.TINY, licence="public domain", config=config, minutes=90)
+        for name, config in {
+            "gpt-shakespeare": {},
+            "gpt-tiny-shakespeare": {"plays": 0.0, "dropout": 0.2},  # the first 90 % alone overfits within minutes
+        }.items()
+    },
+    train=train,
+    evaluate=evaluate,
+    sample=sample,
+    sheet="samples.txt",
+    sheet_count=4,
+)

@@ -12,7 +12,7 @@ from collections import OrderedDict
 import structlog
 import torch
 
-from models import gpt
+from models import gpt, verse
 from models.checkpoint import Checkpoint, CheckpointError, Store
 from models.configuration import ConfigurationError
 from worker.engine.hardware import build_decoder
@@ -50,7 +50,7 @@ class Gallery:
         """Load the versions that serve; what cannot be loaded is reported and left out."""
         for model in self.store.models():
             try:
-                if self.store.open(model).card.family == gpt.FAMILY.name:
+                if self.store.open(model).card.family == verse.FAMILY.name:
                     await self.text_model(model)
             except (NotFound, CheckpointError) as error:
                 log.error("model not loaded", model=model, reason=str(error))
@@ -68,7 +68,7 @@ class Gallery:
             serving = self.store.open(model, pinned or None)
         except CheckpointError as error:
             raise NotFound(str(error), param="model") from error
-        if serving.card.family != gpt.FAMILY.name:
+        if serving.card.family != verse.FAMILY.name:
             raise NotFound(f"{model} does not write texts; GET /v1/models lists what does.", param="model")
         try:
             return await self._load(serving)

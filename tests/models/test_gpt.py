@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import gpt, texts
+from models import gpt, texts, verse
 from models.data import DataError
 from models.training import Run
 from tests.conftest import Training, drive, verse_recipe
@@ -109,12 +109,12 @@ def test_resumed_equals_uninterrupted(verse_data: Path, tmp_path: Path) -> None:
         assert torch.equal(a, b)
 
 
-def test_the_reference_decoder_runs_past_the_context(verse_training: Training) -> None:
+def test_a_text_runs_on_past_the_context(verse_training: Training) -> None:
     network = verse_training.trained.network
     assert isinstance(network, gpt.GPT)
-    text = "".join(islice(gpt.complete(network, "MIRANDA:\n", temperature=0.0), 60))
+    text = "".join(islice(verse.complete(network, "MIRANDA:\n", temperature=0.0), 60))
     assert len(text) == 60
-    assert text == "".join(islice(gpt.complete(network, "MIRANDA:\n", temperature=0.0), 60))
+    assert text == "".join(islice(verse.complete(network, "MIRANDA:\n", temperature=0.0), 60))
 
 
 def test_alternatives_are_a_distribution(verse_training: Training) -> None:

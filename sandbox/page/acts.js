@@ -18,7 +18,10 @@ export class Acts {
     return this.api.send(this.app.channel.id, content, files);
   }
 
-  /** Run a command; `name` is shown while it waits, `retry` brings it back after it failed. Throws ApiError when refused. */
+  /**
+   * Run a command; `name` is shown while it waits, `retry` brings it back after it failed.
+   * Throws ApiError when the sandbox refuses it.
+   */
   async run(name, data, files, retry) {
     const { channel, log, scroll } = this.app;
     const pending = log.pending(name);
@@ -67,8 +70,16 @@ export class Acts {
   }
 
   messageMenu(message, place, opener) {
-    const copies = [message.content && copyItem("Copy the text", message.content), copyItem("Copy the message's id", message.id)];
-    openMenu({ label: "Message", items: [...this.#commandItems(MESSAGE, message.id), ...copies.filter(Boolean)], place, opener });
+    const copies = [
+      message.content && copyItem("Copy the text", message.content),
+      copyItem("Copy the message's id", message.id),
+    ];
+    openMenu({
+      label: "Message",
+      items: [...this.#commandItems(MESSAGE, message.id), ...copies.filter(Boolean)],
+      place,
+      opener,
+    });
   }
 
   userMenu(user, place, opener) {

@@ -3,7 +3,7 @@
 import { excerpt } from "./prose.js";
 import { displayName } from "./session.js";
 
-const REST = 2000; // milliseconds without an edit after which a message counts as finished; the bot edits about once a second
+const REST = 2000; // milliseconds without an edit that make a message finished; the bot edits about once a second
 const LENGTH = 240; // characters read aloud; the rest can be read in the channel
 
 export class Announcer {

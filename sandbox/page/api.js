@@ -24,7 +24,11 @@ async function call(path, options) {
 /** A POST of JSON, or of a form with the JSON and the files beside it, as Discord has it. */
 function post(path, payload, files) {
   if (!files.length) {
-    return call(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(payload) });
+    return call(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(payload),
+    });
   }
   const form = new FormData();
   form.append("payload_json", JSON.stringify(payload));

@@ -92,7 +92,9 @@ export class App {
     this.#part("guild").textContent = this.session.guild.name;
     for (const slot of this.root.querySelectorAll("[data-icon]")) slot.prepend(icon(slot.dataset.icon));
     themeToggle(this.#part("theme"));
-    drawPeople(this.#part("people-list"), this.session, (user, place, opener) => this.acts.userMenu(user, place, opener));
+    drawPeople(this.#part("people-list"), this.session, (user, place, opener) =>
+      this.acts.userMenu(user, place, opener),
+    );
     drawIdentity(this.#part("identity"), this.session, this.become);
     this.channelDrawer = new Drawer(this.#part("sidebar"), this.#part("show-channels"), "(max-width: 760px)");
     this.peopleDrawer = new Drawer(this.#part("people"), this.#part("show-people"), "(max-width: 1120px)");
@@ -111,7 +113,9 @@ export class App {
     });
     const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
     const dropping = (on) => this.root.classList.toggle("dropping", on);
-    document.addEventListener("dragover", (event) => carriesFiles(event) && (event.preventDefault(), dropping(true)), { signal });
+    document.addEventListener("dragover", (event) => carriesFiles(event) && (event.preventDefault(), dropping(true)), {
+      signal,
+    });
     document.addEventListener("dragleave", (event) => event.relatedTarget || dropping(false), { signal });
     document.addEventListener(
       "drop",
@@ -179,7 +183,9 @@ export class App {
     this.#part("content").setAttribute("aria-busy", "true");
     const { channel, log } = this;
     const limit = Math.min(MOST, Math.max(BATCH, log.messages.length));
-    const fetched = await this.#trying(() => Promise.all([this.api.messages(channel.id, limit), this.api.commands(channel.id)]));
+    const fetched = await this.#trying(() =>
+      Promise.all([this.api.messages(channel.id, limit), this.api.commands(channel.id)]),
+    );
     if (this.#held !== held || !fetched) return; // a later load has taken over
     const [messages, commands] = fetched;
     this.commands = commands;
@@ -249,7 +255,8 @@ export class App {
     if (this.interactions.receive(type, data)) return;
     if (type === "COMMANDS_UPDATE") this.#reloadCommands();
     else if (type === "PRESENCE") this.#onPresence(data.online);
-    else if (data.channel_id !== this.channel.id) type === "MESSAGE_CREATE" && this.channels.markUnread(data.channel_id);
+    else if (data.channel_id !== this.channel.id)
+      type === "MESSAGE_CREATE" && this.channels.markUnread(data.channel_id);
     else if (this.#held) this.#held.push([type, data]);
     else this.#apply(type, data);
   }

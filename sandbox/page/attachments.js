@@ -23,9 +23,15 @@ export function attachments(files) {
   const alone = pictures.length === 1;
   return [
     pictures.length > 0 &&
-      h("div", { class: alone ? "pictures alone" : "pictures grid" }, pictures.map((file) => picture(file, { alone }))),
+      h(
+        "div",
+        { class: alone ? "pictures alone" : "pictures grid" },
+        pictures.map((file) => picture(file, { alone })),
+      ),
     others.map(card),
-  ].flat().filter(Boolean);
+  ]
+    .flat()
+    .filter(Boolean);
 }
 
 function card(file) {

@@ -12,7 +12,10 @@ export class Channels {
     const button = (channel) => {
       const dm = channel.type === CHANNEL_DM;
       const unread = h("span", { class: "unread", hidden: true }, h("span", { class: "visually-hidden" }, "unread"));
-      const lead = dm && session.bot ? h("span", { class: "with-presence" }, avatar(session.bot), h("i", { class: "presence" })) : icon("hash");
+      const lead =
+        dm && session.bot
+          ? h("span", { class: "with-presence" }, avatar(session.bot), h("i", { class: "presence" }))
+          : icon("hash");
       const node = h(
         "button",
         { type: "button", class: "channel", onclick: () => open(channel.id) },
@@ -23,7 +26,10 @@ export class Channels {
       this.#buttons.set(channel.id, { node, unread });
       return h("li", {}, node);
     };
-    const [direct, open_] = [session.channels.filter(({ type }) => type === CHANNEL_DM), session.channels.filter(({ type }) => type !== CHANNEL_DM)];
+    const [direct, open_] = [
+      session.channels.filter(({ type }) => type === CHANNEL_DM),
+      session.channels.filter(({ type }) => type !== CHANNEL_DM),
+    ];
     root.replaceChildren(
       h("h2", {}, "Channels"),
       h("ul", {}, open_.map(button)),

@@ -17,13 +17,24 @@ export class CommandForm {
     this.hintId = host.hintId;
     const cancel = h(
       "button",
-      { type: "button", class: "command-chip", title: "Put the command away", "aria-label": `Put /${entry.title} away`, onclick: () => host.cancel() },
+      {
+        type: "button",
+        class: "command-chip",
+        title: "Put the command away",
+        "aria-label": `Put /${entry.title} away`,
+        onclick: () => host.cancel(),
+      },
       `/${entry.title}`,
       icon("close"),
     );
     this.fields = [];
     this.fields = entry.options.map((option) => fieldFor(option, this));
-    this.element = h("div", { class: "command-form", role: "group", "aria-label": `/${entry.title}` }, cancel, this.fields.map((field) => field.element));
+    this.element = h(
+      "div",
+      { class: "command-form", role: "group", "aria-label": `/${entry.title}` },
+      cancel,
+      this.fields.map((field) => field.element),
+    );
   }
 
   /** Write `texts` (option name -> what one would type) into the fields. */

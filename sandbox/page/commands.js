@@ -8,11 +8,13 @@ const SUBCOMMAND = 1;
 const SUBCOMMAND_GROUP = 2;
 
 /**
- * Every command that can be typed, groups flattened: `{command, path, title, description, options}`, where `path` holds the
- * subcommand's options from the outside in and `title` reads like "gan sample".
+ * Every command that can be typed, groups flattened: `{command, path, name, title, description, options}`, where `path`
+ * holds the subcommand's options from the outside in, `name` reads like "gan sample" and `title` is that translated.
  */
 export function typedCommands(commands, session) {
-  return commands.filter((command) => command.type === CHAT_INPUT).flatMap((command) => leaves(command, [], session, command));
+  return commands
+    .filter((command) => command.type === CHAT_INPUT)
+    .flatMap((command) => leaves(command, [], session, command));
 }
 
 function leaves(node, path, session, command) {
@@ -32,7 +34,7 @@ function leaves(node, path, session, command) {
   ];
 }
 
-/** The entries that fit what was typed after the slash, best first: names that begin so, then contain it, then descriptions. */
+/** The entries that fit what was typed, best first: names that begin so, names that contain it, descriptions. */
 export function search(entries, typed) {
   const wanted = typed.trim().toLowerCase();
   const rank = (entry) => {

@@ -15,7 +15,9 @@ export function rows(components, session, press) {
     h(
       "div",
       { class: "component-row" },
-      row.components.map((component) => (component.type === BUTTON ? button(component, press) : select(component, session, press))),
+      row.components.map((component) =>
+        component.type === BUTTON ? button(component, press) : select(component, session, press),
+      ),
     ),
   );
 }

@@ -39,14 +39,14 @@ export class Composer {
       "aria-expanded": "false",
     });
     this.slot.replaceChildren(this.text);
-    this.listen();
+    this.#listen();
     this.say(null);
   }
 
   /** Where the message goes, for the placeholder. */
   address(name) {
     this.text.placeholder = `Message ${name}, or type /`;
-    this.cancel("");
+    this.#cancel("");
   }
 
   focus() {
@@ -55,19 +55,19 @@ export class Composer {
 
   /** Write `text` as if a person had typed it; "/" opens the list of commands. */
   type(text) {
-    this.cancel(text);
+    this.#cancel(text);
     this.text.focus();
-    this.onText();
+    this.#onText();
   }
 
-  /** Begin the command called `name` ("gan sample") with some fields filled in. Says whether there is such a command. */
+  /** Begin the command called `name` ("gan sample") with some fields filled in, or search for it. */
   begin(name, texts = {}) {
     const entry = this.handlers.entries().find((entry) => entry.name === name);
-    if (entry) this.choose(entry, texts);
+    if (entry) this.#choose(entry, texts);
     else this.type(`/${name}`);
   }
 
-  choose(entry, texts = {}) {
+  #choose(entry, texts = {}) {
     const host = {
       suggestions: this.suggestions,
       hintId: this.hint.id,
@@ -92,13 +92,13 @@ export class Composer {
   }
 
   /** Put the command away and go back to plain text. */
-  cancel(text) {
+  #cancel(text) {
     this.#form = null;
     this.suggestions.hide();
     this.root.classList.remove("commanding");
     this.slot.replaceChildren(this.text);
     this.text.value = text;
-    this.count();
+    this.#count();
     this.say(null);
   }
 
@@ -109,19 +109,23 @@ export class Composer {
     this.hint.replaceChildren(
       ...(error ? [icon("warning"), h("span", { role: "alert" }, error)] : []),
       ...(hint && !error
-        ? [h("b", {}, hint.name), h("span", { class: "kind" }, [hint.kind, hint.required && "required"].filter(Boolean).join(", ")), h("span", {}, hint.description)]
+        ? [
+            h("b", {}, hint.name),
+            h("span", { class: "kind" }, [hint.kind, hint.required && "required"].filter(Boolean).join(", ")),
+            h("span", {}, hint.description),
+          ]
         : []),
     );
   }
 
-  listen() {
-    this.text.addEventListener("input", () => this.onText());
+  #listen() {
+    this.text.addEventListener("input", () => this.#onText());
     this.text.addEventListener("blur", () => this.suggestions.hide());
-    this.text.addEventListener("focus", () => this.onText());
-    this.root.addEventListener("keydown", (event) => this.onKey(event));
+    this.text.addEventListener("focus", () => this.#onText());
+    this.root.addEventListener("keydown", (event) => this.#onKey(event));
     this.root.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.submit();
+      this.#submit();
     });
     this.root.addEventListener("paste", (event) => {
       const files = [...event.clipboardData.files];
@@ -129,7 +133,13 @@ export class Composer {
       event.preventDefault();
       this.take(files);
     });
-    const picker = h("input", { type: "file", multiple: true, class: "visually-hidden", tabindex: -1, "aria-hidden": "true" });
+    const picker = h("input", {
+      type: "file",
+      multiple: true,
+      class: "visually-hidden",
+      tabindex: -1,
+      "aria-hidden": "true",
+    });
     picker.addEventListener("change", () => {
       this.take([...picker.files]);
       picker.value = "";
@@ -150,8 +160,8 @@ export class Composer {
     }
   }
 
-  onText() {
-    this.count();
+  #onText() {
+    this.#count();
     this.say(null);
     const { value } = this.text;
     if (!value.startsWith("/") || value.includes("\n")) return this.suggestions.hide();
@@ -163,15 +173,22 @@ export class Composer {
     if (called) {
       const rest = typed.slice((typed.startsWith(`${called.name} `) ? called.name : called.title).length + 1);
       const [first] = called.options;
-      return this.choose(called, rest && first ? { [first.name]: rest } : {});
+      return this.#choose(called, rest && first ? { [first.name]: rest } : {});
     }
     const items = search(entries, typed).map((entry) => ({
-      label: h("span", { class: "command-line" }, h("b", {}, `/${entry.title}`), entry.options.map((option) => this.#optionName(option))),
+      label: h(
+        "span",
+        { class: "command-line" },
+        h("b", {}, `/${entry.title}`),
+        entry.options.map((option) => this.#optionName(option)),
+      ),
       detail: entry.description,
       lead: this.session.bot && avatar(this.session.bot),
-      choose: () => this.choose(entry),
+      choose: () => this.#choose(entry),
     }));
-    const empty = entries.length ? "No command is called that." : "There are no commands yet: the bot has not come online.";
+    const empty = entries.length
+      ? "No command is called that."
+      : "There are no commands yet: the bot has not come online.";
     return this.suggestions.show(this.text, items, { heading: "Commands", eager: true, empty });
   }
 
@@ -179,18 +196,18 @@ export class Composer {
     return h("span", { class: option.required ? "option-name required" : "option-name" }, this.session.nameOf(option));
   }
 
-  count() {
+  #count() {
     const left = LONGEST - this.text.value.length;
     this.counter.textContent = this.text.value.length >= COUNT_FROM && !this.#form ? left : "";
     this.counter.classList.toggle("over", left < 0);
   }
 
-  onKey(event) {
+  #onKey(event) {
     if (event.isComposing || this.suggestions.key(event)) return;
     const { key, target } = event;
     if (key === "Enter" && !event.shiftKey && target.matches("textarea, input")) {
       event.preventDefault();
-      this.submit();
+      this.#submit();
     } else if (key === "Escape" && this.#form) {
       event.preventDefault();
       this.type("");
@@ -206,7 +223,7 @@ export class Composer {
     return first ? target === first.control && target.matches("input") && first.empty : target === this.send;
   }
 
-  async submit() {
+  async #submit() {
     this.suggestions.hide();
     try {
       await (this.#form ? this.#submitCommand(this.#form) : this.#submitText());
@@ -231,11 +248,20 @@ export class Composer {
   async #submitText() {
     const content = this.text.value.trim();
     const files = this.files.all;
-    if (content.length > LONGEST) return this.say(null, `A message has at most ${LONGEST} characters; this one has ${content.length}.`);
+    if (content.length > LONGEST) {
+      return this.say(null, `A message has at most ${LONGEST} characters; this one has ${content.length}.`);
+    }
     if (!content && !files.length) return undefined;
-    await this.handlers.send(content, files);
+    this.type("");
     this.files.clear();
-    if (this.text.value.trim() === content) this.type("");
-    return undefined;
+    try {
+      return await this.handlers.send(content, files);
+    } catch (error) {
+      if (error instanceof ApiError && !this.text.value) {
+        this.type(content); // nothing that was written is lost
+        this.files.add(files);
+      }
+      throw error;
+    }
   }
 }

@@ -1,8 +1,8 @@
 /** Building and updating DOM nodes. Text only ever becomes text nodes: nothing here reads HTML. */
 
 /**
- * Make an element. Attributes named `on…` are listeners, `true` is an empty attribute, `false` and `null` are left out;
- * children are nodes, strings, or nested lists of both.
+ * Make an element. Attributes named `on…` are listeners, `true` is an empty attribute, `false` and `null` are left
+ * out; children are nodes, strings, or nested lists of both.
  */
 export function h(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);

@@ -13,17 +13,22 @@ export function attachmentsOutsideEmbeds(message) {
 
 /** An embed's picture may name a file of its message. */
 function resolve(media, message) {
-  const file = message.attachments.find(({ url, filename }) => media.url === url || media.url === `attachment://${filename}`);
+  const file = message.attachments.find(
+    ({ url, filename }) => media.url === url || media.url === `attachment://${filename}`,
+  );
   return { ...media, ...file };
 }
 
 export function embed(data, message, session) {
   const card = h("article", { class: "embed" });
   if (data.color != null) card.style.setProperty("--stripe", `#${data.color.toString(16).padStart(6, "0")}`);
-  const link = (url) => (/^https?:/.test(url ?? "") ? { href: url, target: "_blank", rel: "noopener noreferrer" } : null);
+  const link = (url) =>
+    /^https?:/.test(url ?? "") ? { href: url, target: "_blank", rel: "noopener noreferrer" } : null;
   const titled = (className, text, url) =>
     h("div", { class: className }, link(url) ? h("a", link(url), prose(text, session)) : prose(text, session));
-  const footer = [data.footer?.text, data.timestamp && messageTime(new Date(data.timestamp), session.locale)].filter(Boolean);
+  const footer = [data.footer?.text, data.timestamp && messageTime(new Date(data.timestamp), session.locale)].filter(
+    Boolean,
+  );
   const text = h(
     "div",
     { class: "embed-text" },
@@ -45,8 +50,12 @@ export function embed(data, message, session) {
       ),
   );
   card.append(text);
-  if (data.thumbnail) card.append(h("div", { class: "embed-thumbnail" }, picture(resolve(data.thumbnail, message), { alone: false })));
-  if (data.image) card.append(h("div", { class: "pictures alone embed-image" }, picture(resolve(data.image, message), { alone: true })));
+  if (data.thumbnail)
+    card.append(h("div", { class: "embed-thumbnail" }, picture(resolve(data.thumbnail, message), { alone: false })));
+  if (data.image)
+    card.append(
+      h("div", { class: "pictures alone embed-image" }, picture(resolve(data.image, message), { alone: true })),
+    );
   if (footer.length) card.append(h("footer", {}, footer.join(" · ")));
   return card;
 }

@@ -2,7 +2,17 @@
 
 import { h, uniqueId } from "./dom.js";
 import { icon } from "./icons.js";
-import { ATTACHMENT, candidates, INTEGER, kindOf, NUMBER, OptionError, readCandidate, readText, STRING } from "./options.js";
+import {
+  ATTACHMENT,
+  candidates,
+  INTEGER,
+  kindOf,
+  NUMBER,
+  OptionError,
+  readCandidate,
+  readText,
+  STRING,
+} from "./options.js";
 import { checkSize } from "./files.js";
 
 const PAUSE = 150; // milliseconds of not typing after which the bot is asked for suggestions
@@ -23,12 +33,18 @@ class Field {
 
   /** The field's name, with a mark when it must be filled in. */
   label() {
-    const mark = this.option.required && h("span", { class: "required", title: "required", "aria-hidden": "true" }, "*");
+    const mark =
+      this.option.required && h("span", { class: "required", title: "required", "aria-hidden": "true" }, "*");
     return h("span", { class: "field-name" }, h("span", {}, this.name), mark);
   }
 
   get hint() {
-    return { name: this.name, kind: kindOf(this.option), required: Boolean(this.option.required), description: this.description };
+    return {
+      name: this.name,
+      kind: kindOf(this.option),
+      required: Boolean(this.option.required),
+      description: this.description,
+    };
   }
 
   /** Throws when an option that must be filled in is empty. */
@@ -94,7 +110,9 @@ class TextField extends Field {
       const exact = this.#offered?.find((candidate) => candidate.name === this.text);
       return exact ? exact.value : readText(this.option, this.name, this.text);
     }
-    return this.#offered ? readCandidate(this.#offered, this.name, this.text) : readText(this.option, this.name, this.text);
+    return this.#offered
+      ? readCandidate(this.#offered, this.name, this.text)
+      : readText(this.option, this.name, this.text);
   }
 
   #onFocus() {
@@ -115,7 +133,8 @@ class TextField extends Field {
 
   #suggest() {
     if (this.option.autocomplete) this.#ask();
-    else if (this.#offered) this.#show(this.#offered.filter(({ name }) => name.toLowerCase().includes(this.text.trim().toLowerCase())));
+    else if (this.#offered)
+      this.#show(this.#offered.filter(({ name }) => name.toLowerCase().includes(this.text.trim().toLowerCase())));
   }
 
   #show(offered, empty = "Nothing in the list fits.") {

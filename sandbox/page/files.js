@@ -11,7 +11,9 @@ const MOST = 10; // files of one message, Discord's limit
 /** Throws a sentence when `file` is larger than Discord would take. */
 export function checkSize(file) {
   if (file.size > LARGEST) {
-    throw new OptionError(`${file.name} has ${formatSize(file.size)}; choose a file of at most ${formatSize(LARGEST)}.`);
+    throw new OptionError(
+      `${file.name} has ${formatSize(file.size)}; choose a file of at most ${formatSize(LARGEST)}.`,
+    );
   }
 }
 
@@ -30,7 +32,8 @@ export class Files {
   /** Throws a sentence when one is too large or there are too many. */
   add(files) {
     files.forEach(checkSize);
-    if (this.#files.length + files.length > MOST) throw new OptionError(`A message carries at most ${MOST} files; take some away.`);
+    if (this.#files.length + files.length > MOST)
+      throw new OptionError(`A message carries at most ${MOST} files; take some away.`);
     this.#files.push(...files);
     this.#draw();
   }
@@ -59,7 +62,12 @@ export class Files {
       h("span", { class: "file-size" }, formatSize(file.size)),
       h(
         "button",
-        { type: "button", class: "icon-button", "aria-label": `Take ${file.name} away`, onclick: () => this.#remove(file) },
+        {
+          type: "button",
+          class: "icon-button",
+          "aria-label": `Take ${file.name} away`,
+          onclick: () => this.#remove(file),
+        },
         icon("close"),
       ),
     );

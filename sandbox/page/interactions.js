@@ -25,7 +25,7 @@ export class Interactions {
    * Throws ApiError when the sandbox refuses it.
    */
   async start(interaction, files = []) {
-    const nonce = crypto.getRandomValues(new Uint32Array(4)).join("-"); // another tab of the same person hears of it too
+    const nonce = crypto.getRandomValues(new Uint32Array(4)).join("-"); // unique among one person's tabs
     const outcome = new Promise((resolve) => this.#waiting.set(nonce, resolve));
     try {
       await this.api.interact({ ...interaction, nonce }, files);

@@ -74,10 +74,18 @@ export class Log {
     this.remove(id);
   }
 
-  /** A command (`name` with its slash) that was sent and not yet answered: `done()` takes it away, `fail(sentence, retry)` says what went wrong. */
+  /**
+   * Show a command (`name` with its slash) that was sent and not yet answered. Of what this gives back, `done()` takes
+   * it away and `fail(sentence, retry)` says what went wrong.
+   */
   pending(name) {
     const bot = this.session.bot;
-    const body = h("div", { class: "body" }, h("header", {}, h("span", { class: "name" }, displayName(bot)), appBadge()), thinking("Sending the command…"));
+    const body = h(
+      "div",
+      { class: "body" },
+      h("header", {}, h("span", { class: "name" }, displayName(bot)), appBadge()),
+      thinking("Sending the command…"),
+    );
     const entry = h(
       "article",
       { class: "message pending" },
@@ -93,9 +101,19 @@ export class Log {
       this.#arrange();
     };
     const fail = (sentence, retry) => {
-      const again = h("button", { type: "button", class: "text-button", onclick: () => (done(), retry()) }, "Try again");
-      const dismiss = h("button", { type: "button", class: "text-button", onclick: () => (done(), this.acts.focusComposer()) }, "Dismiss");
-      entry.querySelector(".thinking").replaceWith(h("p", { class: "notice", role: "alert" }, icon("warning"), sentence, again, dismiss));
+      const again = h(
+        "button",
+        { type: "button", class: "text-button", onclick: () => (done(), retry()) },
+        "Try again",
+      );
+      const dismiss = h(
+        "button",
+        { type: "button", class: "text-button", onclick: () => (done(), this.acts.focusComposer()) },
+        "Dismiss",
+      );
+      entry
+        .querySelector(".thinking")
+        .replaceWith(h("p", { class: "notice", role: "alert" }, icon("warning"), sentence, again, dismiss));
     };
     return { done, fail };
   }

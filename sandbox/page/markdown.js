@@ -72,10 +72,11 @@ function oneList(lines) {
 function list(lines, depth) {
   const ordered = isOrdered(lines[0]);
   const items = [];
-  for (let index = 0; index < lines.length; ) {
+  for (let index = 0; index < lines.length;) {
     const children = inline(LIST_ITEM.exec(lines[index])[3], depth);
     const deeper = [];
-    for (index += 1; index < lines.length && indentOf(lines[index]) > indentOf(lines[0]); index += 1) deeper.push(lines[index]);
+    for (index += 1; index < lines.length && indentOf(lines[index]) > indentOf(lines[0]); index += 1)
+      deeper.push(lines[index]);
     if (deeper.length && depth < DEEPEST) children.push(list(deeper, depth + 1));
     items.push({ type: "item", children });
   }
@@ -88,15 +89,24 @@ const CODE_SPAN = /(?<!`)(`+)(?!`)([^]*?[^`])\1(?!`)/y;
 const ATOMS = [
   [/\\([^\p{L}\p{N}\s])/uy, (match) => ({ type: "text", text: match[1] })],
   [CODE_SPAN, (match) => ({ type: "code", text: match[2].replace(/^ (`.*`) $/, "$1") })],
-  [/<t:(-?\d{1,12})(?::([tTdDfFR]))?>/y, (match) => ({ type: "time", seconds: Number(match[1]), style: match[2] ?? "f" })],
+  [
+    /<t:(-?\d{1,12})(?::([tTdDfFR]))?>/y,
+    (match) => ({ type: "time", seconds: Number(match[1]), style: match[2] ?? "f" }),
+  ],
   [/<@!?(\d{1,20})>/y, (match) => ({ type: "user", id: match[1] })],
   [/<@&(\d{1,20})>/y, (match) => ({ type: "role", id: match[1] })],
   [/<#(\d{1,20})>/y, (match) => ({ type: "channel", id: match[1] })],
   [/<\/([-\w ]{1,100}):(\d{1,20})>/y, (match) => ({ type: "command", name: match[1] })],
   [/<a?(:\w{2,32}:)\d{1,20}>/y, (match) => ({ type: "text", text: match[1] })],
   [/@(everyone|here)\b/y, (match) => ({ type: "everyone", text: match[0] })],
-  [/<(https?:\/\/[^\s<>]+)>/y, (match) => ({ type: "link", url: match[1], children: [{ type: "text", text: match[1] }] })],
-  [/https?:\/\/[^\s<]*[^\s<.,:;"'\])*_~|]/y, (match) => ({ type: "link", url: match[0], children: [{ type: "text", text: match[0] }] })],
+  [
+    /<(https?:\/\/[^\s<>]+)>/y,
+    (match) => ({ type: "link", url: match[1], children: [{ type: "text", text: match[1] }] }),
+  ],
+  [
+    /https?:\/\/[^\s<]*[^\s<.,:;"'\])*_~|]/y,
+    (match) => ({ type: "link", url: match[0], children: [{ type: "text", text: match[0] }] }),
+  ],
 ];
 const MASKED_LINK = /\[([^[\]\n]+)\]\(<?(https?:\/\/[^\s)<>]+)>?\)/y;
 
@@ -120,7 +130,8 @@ function inline(source, depth) {
   };
   let place = 0;
   while (place < source.length) {
-    const [node, end] = atom(source, place) ?? (depth < DEEPEST ? enclosed(source, place, depth) : null) ?? plain(source, place);
+    const [node, end] =
+      atom(source, place) ?? (depth < DEEPEST ? enclosed(source, place, depth) : null) ?? plain(source, place);
     push(node);
     place = end;
   }

@@ -8,8 +8,8 @@ const MARGIN = 8; // pixels kept between a menu and the window's edge
 let close = () => {};
 
 /**
- * Open a menu. `items` are `{label, icon, hint?, checked?, choose()}` or `null` for a line between groups; `place` is an
- * element to open at, or a point `{x, y}`; `opener` is what gets the focus back.
+ * Open a menu. `items` are `{label, icon, hint?, checked?, choose()}` or `null` for a line between groups; `place` is
+ * an element to open at, or a point `{x, y}`; `opener` is what gets the focus back.
  */
 export function openMenu({ label, heading, items, place, opener }) {
   close();
@@ -20,7 +20,8 @@ export function openMenu({ label, heading, items, place, opener }) {
       menu.append(h("hr", {}));
       continue;
     }
-    const role = "checked" in item ? { role: "menuitemradio", "aria-checked": String(item.checked) } : { role: "menuitem" };
+    const role =
+      "checked" in item ? { role: "menuitemradio", "aria-checked": String(item.checked) } : { role: "menuitem" };
     menu.append(
       h(
         "button",

@@ -37,7 +37,14 @@ export function hasContext(message) {
 
 /** "Ariel used /shakespeare"; `name` comes with its slash, if it has one. */
 export function usedLine(user, name) {
-  return h("div", { class: "context used" }, avatar(user), h("b", {}, displayName(user)), " used ", h("code", {}, name));
+  return h(
+    "div",
+    { class: "context used" },
+    avatar(user),
+    h("b", {}, displayName(user)),
+    " used ",
+    h("code", {}, name),
+  );
 }
 
 /** Three rising bubbles beside a sentence: something is on its way. */
@@ -67,14 +74,31 @@ export class MessageView {
     this.components = h("div", { class: "components" });
     this.whisper = h("div", { class: "whisper-slot" });
     this.notice = h("p", { class: "notice", role: "alert", hidden: true });
-    const body = h("div", { class: "body" }, this.header, this.prose, this.attachments, this.embeds, this.components, this.whisper, this.notice);
+    const body = h(
+      "div",
+      { class: "body" },
+      this.header,
+      this.prose,
+      this.attachments,
+      this.embeds,
+      this.components,
+      this.whisper,
+      this.notice,
+    );
     this.tools = h(
       "button",
       { type: "button", class: "tools", "aria-label": "Apps", title: "Apps", "aria-haspopup": "menu" },
       icon("apps"),
     );
     this.tools.addEventListener("click", () => acts.messageMenu(this.message, this.tools, this.tools));
-    this.element = h("article", { class: "message", id: `message-${message.id}`, tabindex: -1 }, this.context, this.gutter, body, this.tools);
+    this.element = h(
+      "article",
+      { class: "message", id: `message-${message.id}`, tabindex: -1 },
+      this.context,
+      this.gutter,
+      body,
+      this.tools,
+    );
     this.element.addEventListener("contextmenu", (event) => this.#onContextMenu(event));
     this.update(message);
   }
@@ -86,7 +110,11 @@ export class MessageView {
     const { author, content, embeds, edited_timestamp: edited, components } = message;
     this.element.classList.toggle("ephemeral", isEphemeral(message));
     this.element.setAttribute("aria-busy", String(isLoading(message)));
-    this.#part("context", [message.referenced_message?.content, message.referenced_message?.id, usedCommand(message)], () => this.#drawContext());
+    this.#part(
+      "context",
+      [message.referenced_message?.content, message.referenced_message?.id, usedCommand(message)],
+      () => this.#drawContext(),
+    );
     this.#part("header", [author], () => this.#drawHeader());
     this.#part("prose", [content, edited, isLoading(message)], () => reconcile(this.prose, this.#drawProse()));
     this.#part("attachments", [message.attachments, embeds], () =>
@@ -96,7 +124,9 @@ export class MessageView {
       this.embeds.replaceChildren(...embeds.map((data) => embed(data, message, this.session))),
     );
     this.#part("components", [components], () => this.#drawComponents(components ?? []));
-    this.#part("whisper", [isEphemeral(message)], () => this.whisper.replaceChildren(...(isEphemeral(message) ? [this.#drawWhisper()] : [])));
+    this.#part("whisper", [isEphemeral(message)], () =>
+      this.whisper.replaceChildren(...(isEphemeral(message) ? [this.#drawWhisper()] : [])),
+    );
     if (grew) this.#glow();
   }
 
@@ -105,7 +135,11 @@ export class MessageView {
     this.element.classList.toggle("joined", joined);
     this.#part("gutter", [joined, this.message.author], () => {
       const date = snowflakeDate(this.message.id);
-      const clock = h("time", { datetime: date.toISOString(), title: fullTime(date, this.session.locale) }, messageTime(date, this.session.locale));
+      const clock = h(
+        "time",
+        { datetime: date.toISOString(), title: fullTime(date, this.session.locale) },
+        messageTime(date, this.session.locale),
+      );
       this.gutter.replaceChildren(joined ? clock : this.#person("face", avatar(this.message.author)));
     });
   }
@@ -126,7 +160,17 @@ export class MessageView {
   /** A button that opens the menu about the author. */
   #person(className, ...content) {
     const label = `About ${displayName(this.message.author)}`;
-    const button = h("button", { type: "button", class: className, tabindex: className === "face" ? -1 : 0, "aria-haspopup": "menu", title: label }, content);
+    const button = h(
+      "button",
+      {
+        type: "button",
+        class: className,
+        tabindex: className === "face" ? -1 : 0,
+        "aria-haspopup": "menu",
+        title: label,
+      },
+      content,
+    );
     button.addEventListener("click", () => this.acts.userMenu(this.message.author, button, button));
     button.addEventListener("contextmenu", (event) => {
       event.preventDefault();
@@ -141,8 +185,14 @@ export class MessageView {
     const used = usedCommand(this.message);
     this.context.replaceChildren();
     if (replied) {
-      const jump = h("button", { type: "button", class: "quoted", onclick: () => this.acts.jumpTo(replied.id) }, excerpt(replied, REPLY_LENGTH) || "a message");
-      this.context.append(h("div", { class: "context" }, avatar(replied.author), h("b", {}, displayName(replied.author)), jump));
+      const jump = h(
+        "button",
+        { type: "button", class: "quoted", onclick: () => this.acts.jumpTo(replied.id) },
+        excerpt(replied, REPLY_LENGTH) || "a message",
+      );
+      this.context.append(
+        h("div", { class: "context" }, avatar(replied.author), h("b", {}, displayName(replied.author)), jump),
+      );
     } else if (used) {
       this.context.append(usedLine(used.user, used.name));
     }
@@ -155,7 +205,11 @@ export class MessageView {
     this.header.replaceChildren(
       this.#person(operator ? "name operator" : "name", displayName(author)),
       ...(author.bot ? [appBadge()] : []),
-      h("time", { datetime: date.toISOString(), title: fullTime(date, this.session.locale) }, messageTime(date, this.session.locale)),
+      h(
+        "time",
+        { datetime: date.toISOString(), title: fullTime(date, this.session.locale) },
+        messageTime(date, this.session.locale),
+      ),
     );
   }
 
@@ -175,7 +229,9 @@ export class MessageView {
   /** New components; the keyboard stays on the one it was on, or moves to the first that can be used. */
   #drawComponents(components) {
     const focused = this.components.contains(document.activeElement) ? document.activeElement.dataset.customId : null;
-    this.components.replaceChildren(...rows(components, this.session, (component, values) => this.#press(component, values)));
+    this.components.replaceChildren(
+      ...rows(components, this.session, (component, values) => this.#press(component, values)),
+    );
     if (focused == null) return;
     const usable = [...this.components.querySelectorAll("button[data-custom-id]:enabled")];
     const next = usable.find((button) => button.dataset.customId === focused) ?? usable[0];
@@ -195,8 +251,19 @@ export class MessageView {
   }
 
   #drawWhisper() {
-    const dismiss = h("button", { type: "button", class: "text-button", onclick: () => this.acts.dismiss(this.message.id) }, "Dismiss message");
-    return h("p", { class: "whisper" }, icon("eye"), "Only you can see this", h("span", { "aria-hidden": "true" }, " · "), dismiss);
+    const dismiss = h(
+      "button",
+      { type: "button", class: "text-button", onclick: () => this.acts.dismiss(this.message.id) },
+      "Dismiss message",
+    );
+    return h(
+      "p",
+      { class: "whisper" },
+      icon("eye"),
+      "Only you can see this",
+      h("span", { "aria-hidden": "true" }, " · "),
+      dismiss,
+    );
   }
 
   #glow() {

@@ -20,10 +20,24 @@ export function openModal(modal, session, submit) {
   const form = h(
     "form",
     { method: "dialog", novalidate: true },
-    h("header", {}, title, h("button", { type: "button", class: "icon-button", "aria-label": "Close", onclick: () => dialog.close() }, icon("close"))),
+    h(
+      "header",
+      {},
+      title,
+      h(
+        "button",
+        { type: "button", class: "icon-button", "aria-label": "Close", onclick: () => dialog.close() },
+        icon("close"),
+      ),
+    ),
     inputs.map(({ element }) => element),
     failure,
-    h("footer", {}, h("button", { type: "button", class: "button secondary", onclick: () => dialog.close() }, "Cancel"), confirm),
+    h(
+      "footer",
+      {},
+      h("button", { type: "button", class: "button secondary", onclick: () => dialog.close() }, "Cancel"),
+      confirm,
+    ),
   );
   const dialog = h("dialog", { class: "modal", "aria-labelledby": title.id }, form);
   form.addEventListener("submit", async (event) => {
@@ -56,7 +70,12 @@ function input(holder, session) {
 
 function captionNodes({ label, description }, required) {
   return [
-    h("span", { class: "modal-label" }, label, required && h("span", { class: "required", title: "required", "aria-hidden": "true" }, "*")),
+    h(
+      "span",
+      { class: "modal-label" },
+      label,
+      required && h("span", { class: "required", title: "required", "aria-hidden": "true" }, "*"),
+    ),
     description && h("small", {}, description),
   ];
 }
@@ -70,13 +89,17 @@ function textInput(component, caption) {
     "aria-required": String(required),
     "aria-describedby": wrong.id,
   };
-  const control = component.style === PARAGRAPH ? h("textarea", { ...attributes, rows: 5 }) : h("input", { ...attributes, type: "text" });
+  const control =
+    component.style === PARAGRAPH
+      ? h("textarea", { ...attributes, rows: 5 })
+      : h("input", { ...attributes, type: "text" });
   control.value = component.value ?? "";
   const check = () => {
     const { length } = control.value;
     let sentence = "";
     if (required && !length) sentence = "Write something here.";
-    else if (length && shortest && length < shortest) sentence = `Write at least ${shortest} characters; this has ${length}.`;
+    else if (length && shortest && length < shortest)
+      sentence = `Write at least ${shortest} characters; this has ${length}.`;
     wrong.textContent = sentence;
     wrong.hidden = !sentence;
     control.setAttribute("aria-invalid", String(Boolean(sentence)));

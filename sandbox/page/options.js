@@ -51,7 +51,8 @@ function lengthLimits(shortest, longest) {
 export function candidates(option, session) {
   const people = () => session.everyone.map((user) => ({ name: displayName(user), value: user.id }));
   const roles = () => session.roles.map((role) => ({ name: role.name, value: role.id }));
-  if (option.choices?.length) return option.choices.map((choice) => ({ name: session.nameOf(choice), value: choice.value }));
+  if (option.choices?.length)
+    return option.choices.map((choice) => ({ name: session.nameOf(choice), value: choice.value }));
   switch (option.type) {
     case BOOLEAN:
       return [
@@ -73,13 +74,15 @@ export function candidates(option, session) {
   }
 }
 
-/** The value that the typed `text` stands for. Throws OptionError when it does not fit. `name` is what the option is called. */
+/** The value that the typed `text` stands for; `name` is what the option is called. Throws OptionError. */
 export function readText(option, name, text) {
   if (option.type === STRING) return readString(option, name, text);
   const pattern = option.type === INTEGER ? /^[+-]?\d+$/ : /^[+-]?(\d+\.?\d*|\.\d+)$/;
   const value = Number(text.trim());
   if (!pattern.test(text.trim())) {
-    throw new OptionError(option.type === INTEGER ? `${name} takes a whole number, such as 7.` : `${name} takes a number, such as 0.8.`);
+    throw new OptionError(
+      option.type === INTEGER ? `${name} takes a whole number, such as 7.` : `${name} takes a number, such as 0.8.`,
+    );
   }
   const min = option.min_value ?? -Number.MAX_SAFE_INTEGER;
   const max = option.max_value ?? Number.MAX_SAFE_INTEGER;
@@ -96,11 +99,13 @@ function readString(option, name, text) {
   throw new OptionError(`${name} takes ${lengthLimits(option.min_length, longest)}; this has ${text.length}.`);
 }
 
-/** The candidate that the typed `text` names. Throws OptionError when there is none. */
+/** The value of the candidate that the typed `text` names. Throws OptionError when there is none. */
 export function readCandidate(offered, name, text) {
   const wanted = text.trim().toLowerCase();
   const found = offered.find((candidate) => candidate.name.toLowerCase() === wanted);
   if (found) return found.value;
   const sample = offered.slice(0, 3).map((candidate) => candidate.name);
-  throw new OptionError(`Choose one of the list for ${name}${sample.length ? `, such as ${sample.join(" or ")}` : ""}.`);
+  throw new OptionError(
+    `Choose one of the list for ${name}${sample.length ? `, such as ${sample.join(" or ")}` : ""}.`,
+  );
 }

@@ -18,8 +18,18 @@ export function drawPeople(root, session, menu) {
       h(
         "span",
         { class: "person-text" },
-        h("span", { class: operator ? "person-name operator" : "person-name" }, displayName(user), user.bot && appBadge()),
-        h("small", {}, user.bot ? h("span", { class: "bot-state" }) : operator ? "operator" : "member", user.id === session.me.id && ", you"),
+        h(
+          "span",
+          { class: operator ? "person-name operator" : "person-name" },
+          displayName(user),
+          user.bot && appBadge(),
+        ),
+        h(
+          "small",
+          {},
+          user.bot ? h("span", { class: "bot-state" }) : operator ? "operator" : "member",
+          user.id === session.me.id && ", you",
+        ),
       ),
     );
     button.addEventListener("click", () => menu(user, button, button));
@@ -42,7 +52,12 @@ export function drawIdentity(button, session, become) {
   const role = me.role === "operator" ? "Operator" : "Member";
   button.replaceChildren(
     avatar(me),
-    h("span", { class: "person-text" }, h("span", { class: "person-name" }, displayName(me)), h("small", {}, `${role} · ${me.locale}`)),
+    h(
+      "span",
+      { class: "person-text" },
+      h("span", { class: "person-name" }, displayName(me)),
+      h("small", {}, `${role} · ${me.locale}`),
+    ),
     icon("swap"),
   );
   button.setAttribute("aria-label", `You are ${displayName(me)}, ${role.toLowerCase()}. Be somebody else`);

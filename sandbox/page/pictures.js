@@ -7,8 +7,8 @@ const SMALL = 128; // pixels; a smaller picture is shown enlarged, by whole step
 const ENLARGED = 256; // pixels that the longer side of an enlarged picture may reach
 
 /**
- * Where to fetch what the sandbox keeps: from the host that served the page, which may be known to this browser by another
- * name than to the sandbox (a phone, a tunnel).
+ * Where to fetch what the sandbox keeps: from the host that served the page, which this browser may know by another name
+ * than the sandbox does (a phone, a tunnel).
  */
 export function mediaUrl(url) {
   const address = new URL(url, location.href);
@@ -51,16 +51,28 @@ export function picture(file, { alone }) {
 function enlarge(file) {
   const image = h("img", { src: mediaUrl(file.url), alt: altText(file) });
   image.addEventListener("load", () => {
-    const scale = Math.floor(Math.min(innerWidth * 0.8, innerHeight * 0.7) / Math.max(image.naturalWidth, image.naturalHeight));
-    if (Math.max(image.naturalWidth, image.naturalHeight) <= SMALL && scale > 1) image.width = image.naturalWidth * scale;
+    const scale = Math.floor(
+      Math.min(innerWidth * 0.8, innerHeight * 0.7) / Math.max(image.naturalWidth, image.naturalHeight),
+    );
+    if (Math.max(image.naturalWidth, image.naturalHeight) <= SMALL && scale > 1)
+      image.width = image.naturalWidth * scale;
     sharpen(image);
   });
   const caption = h(
     "footer",
     {},
     h("span", {}, altText(file)),
-    h("a", { href: mediaUrl(file.url), target: "_blank", rel: "noopener noreferrer" }, "Open the original", icon("external")),
-    h("button", { type: "button", class: "icon-button", "aria-label": "Close the picture", onclick: () => dialog.close() }, icon("close")),
+    h(
+      "a",
+      { href: mediaUrl(file.url), target: "_blank", rel: "noopener noreferrer" },
+      "Open the original",
+      icon("external"),
+    ),
+    h(
+      "button",
+      { type: "button", class: "icon-button", "aria-label": "Close the picture", onclick: () => dialog.close() },
+      icon("close"),
+    ),
   );
   const dialog = h("dialog", { class: "lightbox", "aria-label": "Picture" }, image, caption);
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());

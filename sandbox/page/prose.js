@@ -47,7 +47,11 @@ const DRAW = {
   channel: (node, session) => {
     const channel = session.channel(node.id);
     if (!channel) return h("span", { class: "mention" }, "#unknown");
-    return h("button", { type: "button", class: "mention", "data-channel": channel.id }, `#${session.channelName(channel)}`);
+    return h(
+      "button",
+      { type: "button", class: "mention", "data-channel": channel.id },
+      `#${session.channelName(channel)}`,
+    );
   },
   command: (node) => h("button", { type: "button", class: "mention", "data-command": node.name }, `/${node.name}`),
 };

@@ -10,11 +10,16 @@ const ROLE = 6;
 const MENTIONABLE = 7;
 const CHANNEL = 8;
 
+const COMPOSER = 140; // pixels at the window's foot that the composer may take
+
 /** The options of a select of any kind: `{label, value, description?, emoji?, default?}`. */
 function optionsOf(component, session) {
   const people = () => session.everyone.map((user) => ({ label: displayName(user), value: user.id }));
   const roles = () => session.roles.map((role) => ({ label: role.name, value: role.id }));
-  const channels = () => session.channels.filter((channel) => channel.name).map((channel) => ({ label: `#${channel.name}`, value: channel.id }));
+  const channels = () =>
+    session.channels
+      .filter((channel) => channel.name)
+      .map((channel) => ({ label: `#${channel.name}`, value: channel.id }));
   switch (component.type) {
     case USER:
       return people();
@@ -50,14 +55,31 @@ export function select(component, session, press) {
     label,
     icon("chevron"),
   );
-  const listbox = h("ul", { role: "listbox", tabindex: -1, "aria-label": component.placeholder ?? "Choose", "aria-multiselectable": most > 1 ? "true" : null });
-  const confirm = most > 1 && h("button", { type: "button", class: "button primary", onclick: () => send() }, "Confirm");
+  const listbox = h("ul", {
+    role: "listbox",
+    tabindex: -1,
+    "aria-label": component.placeholder ?? "Choose",
+    "aria-multiselectable": most > 1 ? "true" : null,
+  });
+  const confirm =
+    most > 1 && h("button", { type: "button", class: "button primary", onclick: () => send() }, "Confirm");
   const popup = h("div", { class: "select-popup", hidden: true }, listbox, confirm);
   const root = h("div", { class: "select" }, opener, popup);
 
   const items = options.map((option, index) => {
-    const text = h("span", { class: "option-text" }, option.label, option.description && h("small", {}, option.description));
-    const item = h("li", { role: "option", id: uniqueId("option") }, option.emoji && emoji(option.emoji), text, icon("check"));
+    const text = h(
+      "span",
+      { class: "option-text" },
+      option.label,
+      option.description && h("small", {}, option.description),
+    );
+    const item = h(
+      "li",
+      { role: "option", id: uniqueId("option") },
+      option.emoji && emoji(option.emoji),
+      text,
+      icon("check"),
+    );
     item.addEventListener("click", () => choose(index));
     item.addEventListener("pointermove", () => activate(index));
     return item;
@@ -79,9 +101,15 @@ export function select(component, session, press) {
   function open() {
     popup.hidden = false;
     opener.setAttribute("aria-expanded", "true");
-    const room = innerHeight - opener.getBoundingClientRect().bottom;
-    popup.classList.toggle("above", room < popup.offsetHeight + 140 && opener.getBoundingClientRect().top > room); // 140: the composer
-    activate(Math.max(0, options.findIndex((option) => chosen.has(option.value))));
+    const { top, bottom } = opener.getBoundingClientRect();
+    const room = innerHeight - bottom - COMPOSER;
+    popup.classList.toggle("above", room < popup.offsetHeight && top > room);
+    activate(
+      Math.max(
+        0,
+        options.findIndex((option) => chosen.has(option.value)),
+      ),
+    );
     listbox.focus();
   }
   function shut(returnFocus) {
@@ -104,7 +132,10 @@ export function select(component, session, press) {
   function send() {
     show();
     shut(true);
-    press(component, options.map((option) => option.value).filter((value) => chosen.has(value)));
+    press(
+      component,
+      options.map((option) => option.value).filter((value) => chosen.has(value)),
+    );
   }
   function cancel(returnFocus) {
     chosen = new Set(kept);

@@ -23,8 +23,8 @@ export class Suggestions {
   }
 
   /**
-   * Show `items` (`{label, detail?, lead?, choose()}`) for `input`. With `eager` the first is marked, so that Enter takes
-   * it; without, only an arrow marks one. `empty` is said when there are none.
+   * Show `items` (`{label, detail?, lead?, choose()}`) for `input`. With `eager` the first is marked, so that Enter
+   * takes it; without, only an arrow marks one. `empty` is said when there are none.
    */
   show(input, items, { heading = "", eager = false, empty = "" }) {
     if (!items.length && !empty) return this.hide();

@@ -32,7 +32,10 @@ export function formatStyle(date, style, locale) {
 /** When a message was written: the time alone today, with the date before today. */
 export function messageTime(date, locale) {
   const today = date.toDateString() === new Date().toDateString();
-  return new Intl.DateTimeFormat(locale, today ? { timeStyle: "short" } : { dateStyle: "short", timeStyle: "short" }).format(date);
+  return new Intl.DateTimeFormat(
+    locale,
+    today ? { timeStyle: "short" } : { dateStyle: "short", timeStyle: "short" },
+  ).format(date);
 }
 
 export function fullTime(date, locale) {

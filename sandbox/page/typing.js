@@ -15,7 +15,10 @@ export class Typing {
 
   start(userId) {
     clearTimeout(this.#timers.get(userId));
-    this.#timers.set(userId, setTimeout(() => this.stop(userId), LASTS));
+    this.#timers.set(
+      userId,
+      setTimeout(() => this.stop(userId), LASTS),
+    );
     this.#draw();
   }
 
@@ -31,7 +34,10 @@ export class Typing {
   }
 
   #draw() {
-    const names = [...this.#timers.keys()].map((id) => this.session.user(id)).filter(Boolean).map(displayName);
+    const names = [...this.#timers.keys()]
+      .map((id) => this.session.user(id))
+      .filter(Boolean)
+      .map(displayName);
     if (!names.length) return this.root.replaceChildren();
     const list = new Intl.ListFormat("en").format(names);
     const bubbles = h("span", { class: "bubbles", "aria-hidden": "true" }, h("i"), h("i"), h("i"));

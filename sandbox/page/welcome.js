@@ -15,13 +15,23 @@ export function welcome(session, channel, composer) {
     scene,
     h("h2", {}, direct ? `You and ${bot}, alone` : `This is #${channel.name}`),
     h("p", {}, direct ? `What you ask here, only you and ${bot} see.` : channel.topic || "Nobody has spoken here yet."),
-    h("p", {}, "Commands begin with a slash. Type ", h("code", {}, `/${EXAMPLE.command}`), ", or let this write it for you:"),
+    h(
+      "p",
+      {},
+      "Commands begin with a slash. Type ",
+      h("code", {}, `/${EXAMPLE.command}`),
+      ", or let this write it for you:",
+    ),
     h(
       "div",
       { class: "welcome-actions" },
       h(
         "button",
-        { type: "button", class: "example", onclick: () => composer.begin(EXAMPLE.command, { [EXAMPLE.option]: EXAMPLE.text }) },
+        {
+          type: "button",
+          class: "example",
+          onclick: () => composer.begin(EXAMPLE.command, { [EXAMPLE.option]: EXAMPLE.text }),
+        },
         h("b", {}, `/${EXAMPLE.command}`),
         h("span", { class: "example-option" }, EXAMPLE.option),
         h("span", {}, EXAMPLE.text),

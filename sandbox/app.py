@@ -56,7 +56,14 @@ def create_app(settings: Settings, *, clock: Clock | None = None, middlewares: S
         await people.shutdown()
 
     app.on_shutdown.append(close_sockets)
+    app.on_response_prepare.append(_ask_again)
     return app
+
+
+async def _ask_again(request: web.Request, response: web.StreamResponse) -> None:
+    """Let browsers ask whether the page has changed, so that parts of two versions are never mixed."""
+    if request.path == "/" or request.path.startswith("/page/"):
+        response.headers["Cache-Control"] = "no-cache"
 
 
 async def _page(_: web.Request) -> web.FileResponse:

@@ -88,7 +88,7 @@ class Autoencoder(nn.Module):
         self.squeeze = nn.Conv2d(last, c.code, kernel)
         self.spread = nn.BatchNorm2d(c.code, affine=False)  # keeps every number in the squashing's steep part
         self.expand = nn.ConvTranspose2d(c.code, last, kernel)
-        self.detector = Detector(c.numbers, c.side, c.memory)
+        self.detector = Detector(c.numbers, c.channels, c.side, c.memory)
 
     def forward(self, pictures: Tensor) -> Tensor:
         return self.paint(self.quantise(self.describe(pictures)))
@@ -125,8 +125,8 @@ def reconstruction_loss(network: nn.Module, pictures: Tensor, noise: float) -> T
 
 def fit(config: Config, data: Pictures, run: Run) -> Generator[Progress, None, Autoencoder]:
     """Train a network on a data set, yielding progress, and let its detector remember."""
-    network = Autoencoder(config)
-    network.to(run.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = run.build(lambda: Autoencoder(config))
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.rate, betas=(0.9, 0.99), fused=True)
     run.restore(network=network, optimizer=optimizer)
     forward = run.compiled(network)
@@ -158,11 +158,9 @@ def fit(config: Config, data: Pictures, run: Run) -> Generator[Progress, None, A
 def remember(network: Autoencoder, data: Pictures) -> None:
     """Fit the detector: codes of training pictures spread over the set, calibrated on held-out ones."""
     memory = network.config.memory
-    kept = data.train[torch.linspace(0, len(data.train) - 1, memory).long()]
+    kept = to_unit(data.train[torch.linspace(0, len(data.train) - 1, memory).long()])
     held_out = to_unit(data.test[: 2 * memory])
-    network.detector.fit(
-        describe(network, to_unit(kept)), held_out, reconstruct(network, held_out), describe(network, held_out)
-    )
+    network.detector.fit(describe(network, kept), reconstruct(network, kept), held_out, reconstruct(network, held_out))
 
 
 def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
@@ -214,7 +212,7 @@ def decompress(network: Autoencoder, text: str) -> Tensor:
 @torch.inference_mode()
 def judge(network: Autoencoder, pictures: Tensor) -> Outliers:
     """How unlike its training pictures each picture is, and where."""
-    return network.detector(pictures, reconstruct(network, pictures), describe(network, pictures))  # type: ignore[no-any-return]
+    return network.detector(pictures, reconstruct(network, pictures))  # type: ignore[no-any-return]
 
 
 def place(network: Autoencoder, pictures: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ class Balance(nn.Module):
     def renew(self, latents: Tensor) -> None:
         """Chances from the posterior means (N, Z) of all training pictures."""
         rarity = torch.zeros(len(latents))
-        for column in latents.cpu().T:
+        for column in latents.cpu().T.contiguous():
             edges = torch.linspace(float(column.min()), float(column.max()), BINS + 1)[1:-1]
             bins = torch.bucketize(column, edges)
             density = torch.bincount(bins, minlength=BINS) / len(column)

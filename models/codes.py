@@ -7,11 +7,13 @@ in it means anything to a chat's formatting.
 from __future__ import annotations
 
 import base64
-import binascii
+import string
 import zlib
 
 import torch
 from torch import Tensor
+
+ALPHABET = frozenset(string.ascii_letters + string.digits + "+/")
 
 
 class CodeError(ValueError):
@@ -35,15 +37,13 @@ def write(numbers: Tensor, levels: int) -> str:
 def read(text: str, count: int, levels: int) -> Tensor:
     """The numbers (count,) of a text; CodeError when it is none or was not copied whole."""
     text = "".join(text.split())  # a chat may have wrapped it
-    try:
-        content = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        raise CodeError("This is no code: a code has only letters, digits, + and /; copy it again.") from None
-    expected = size(count, levels) + 1
-    if len(content) != expected:
-        raise CodeError(
-            f"This code has {len(content)} bytes, not {expected}; copy all of it, for the model that wrote it."
-        )
+    strange = next((character for character in text if character not in ALPHABET), None)
+    if strange is not None:
+        raise CodeError(f"This is no code: {strange!r} never occurs in one; copy it again.")
+    letters = (8 * (size(count, levels) + 1) + 5) // 6
+    if len(text) != letters:
+        raise CodeError(f"This code has {len(text)} characters, not {letters}; copy all of it, for the right model.")
+    content = base64.b64decode(text + "=" * (-len(text) % 4))
     packed = int.from_bytes(content[:-1], "big")
     if content[-1:] != _checksum(content[:-1]) or packed >= levels**count:
         raise CodeError("This code was changed on its way; copy it again.")

@@ -36,9 +36,9 @@ def mutual_information_gap(latents: Tensor, factors: Tensor) -> tuple[float, Ten
     ``latents`` (N, Z) are posterior means, ``factors`` (N, K) whole numbers. Chen et al. 2018 on histograms of 20 bins,
     as Locatello et al. 2019 compute it.
     """
-    binned = torch.stack([_bins(column) for column in latents.T])  # (Z, N)
+    binned = torch.stack([_bins(column) for column in latents.T.contiguous()])  # (Z, N)
     gaps = []
-    for factor in factors.T:
+    for factor in factors.T.contiguous():
         informations = torch.stack([_information(column, factor) for column in binned])  # (Z,)
         best, second = informations.topk(2).values
         gaps.append((best - second) / _entropy(torch.bincount(factor)))

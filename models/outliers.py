@@ -1,7 +1,9 @@
-"""Outliers: how unlike the training pictures a picture is, by its reconstruction's error and its code's neighbours.
+"""Outliers: how unlike the training pictures a picture is, by what its reconstruction misses and by its neighbours.
 
-The detector remembers some codes of training pictures and how held-out ones score, as buffers in the checkpoint, so
-that it needs no data set to judge. Nothing in it is chosen by looking at outliers.
+The detector remembers codes of training pictures, how they look painted again, and how held-out pictures score, all as
+buffers in the checkpoint: it needs no data set to judge. Nothing in it is chosen by looking at outliers.
+
+Shapes: B batch, C picture's channels, S its side, N numbers of a code, M remembered pictures, V numbers of a view.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-NEIGHBOURS = 5  # enough to smooth over single odd training pictures
+NEIGHBOURS = 3  # enough to smooth over single odd training pictures
 BLUR = 5  # pixels: an error is smeared over its surroundings, or every edge would glow
+VIEW = 16  # pixels a side, about, at which pictures are compared with remembered ones
 
 
 @dataclass(frozen=True)
@@ -26,53 +29,60 @@ class Outliers:
 
 
 class Detector(nn.Module):
-    """Scores pictures (B, C, S, S) with their reconstructions and codes (B, N); fitted once after training."""
+    """Scores pictures (B, C, S, S) in [-1, 1] with their reconstructions; fitted once after training."""
 
     codes: Tensor
+    views: Tensor
     usual: Tensor
     centre: Tensor
     spread: Tensor
     scores: Tensor
 
-    def __init__(self, code: int, size: int, memory: int) -> None:
+    def __init__(self, code: int, channels: int, side: int, memory: int) -> None:
         super().__init__()
+        self.shrink = max(1, round(side / VIEW))
         self.register_buffer("codes", torch.zeros(memory, code))
-        self.register_buffer("usual", torch.ones(size, size))  # mean error of each place
+        self.register_buffer("views", torch.zeros(memory, channels * (side // self.shrink) ** 2))
+        self.register_buffer("usual", torch.ones(side, side))  # mean error of each place
         self.register_buffer("centre", torch.zeros(2))  # of the two parts of a score, over held-out pictures
         self.register_buffer("spread", torch.ones(2))
         self.register_buffer("scores", torch.zeros(memory))  # of held-out pictures, ascending
 
-    def fit(self, train_codes: Tensor, pictures: Tensor, reconstructions: Tensor, codes: Tensor) -> None:
-        """Remember codes of training pictures; calibrate on held-out pictures, their reconstructions and codes."""
-        memory = len(self.codes)
-        self.codes.copy_(train_codes[torch.linspace(0, len(train_codes) - 1, memory).long()])
-        self.usual.copy_(self._errors(pictures, reconstructions).mean(0))
-        parts = self._parts(pictures, reconstructions, codes)  # (B, 2)
+    def fit(self, codes: Tensor, painted: Tensor, pictures: Tensor, reconstructions: Tensor) -> None:
+        """Remember M codes and the pictures painted of them; calibrate on held-out pictures and reconstructions."""
+        self.codes.copy_(codes)
+        self.views.copy_(self._views(painted))
+        self.usual.copy_(_errors(pictures, reconstructions).mean(0))
+        parts = self._parts(pictures, reconstructions)  # (B, 2)
         self.centre.copy_(parts.mean(0))
         self.spread.copy_(parts.std(0).clamp_min(1e-6))
         scores = ((parts - self.centre) / self.spread).sum(1).sort().values
-        self.scores.copy_(scores[torch.linspace(0, len(scores) - 1, memory).long()])
+        self.scores.copy_(scores[torch.linspace(0, len(scores) - 1, len(self.scores)).long()])
 
-    def forward(self, pictures: Tensor, reconstructions: Tensor, codes: Tensor) -> Outliers:
-        score = ((self._parts(pictures, reconstructions, codes) - self.centre) / self.spread).sum(1)
+    def forward(self, pictures: Tensor, reconstructions: Tensor) -> Outliers:
+        score = ((self._parts(pictures, reconstructions) - self.centre) / self.spread).sum(1)
         percentile = 100 * torch.searchsorted(self.scores, score) / len(self.scores)
-        heat = self._errors(pictures, reconstructions) / self._floor()
-        return Outliers(score, percentile, heat)
+        floor = self.usual.mean() / 10 + 1e-8  # in corners that are always black specks would count most
+        return Outliers(score, percentile, _errors(pictures, reconstructions) / self.usual.clamp_min(floor))
 
-    def _errors(self, pictures: Tensor, reconstructions: Tensor) -> Tensor:
-        """Blurred squared errors (B, S, S)."""
-        errors = (pictures - reconstructions).square().mean(1, keepdim=True)  # (B, 1, S, S)
-        return F.avg_pool2d(errors, BLUR, stride=1, padding=BLUR // 2, count_include_pad=False)[:, 0]
+    def _views(self, pictures: Tensor) -> Tensor:
+        """Small blurred copies of unit length (B, V): neither a stroke's width nor the light should count."""
+        small = F.avg_pool2d(F.avg_pool2d((pictures + 1) / 2, 3, stride=1, padding=1), self.shrink)
+        return F.normalize(small.flatten(1))
 
-    def _floor(self) -> Tensor:
-        """The usual error, at least a tenth of its mean: in corners that are always black specks would count most."""
-        return self.usual.clamp_min(self.usual.mean() / 10 + 1e-8)
-
-    def _parts(self, pictures: Tensor, reconstructions: Tensor, codes: Tensor) -> Tensor:
-        """Logarithms of the normalised error and of the distance to the nearest remembered codes: (B, 2)."""
-        error = (self._errors(pictures, reconstructions) / self._floor()).mean((1, 2))  # (B,)
-        nearest = torch.cdist(codes, self.codes).topk(NEIGHBOURS, largest=False).values.mean(1)  # (B,)
+    def _parts(self, pictures: Tensor, reconstructions: Tensor) -> Tensor:
+        """Logarithms of the distances, between views, to its reconstruction and to its nearest neighbours: (B, 2)."""
+        views = self._views(pictures)  # (B, V)
+        error = (views - self._views(reconstructions)).norm(dim=1)  # (B,)
+        distances = torch.cdist(views, self.views)  # (B, M)
+        nearest = distances.topk(NEIGHBOURS, largest=False).values.mean(1)  # (B,)
         return torch.stack((error, nearest), 1).clamp_min(1e-8).log()
+
+
+def _errors(pictures: Tensor, reconstructions: Tensor) -> Tensor:
+    """Blurred squared errors (B, S, S)."""
+    errors = (pictures - reconstructions).square().mean(1, keepdim=True)  # (B, 1, S, S)
+    return F.avg_pool2d(errors, BLUR, stride=1, padding=BLUR // 2, count_include_pad=False)[:, 0]
 
 
 def auroc(normal: Tensor, outlying: Tensor) -> float:

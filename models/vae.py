@@ -68,8 +68,8 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
     config = Config.parse(recipe.config)
     data = load(recipe.dataset)
     data.check(config.channels, config.side)
-    network = VAE(config)
-    network.to(run.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = run.build(lambda: VAE(config))
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False)
     balance = Balance(len(data.train))
     optimizer = torch.optim.AdamW(

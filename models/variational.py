@@ -114,7 +114,8 @@ class VAE(nn.Module):
                 Decoder(c.channels, c.width, c.stages, c.blocks),
             )
         self.prior = Flow(c.latent, c.flow, c.flow_width)
-        self.log_deviation = nn.Parameter(torch.zeros(()), requires_grad=c.likelihood == "normal")
+        # of the values in [-1, 1] about a blurred picture; from further off it would take thousands of steps to fall
+        self.log_deviation = nn.Parameter(torch.tensor(-1.5), requires_grad=c.likelihood == "normal")
         self.register_buffer("codes", torch.zeros(MEMORY, c.latent))  # posterior means of training pictures
         self.register_buffer("likelihoods", torch.zeros(MEMORY))  # of held-out pictures in nats, ascending
 

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 import yarl
 from aiohttp import web
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Locator, Page, async_playwright, expect
 
 from sandbox.app import Sandbox, create_app, serve
 from sandbox.settings import Settings
@@ -93,6 +93,16 @@ class Visit:
     page: Page
     complaints: list[str] = field(default_factory=list)
 
+    def listen(self) -> None:
+        """Collect the errors that the page throws or the console is told."""
+
+        def hear(told: ConsoleMessage) -> None:
+            if told.type == "error":
+                self.complaints.append(told.text)
+
+        self.page.on("console", hear)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
     @property
     def text(self) -> Locator:
         """Where ordinary messages are written."""
@@ -167,8 +177,7 @@ async def open_page(browser: Browser, sandbox: Sandbox) -> AsyncIterator[Open]:
             context.set_default_timeout(PATIENCE)
             visit = Visit(await context.new_page())
             visits.append(visit)
-            visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-            visit.page.on("console", lambda told: told.type == "error" and visit.complaints.append(told.text))
+            visit.listen()
             await visit.page.goto(sandbox.url)
             await visit.settled()
             return visit

@@ -143,7 +143,7 @@ def _filling_in(bot: Players, tree: app_commands.CommandTree[Players]) -> None:
         who: discord.User | None = None,
         where: discord.TextChannel | None = None,
     ) -> None:
-        told = {"heat": heat, "times": times, "place": place, "loud": loud}
+        told: dict[str, object] = {"heat": heat, "times": times, "place": place, "loud": loud}
         told |= {"who": who and who.name, "where": where and where.name}
         given = [f"{key}={value}" for key, value in told.items() if value is not None]
         await interaction.response.send_message(" ".join(given))

@@ -55,7 +55,7 @@ def listen(settings: Settings) -> socket.socket:
         return socket.create_server((host, port), backlog=1024)
     except OSError as error:
         raise OSError(
-            f"The worker cannot listen on {host}:{port} ({error.strerror}); "
+            f"The worker cannot listen on {host}:{port} ({os.strerror(error.errno or 0)}); "
             "choose another port with --port or PROSPERO_WORKER_PORT."
         ) from error
 

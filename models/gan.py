@@ -14,7 +14,6 @@ import math
 from collections.abc import Generator as Steps
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -27,6 +26,7 @@ from models.augmentation import augment, mirror
 from models.checkpoint import Checkpoint
 from models.configuration import Configuration, ConfigurationError
 from models.data import SETS
+from models.painter import Painter
 from models.pictures import Pictures, from_unit, load, sheet, to_unit
 from models.registry import Family, Metric, Recipe
 from models.training import Progress, Run, Stateful, Trained, cosine, renew
@@ -91,7 +91,7 @@ def activate(x: Tensor) -> Tensor:
 
 
 class Generator(nn.Module):
-    """Latents (B, Z) and classes (B,) to pictures (B, C, H, W), about [-1, 1]."""
+    """Latents (B, Z) and classes (B,), or weights of all classes (B, K), to pictures (B, C, H, W), about [-1, 1]."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -110,7 +110,8 @@ class Generator(nn.Module):
 
     def forward(self, latent: Tensor, classes: Tensor) -> Tensor:
         c = self.config
-        x = self.enter(torch.cat((latent, self.classes(classes)), 1))  # (B, width * base * base)
+        kind = classes @ self.classes.weight if classes.is_floating_point() else self.classes(classes)  # (B, Z)
+        x = self.enter(torch.cat((latent, kind), 1))  # (B, width * base * base)
         x = x.unflatten(1, (-1, c.base, c.base)).contiguous(memory_format=torch.channels_last)
         for stage in self.stages:
             x = stage(x)
@@ -259,12 +260,12 @@ def restore(checkpoint: Checkpoint, device: torch.device) -> Generator:
 
 @torch.inference_mode()
 def draw(network: Generator, latent: Tensor, classes: Tensor) -> Tensor:
-    """Pictures (N, C, H, W) in [-1, 1] from latents (N, Z) and classes (N,)."""
+    """Pictures (N, C, H, W) in [-1, 1] from latents (N, Z) and the weights (N, K) of the classes."""
     device = next(network.parameters()).device
     drawn = []
     for some, kinds in zip(torch.split(latent, CHUNK), torch.split(classes, CHUNK), strict=True):
         missing = CHUNK - len(some)
-        padded, padded_kinds = F.pad(some, (0, 0, 0, missing)), F.pad(kinds, (0, missing))
+        padded, padded_kinds = (F.pad(part, (0, 0, 0, missing)) for part in (some, kinds))
         drawn.append(network(padded.to(device), padded_kinds.to(device))[: len(some)].clamp(-1, 1).cpu())
     return torch.cat(drawn)
 
@@ -279,36 +280,15 @@ def generate(
 ) -> Tensor:
     """The pictures (N, C, H, W) of the seeds; truncation below 1 trades variety for typical pictures."""
     kinds = default_classes(seeds, network.config.classes) if classes is None else torch.tensor(classes)
-    return draw(network, truncation * latents.of_seeds(seeds, network.config.latent), kinds)
+    weights = F.one_hot(kinds, network.config.classes).float()
+    return draw(network, truncation * latents.of_seeds(seeds, network.config.latent), weights)
 
 
-def number(network: Generator, digits: str, seed: int, truncation: float = 1.0) -> Tensor:
-    """A whole number as one picture (1, C, H, W x digits), all in the seed's hand; ValueError for other texts."""
-    if not digits.isascii() or not digits.isdigit() or network.config.classes != 10:
-        raise ValueError(f"{digits!r} cannot be drawn; write a number of digits 0 to 9 to a model of digits.")
-    drawn = generate(network, [seed] * len(digits), [int(digit) for digit in digits], truncation)
-    return torch.cat(list(drawn), 2)[None]
-
-
-def variations(
-    network: Generator, seed: int, count: int, strength: float = 0.4, kind: int | None = None, truncation: float = 1.0
-) -> Tensor:
-    """Pictures (N, C, H, W) around the seed's: the same at strength 0, nothing in common at 1."""
-    width, classes = network.config.latent, network.config.classes
-    centre = latents.of_seeds([seed], width)
-    others = latents.of_seeds([seed + 1 + i for i in range(count)], width)
-    kinds = torch.full((count,), seed % classes if kind is None else kind)
-    return draw(network, truncation * latents.spherical(centre, others, strength), kinds)
-
-
-def walk(
-    network: Generator, seeds: Sequence[int], between: int, kind: int | None = None, truncation: float = 1.0
-) -> Tensor:
-    """Pictures (N, C, H, W) along the arcs from seed to seed, ``between`` steps for each arc, both ends included."""
-    stops = latents.of_seeds(seeds, network.config.latent)
-    way = [latents.spherical(a, b, i / between) for a, b in pairwise(stops) for i in range(between)] + [stops[-1]]
-    kinds = torch.full((len(way),), seeds[0] % network.config.classes if kind is None else kind)
-    return draw(network, truncation * torch.stack(way), kinds)
+def painter(checkpoint: Checkpoint, device: torch.device) -> Painter:
+    """The generator of a checkpoint, ready to draw at any point."""
+    network = restore(checkpoint, device)
+    config = network.config
+    return Painter(config.latent, config.classes, CHUNK, lambda points: draw(network, points.latent, points.classes))
 
 
 def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: torch.device) -> None:
@@ -331,4 +311,5 @@ FAMILY = Family(
     train=train,
     evaluate=evaluate,
     sample=sample,
+    painter=painter,
 )

@@ -17,6 +17,8 @@ import torch
 from models.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
+    from models.gpt import GPT
+    from models.painter import Painter
     from models.training import Progress, Run, Trained
 
 
@@ -57,6 +59,14 @@ class Family:
     sample: Callable[[Checkpoint, Path, int, int, torch.device], None]  # checkpoint, file, count, seed, device
     sheet: str = "samples.png"  # the file that shows a version's samples beside its weights
     sheet_count: int = 64  # of them
+    writer: Callable[[Checkpoint, torch.device], GPT] | None = None  # loads what continues texts
+    painter: Callable[[Checkpoint, torch.device], Painter] | None = None  # loads what draws pictures from seeds
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """What can be asked of a version over HTTP: the last words of its addresses."""
+        writing = ("completions",) if self.writer else ()
+        return writing + (("generations", "variations", "interpolations") if self.painter else ())
 
 
 @cache

@@ -57,6 +57,7 @@ FAMILY = Family(
     train=train,
     evaluate=evaluate,
     sample=sample,
+    writer=load,
     sheet="samples.txt",
     sheet_count=4,
 )

@@ -1,4 +1,4 @@
-"""What all tests share: a few lines of verse and a small GPT that was really trained on them."""
+"""What all tests share: a few lines of verse, a small GPT that was really trained on them, and GANs that were not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models import gpt
+from models import gan, gpt
 from models.checkpoint import Card, Checkpoint, Store
 from models.registry import Recipe
 from models.training import Progress, Run, Trained
@@ -95,3 +95,29 @@ def keep(store: Store, trained: Trained, version: str) -> Checkpoint:
         metrics={"nats_per_character": asdict(gpt.Metric(1.0, "nats/char"))},
     )
     return store.save(card, network.state_dict(), lambda beside: None)
+
+
+DIGITS = {"channels": 1, "classes": 10, "base": 7, "widths": "16,8", "blocks": "1,0", "latent": 8}
+CATS = {"channels": 3, "classes": 1, "base": 4, "widths": "16,8", "blocks": "1,0", "latent": 8}
+
+
+def keep_gan(store: Store, model: str, config: dict[str, object], version: str = "tiny", seed: int = 0) -> None:
+    """Let a GAN with random weights serve: its pictures are noise, each seed's and class's another."""
+    shape = gan.Config.parse(config)
+    network = gan.Generator(shape)
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in network.parameters():
+        scale = 2.0 * max(1, parameter[0].numel()) ** -0.5
+        parameter.data = torch.randn(parameter.shape, generator=generator) * scale
+    card = Card(
+        model=model,
+        version=version,
+        family="gan",
+        config=asdict(shape),
+        parameters=sum(p.numel() for p in network.parameters()),
+        dataset={"name": "none", "licence": "none"},
+        training={"seed": seed},
+        created="2026-01-01T00:00:00+00:00",
+    )
+    store.save(card, network.state_dict(), lambda beside: None)
+    store.promote(model, version)

@@ -9,12 +9,13 @@ import structlog
 from aiohttp import web
 from pydantic import ValidationError
 
+from worker.engine.images import ImageEngine
 from worker.engine.text import TextEngine
 from worker.errors import BadRequest, NotFound, Unauthorized, WorkerError
 from worker.gallery import Gallery
 from worker.metrics import Metrics
 from worker.requests import complaint
-from worker.routes import ENGINE, GALLERY, METRICS, SETTINGS, health, models, text
+from worker.routes import ENGINE, GALLERY, IMAGES, METRICS, SETTINGS, health, images, models, text
 from worker.settings import Settings
 
 MAX_BODY = 2**20  # bytes; the longest prompt allowed is 80 kB of UTF-8
@@ -24,15 +25,15 @@ log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def create_app(settings: Settings, engine: TextEngine, gallery: Gallery) -> web.Application:
+def create_app(settings: Settings, engine: TextEngine, painting: ImageEngine, gallery: Gallery) -> web.Application:
     """The worker as an aiohttp application.
 
     Serve it with ``handler_cancellation=True``, so that a closed connection frees its slot.
     """
     app = web.Application(middlewares=[answer_errors, check_token], client_max_size=MAX_BODY)
-    app[SETTINGS], app[ENGINE], app[GALLERY] = settings, engine, gallery
-    app[METRICS] = Metrics(engine)
-    for module in (text, models, health):
+    app[SETTINGS], app[ENGINE], app[IMAGES], app[GALLERY] = settings, engine, painting, gallery
+    app[METRICS] = Metrics(engine, painting)
+    for module in (text, images, models, health):
         app.add_routes(module.routes)
     return app
 

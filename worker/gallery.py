@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from typing import TypeVar
 
 import structlog
 import torch
 
-from models import gpt, verse
 from models.checkpoint import Checkpoint, CheckpointError, Store
 from models.configuration import ConfigurationError
+from models.registry import families
 from worker.engine.hardware import build_decoder
+from worker.engine.images import ImageModel
 from worker.engine.text import TextModel
 from worker.errors import NotFound
 from worker.settings import Settings
 
 log = structlog.get_logger()
+
+Loaded = TypeVar("Loaded", TextModel, ImageModel)
+VERBS = {TextModel: "write texts", ImageModel: "draw pictures"}
 
 
 class Gallery:
@@ -31,71 +36,88 @@ class Gallery:
         self.device = device
         self.ready = False  # whether everything that serves was loaded, and something does
         self._settings = settings
-        self._texts: OrderedDict[str, TextModel] = OrderedDict()  # the most recently used last
-        self._loading: dict[str, asyncio.Task[TextModel]] = {}
+        self._models: OrderedDict[str, TextModel | ImageModel] = OrderedDict()  # the most recently used last
+        self._loading: dict[str, asyncio.Task[TextModel | ImageModel]] = {}
 
     @property
     def names(self) -> list[str]:
         """What is loaded, as "model@version"."""
-        return list(self._texts)
+        return list(self._models)
 
     @property
     def precision(self) -> str:
-        """The precision that the loaded models compute in; before that, the one that was asked for."""
-        for model in self._texts.values():
-            return str(model.decoder.precision).removeprefix("torch.")
+        """The precision that texts are computed in; before one is loaded, the one that was asked for."""
+        for model in self._models.values():
+            if isinstance(model, TextModel):
+                return str(model.decoder.precision).removeprefix("torch.")
         return self._settings.precision
 
     async def open(self) -> None:
         """Load the versions that serve; what cannot be loaded is reported and left out."""
         for model in self.store.models():
             try:
-                if self.store.open(model).card.family == verse.FAMILY.name:
+                kind = _kind(self.store.open(model))
+                if kind is TextModel:
                     await self.text_model(model)
+                elif kind is ImageModel:
+                    await self.image_model(model)
             except (NotFound, CheckpointError) as error:
                 log.error("model not loaded", model=model, reason=str(error))
-        if not self._texts:
+        if not self._models:
             log.error("no model to serve", advice="Train one with `python -m models train gpt-shakespeare`.")
-        self.ready = bool(self._texts)
+        self.ready = bool(self._models)
 
     async def text_model(self, name: str) -> TextModel:
-        """The GPT called ``name``, "model" or "model@version"; NotFound says which there are.
+        """The model called ``name``, "model" or "model@version", that writes texts; NotFound says which there are."""
+        return await self._find(name, TextModel)
 
-        Where the version that serves is damaged, the one before it answers.
-        """
+    async def image_model(self, name: str) -> ImageModel:
+        """The model called ``name``, "model" or "model@version", that draws; NotFound says which there are."""
+        return await self._find(name, ImageModel)
+
+    async def _find(self, name: str, kind: type[Loaded]) -> Loaded:
+        """Where the version that serves is damaged, the one before it answers."""
         model, _, pinned = name.partition("@")
         try:
             serving = self.store.open(model, pinned or None)
         except CheckpointError as error:
             raise NotFound(str(error), param="model") from error
-        if serving.card.family != verse.FAMILY.name:
-            raise NotFound(f"{model} does not write texts; GET /v1/models lists what does.", param="model")
+        if _kind(serving) is not kind:
+            raise NotFound(f"{model} does not {VERBS[kind]}; GET /v1/models lists what does.", param="model")
         try:
-            return await self._load(serving)
+            found = await self._load(serving)
         except CheckpointError as error:
             log.error("version damaged", model=model, version=serving.version, reason=str(error))
             older = [version for version in self.store.versions(model) if version < serving.version]
             if pinned or not older:
                 raise NotFound(str(error), param="model") from error
-        return await self.text_model(f"{model}@{older[-1]}")
+            return await self._find(f"{model}@{older[-1]}", kind)
+        assert isinstance(found, kind)  # the same card says so
+        return found
 
-    async def _load(self, checkpoint: Checkpoint) -> TextModel:
+    async def _load(self, checkpoint: Checkpoint) -> TextModel | ImageModel:
         name = f"{checkpoint.model}@{checkpoint.version}"
-        if name not in self._texts:
+        if name not in self._models:
             loading = self._loading.get(name) or asyncio.create_task(asyncio.to_thread(self._build, name, checkpoint))
             self._loading[name] = loading
             try:  # shielded: others may wait for the same version when this request is cancelled
-                self._texts[name] = await asyncio.shield(loading)
+                self._models[name] = await asyncio.shield(loading)
             finally:
                 if loading.done():
                     self._loading.pop(name, None)
             self._forget()
-        self._texts.move_to_end(name)
-        return self._texts[name]
+        self._models.move_to_end(name)
+        return self._models[name]
 
-    def _build(self, name: str, checkpoint: Checkpoint) -> TextModel:
+    def _build(self, name: str, checkpoint: Checkpoint) -> TextModel | ImageModel:
+        family = families()[checkpoint.card.family]
         try:
-            network = gpt.load(checkpoint, self.device)
+            if family.painter is not None:
+                painter = family.painter(checkpoint, self.device)
+                log.info("model loaded", model=name, batch=painter.batch)
+                return ImageModel(name, painter)
+            assert family.writer is not None
+            network = family.writer(checkpoint, self.device)
         except (RuntimeError, ConfigurationError) as error:  # the weights do not fit the card
             raise CheckpointError(f"{name} cannot be loaded ({error}); delete the version.") from error
         decoder = build_decoder(network, self._settings.slots, self._settings.precision, torch.get_num_threads())
@@ -103,7 +125,16 @@ class Gallery:
         return TextModel(name, decoder)
 
     def _forget(self) -> None:
-        """Drop what was not used for longest and is not being written with."""
-        for name, model in list(self._texts.items())[:-1]:
-            if len(self._texts) > self._settings.loaded and not model.running:
-                del self._texts[name]
+        """Drop what was not used for longest and is not being written with; pictures take a moment only."""
+        for name, model in list(self._models.items())[:-1]:
+            busy = isinstance(model, TextModel) and model.running
+            if len(self._models) > self._settings.loaded and not busy:
+                del self._models[name]
+
+
+def _kind(checkpoint: Checkpoint) -> type[TextModel] | type[ImageModel] | None:
+    """What a version is loaded as; None when it can neither write nor draw, or its family is not installed."""
+    family = families().get(checkpoint.card.family)
+    if family is None:
+        return None
+    return TextModel if family.writer else ImageModel if family.painter else None

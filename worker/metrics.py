@@ -7,14 +7,15 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from worker.engine.images import ImageEngine
 from worker.engine.text import TextEngine
 
 
 class Metrics(Collector):
     """Counters of this worker; the engine's own figures are read when they are asked for."""
 
-    def __init__(self, engine: TextEngine) -> None:
-        self._engine = engine
+    def __init__(self, engine: TextEngine, painting: ImageEngine) -> None:
+        self._engine, self._painting = engine, painting
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "prospero_requests", "Requests answered", ["method", "path", "status"], registry=self._registry
@@ -33,8 +34,12 @@ class Metrics(Collector):
     def collect(self) -> list[Metric]:
         characters = CounterMetricFamily("prospero_characters", "Characters written")
         characters.add_metric([], self._engine.characters)
+        pictures = CounterMetricFamily("prospero_pictures", "Pictures drawn")
+        pictures.add_metric([], self._painting.pictures)
         return [
             characters,
+            pictures,
+            GaugeMetricFamily("prospero_pictures_waiting", "Requests for pictures in line", self._painting.waiting),
             GaugeMetricFamily("prospero_texts_running", "Texts that hold a slot", self._engine.running),
             GaugeMetricFamily("prospero_texts_waiting", "Texts that wait for a slot", self._engine.waiting),
         ]

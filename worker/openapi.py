@@ -7,7 +7,18 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from worker.schemas import Completion, CompletionRequest, ErrorResponse, ModelInfo, ModelList, Readiness
+from worker.schemas import (
+    Completion,
+    CompletionRequest,
+    ErrorResponse,
+    GenerationRequest,
+    Images,
+    InterpolationRequest,
+    ModelInfo,
+    ModelList,
+    Readiness,
+    VariationRequest,
+)
 
 
 class Operation(NamedTuple):
@@ -21,10 +32,15 @@ class Operation(NamedTuple):
 
 OPERATIONS = [
     Operation("post", "/v1/completions", "Continue a text.", CompletionRequest, Completion, streams=True),
+    Operation("post", "/v1/images/generations", "Draw pictures.", GenerationRequest, Images, streams=True),
+    Operation("post", "/v1/images/variations", "Draw pictures near one.", VariationRequest, Images, streams=True),
+    Operation(
+        "post", "/v1/images/interpolations", "Walk between pictures.", InterpolationRequest, Images, streams=True
+    ),
     Operation("get", "/v1/models", "The models and the versions that serve.", None, ModelList),
     Operation("get", "/v1/models/{id}", "One model, or one version of it.", None, ModelInfo),
     Operation("get", "/healthz", "Whether the process answers.", None, None),
-    Operation("get", "/readyz", "Whether texts can be written.", None, Readiness),
+    Operation("get", "/readyz", "Whether models are loaded.", None, Readiness),
     Operation("get", "/metrics", "Figures in Prometheus' format.", None, None),
     Operation("get", "/openapi.json", "This document.", None, None),
 ]

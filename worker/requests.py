@@ -29,6 +29,8 @@ SENTENCES = {  # of pydantic's error types that people meet; what is missing her
     "string_type": "{field} must be a text, not {input}.",
     "string_too_long": "{field} must have at most {max_length} characters.",
     "too_long": "{field} must have at most {max_length} entries.",
+    "too_short": "{field} must have at least {min_length} in it.",
+    "literal_error": "{field} must be {expected}, not {input}.",
     "value_error": "{error}",
 }
 

@@ -13,6 +13,7 @@ from models.checkpoint import Store
 from worker.app import create_app
 from worker.engine.device import Device
 from worker.engine.hardware import pick_device, set_threads
+from worker.engine.images import ImageEngine
 from worker.engine.text import TextEngine
 from worker.gallery import Gallery
 from worker.settings import Settings
@@ -27,9 +28,10 @@ async def serve(settings: Settings, listener: socket.socket) -> AsyncIterator[we
     set_threads(settings.threads)
     device = Device()
     engine = TextEngine(device, settings.slots, settings.queue, settings.deadline)
+    painting = ImageEngine(device, settings.queue, settings.deadline)
     store = Store(settings.home, settings.shipped)
     gallery = Gallery(settings, store, torch_device)
-    app = create_app(settings, engine, gallery)
+    app = create_app(settings, engine, painting, gallery)
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=GRACE)
     await runner.setup()
     await web.SockSite(runner, listener).start()
@@ -39,5 +41,6 @@ async def serve(settings: Settings, listener: socket.socket) -> AsyncIterator[we
     finally:
         opening.cancel()
         engine.close()
+        painting.close()
         await runner.cleanup()
         await asyncio.to_thread(device.close)

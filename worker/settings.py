@@ -31,9 +31,9 @@ class Settings(BaseSettings):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int = Field(0, ge=0)  # 0: one for each core this process may use
     slots: int = Field(64, ge=1, le=4_096)  # texts written at the same time
-    queue: int = Field(256, ge=0)  # texts that may wait for a slot
-    deadline: float = Field(600.0, gt=0)  # seconds from a request's arrival to its last character
-    loaded: int = Field(3, ge=1)  # versions of models kept in memory
+    queue: int = Field(256, ge=0)  # texts that may wait for a slot, and as many batches of pictures for their turn
+    deadline: float = Field(600.0, gt=0)  # seconds from a request's arrival to its last character or picture
+    loaded: int = Field(8, ge=1)  # versions of models kept in memory: those that serve and a few that recipes name
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 

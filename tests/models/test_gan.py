@@ -85,34 +85,6 @@ def test_a_seed_gives_the_same_bytes_alone_and_among_others(network: gan.Generat
     assert torch.equal(gan.generate(network, [39]), together[-1:])
 
 
-def test_a_number_is_drawn_digit_by_digit(network: gan.Generator) -> None:
-    picture = gan.number(network, "2026", seed=3)
-    assert picture.shape == (1, 1, 28, 112)
-    assert torch.equal(picture[..., :28], picture[..., 56:84])
-    assert torch.equal(picture[..., 28:56], gan.generate(network, [3], [0]))
-
-
-@pytest.mark.parametrize("text", ["", "-4", "12a", "٣", "1.5"])
-def test_what_is_no_number_is_refused(network: gan.Generator, text: str) -> None:
-    with pytest.raises(ValueError, match="write a number of digits"):
-        gan.number(network, text, seed=0)
-
-
-def test_variations_leave_the_seed_as_far_as_asked(network: gan.Generator) -> None:
-    centre = gan.generate(network, [4])
-    apart = [(gan.variations(network, 4, 8, strength) - centre).abs().mean() for strength in (0.0, 0.3, 1.0)]
-    assert apart[0] < 1e-4 < apart[1] < apart[2]
-
-
-def test_a_walk_passes_its_seeds(network: gan.Generator) -> None:
-    way = gan.walk(network, [1, 2, 3], between=4, kind=6)
-    assert len(way) == 9
-    stops = gan.generate(network, [1, 2, 3], [6, 6, 6])
-    assert torch.allclose(way[::4], stops, atol=1e-4)
-    steps = (way[1:] - way[:-1]).abs().mean((1, 2, 3))
-    assert steps.max() < (stops[0] - stops[1]).abs().mean()
-
-
 def test_truncation_leads_to_the_typical_picture(network: gan.Generator) -> None:
     spread = [gan.generate(network, range(20), [3] * 20, truncation).std(0).mean() for truncation in (0.0, 0.5, 1.0)]
     assert spread[0] < 1e-6 < spread[1] < spread[2]

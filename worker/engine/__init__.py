@@ -1,1 +1,1 @@
-"""The engine: one device, the texts that it writes, and how their characters are drawn."""
+"""The engine: one device, the texts that it writes and the pictures that it draws."""

@@ -1,4 +1,4 @@
-"""Line: the texts that wait for a slot, bounded, served in turns of one per user."""
+"""Line: what waits for its turn on the device, served in turns of one per user."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from worker.engine.images import ImageEngine
 from worker.engine.text import TextEngine
 from worker.gallery import Gallery
 from worker.metrics import Metrics
@@ -9,5 +10,6 @@ from worker.settings import Settings
 
 SETTINGS = web.AppKey("settings", Settings)
 ENGINE = web.AppKey("engine", TextEngine)
+IMAGES = web.AppKey("images", ImageEngine)
 GALLERY = web.AppKey("gallery", Gallery)
 METRICS = web.AppKey("metrics", Metrics)

@@ -6,7 +6,7 @@ import torch
 from aiohttp import web
 
 from worker.openapi import DOCUMENT
-from worker.routes import ENGINE, GALLERY, METRICS
+from worker.routes import ENGINE, GALLERY, IMAGES, METRICS
 from worker.schemas import Readiness
 
 routes = web.RouteTableDef()
@@ -20,7 +20,7 @@ async def alive(request: web.Request) -> web.Response:
 
 @routes.get("/readyz")
 async def ready(request: web.Request) -> web.Response:
-    """200 when texts can be written, 503 before."""
+    """200 when models are loaded, 503 before."""
     engine, gallery = request.app[ENGINE], request.app[GALLERY]
     state = Readiness(
         ready=gallery.ready,
@@ -31,6 +31,7 @@ async def ready(request: web.Request) -> web.Response:
         running=engine.running,
         waiting=engine.waiting,
         slots=engine.slots,
+        pictures_waiting=request.app[IMAGES].waiting,
     )
     return web.json_response(text=state.model_dump_json(), status=200 if state.ready else 503)
 

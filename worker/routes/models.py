@@ -7,6 +7,7 @@ from datetime import datetime
 from aiohttp import web
 
 from models.checkpoint import CheckpointError, Store
+from models.registry import families
 from worker.errors import NotFound
 from worker.routes import GALLERY
 from worker.schemas import ModelInfo, ModelList
@@ -34,6 +35,7 @@ def describe(store: Store, name: str) -> ModelInfo:
         card = store.open(model, version or None).card
     except CheckpointError as error:
         raise NotFound(str(error), param="id") from error
+    family = families().get(card.family)
     return ModelInfo(
         id=name,
         created=int(datetime.fromisoformat(card.created).timestamp()),
@@ -42,4 +44,6 @@ def describe(store: Store, name: str) -> ModelInfo:
         versions=store.versions(model),
         parameters=card.parameters,
         metrics={metric: figure["value"] for metric, figure in card.metrics.items()},
+        operations=list(family.operations) if family else [],
+        classes=card.config.get("classes", 1),
     )

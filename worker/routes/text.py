@@ -13,10 +13,10 @@ from aiohttp import web
 from worker.engine.sampling import Sampling, choice_seed
 from worker.engine.stream import FinishReason, Piece, Queued, Token
 from worker.engine.text import TextModel, TextRequest
-from worker.errors import WorkerError
 from worker.requests import read
 from worker.routes import ENGINE, GALLERY, METRICS
 from worker.schemas import Completion, CompletionChoice, CompletionRequest, Logprobs, Usage
+from worker.streaming import stream
 
 routes = web.RouteTableDef()
 
@@ -112,7 +112,7 @@ async def complete(request: web.Request) -> web.StreamResponse:
         )
     )
     async with aclosing(timed(events, request, begin)) as pieces:
-        return await (stream(request, answer, pieces) if wanted.stream else whole(answer, pieces))
+        return await (stream(request, chunks(answer, pieces)) if wanted.stream else whole(answer, pieces))
 
 
 async def timed(events: Events, request: web.Request, begin: float) -> Events:
@@ -138,24 +138,11 @@ async def whole(answer: Answer, events: Events) -> web.Response:
     return web.json_response(text=answer.completion(choices).model_dump_json())
 
 
-async def stream(request: web.Request, answer: Answer, events: Events) -> web.StreamResponse:
-    """Chunks as they are written, ended by ``[DONE]``; while the request waits, its place in the line as a comment."""
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
-    try:
+async def chunks(answer: Answer, events: Events) -> AsyncGenerator[Queued | Completion, None]:
+    """Each event as the API hands it over."""
+    async with aclosing(events):
         async for event in events:
-            if not response.prepared:  # an error before the first event still gets a status of its own
-                await response.prepare(request)
             if isinstance(event, Queued):
-                await response.write(b": queued %d\n\n" % event.position)
+                yield event
             else:
-                choice = answer.choice(event.choice, event.tokens, event.finish_reason)
-                await response.write(b"data: %s\n\n" % answer.completion([choice]).model_dump_json().encode())
-        await response.write(b"data: [DONE]\n\n")
-    except ConnectionResetError:  # the client left, which also cancels this handler
-        return response
-    except WorkerError as error:
-        if not response.prepared:
-            raise
-        await response.write(b"data: %s\n\n" % error.response().model_dump_json().encode())
-    await response.write_eof()
-    return response
+                yield answer.completion([answer.choice(event.choice, event.tokens, event.finish_reason)])

@@ -1,0 +1,358 @@
+"""Pictures over real HTTP: what each operation answers, the same bytes in any crowd, turns, limits and failures."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import threading
+from typing import Any
+
+import jsonschema
+import pytest
+from PIL import Image
+
+from models.checkpoint import Store
+from tests.conftest import CATS, DIGITS, keep_gan
+from tests.worker.conftest import Start, Worker
+from worker.engine import images as engine
+from worker.engine.images import ImageEngine
+from worker.routes import IMAGES
+
+GENERATIONS, VARIATIONS, WALKS = (f"/v1/images/{name}" for name in ("generations", "variations", "interpolations"))
+
+
+class Gallery:
+    """A running worker with two GANs, as people who want pictures see it."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.engine: ImageEngine = worker.app[IMAGES]
+
+    async def ask(self, path: str, status: int = 200, **fields: Any) -> dict[str, Any]:
+        body = {"model": "gan-digits", **fields}
+        async with self.worker.session.post(path, json=body) as response:
+            assert response.status == status, await response.text()
+            self.headers = response.headers
+            return await response.json()
+
+    async def files(self, path: str = GENERATIONS, **fields: Any) -> list[bytes]:
+        return [base64.b64decode(image["b64_json"]) for image in (await self.ask(path, **fields))["data"]]
+
+    async def picture(self, path: str = GENERATIONS, **fields: Any) -> Image.Image:
+        (content,) = await self.files(path, **fields)
+        return Image.open(io.BytesIO(content))
+
+    async def refused(self, status: int, path: str = GENERATIONS, **fields: Any) -> dict[str, Any]:
+        return (await self.ask(path, status, **fields))["error"]
+
+    async def hold(self) -> threading.Event:
+        """Keep the device busy until the event is set."""
+        going, release = threading.Event(), threading.Event()
+
+        def wait() -> None:
+            going.set()
+            release.wait(30)
+
+        self.held = asyncio.create_task(self.worker.engine._device.call(wait))
+        await self.worker.until(going.is_set)
+        return release
+
+
+@pytest.fixture
+async def gallery(start: Start, tmp_path: Any) -> Gallery:
+    return await started(start, tmp_path)
+
+
+async def started(start: Start, home: Any, **settings: Any) -> Gallery:
+    store = Store(home, home / "none")
+    keep_gan(store, "gan-digits", DIGITS)
+    keep_gan(store, "gan-cats", CATS, seed=1)
+    gallery = Gallery(await start(**settings))
+    await gallery.worker.until(lambda: gallery.worker.gallery.ready)
+    return gallery
+
+
+async def test_pictures_in_openais_shape(gallery: Gallery) -> None:
+    answer = await gallery.ask(GENERATIONS, n=3, seed=2**63 - 1, scale=2)
+    assert answer["system_fingerprint"] == "gan-digits@tiny"
+    assert [image["seed"] for image in answer["data"]] == [2**63 - 1, 0, 1]
+    for image in answer["data"]:
+        picture = Image.open(io.BytesIO(base64.b64decode(image["b64_json"])))
+        assert (picture.format, picture.size, picture.mode) == ("PNG", (56, 56), "L")
+    document = await (await gallery.worker.session.get("/openapi.json")).json()
+    jsonschema.validate(answer, {"$ref": "#/components/schemas/Images", "components": document["components"]})
+
+
+async def test_a_seed_drawn_here_gives_the_same_again(gallery: Gallery) -> None:
+    first = await gallery.ask(GENERATIONS, n=2)
+    again = await gallery.ask(GENERATIONS, n=2, seed=first["data"][0]["seed"])
+    assert again["data"] == first["data"]
+    assert (await gallery.ask(GENERATIONS, n=2))["data"] != first["data"]
+
+
+async def test_the_same_bytes_alone_and_in_any_crowd(gallery: Gallery) -> None:
+    wishes: list[tuple[str, dict[str, Any]]] = [
+        (GENERATIONS, {"n": 5, "seed": 3}),
+        (GENERATIONS, {"n": 40, "seed": 90, "truncation": 0.5}),
+        (GENERATIONS, {"prompt": "2026", "seed": 4}),
+        (GENERATIONS, {"model": "gan-cats", "n": 4, "seed": 3, "layout": "sheet"}),
+        (VARIATIONS, {"around": [5, 9], "seed": 70, "n": 4, "layout": "sheet"}),
+        (WALKS, {"seed": 1, "n": 2, "steps": 7}),
+    ]
+    alone = [await gallery.files(path, **fields) for path, fields in wishes]
+    crowd = await asyncio.gather(*(gallery.files(path, **fields) for path, fields in wishes * 3))
+    assert crowd == alone * 3
+    assert (await gallery.files(n=1, seed=7)) == alone[0][4:]
+
+
+async def test_label_and_truncation(gallery: Gallery) -> None:
+    threes = await gallery.files(n=2, seed=0, label=3, truncation=0)
+    assert threes[0] == threes[1]
+    assert threes[0] != (await gallery.files(seed=0, label=4, truncation=0))[0]
+
+
+async def test_a_number_is_one_wide_picture(gallery: Gallery) -> None:
+    picture = await gallery.picture(prompt="707", seed=3, scale=1)
+    assert picture.size == (84, 28)
+    seven = await gallery.picture(label=7, seed=3, scale=1)
+    for left in (0, 56):
+        assert picture.crop((left, 0, left + 28, 28)).tobytes() == seven.tobytes()
+
+
+async def test_a_sheet_shows_the_pictures_in_order(gallery: Gallery) -> None:
+    sheet = await gallery.picture(model="gan-cats", n=3, seed=8, layout="sheet", scale=1)
+    assert sheet.size == (35, 35)
+    for content, corner in zip(
+        await gallery.files(model="gan-cats", n=3, seed=8, scale=1), [(1, 1), (18, 1), (1, 18)], strict=True
+    ):
+        cell = sheet.crop((*corner, corner[0] + 16, corner[1] + 16))
+        assert cell.tobytes() == Image.open(io.BytesIO(content)).tobytes()
+
+
+async def test_pictures_are_enlarged_crisply(gallery: Gallery) -> None:
+    small, large = await gallery.picture(seed=1, scale=1), await gallery.picture(seed=1)
+    assert large.size == (756, 756)
+    assert large.tobytes() == small.resize(large.size, Image.Resampling.NEAREST).tobytes()
+
+
+async def test_variations_lie_near_their_picture(gallery: Gallery) -> None:
+    (centre,) = await gallery.files(seed=5, scale=1)
+    near = await gallery.files(VARIATIONS, around=[5], n=3, seed=20, strength=0.1, scale=1)
+    far = await gallery.files(VARIATIONS, around=[5], n=3, seed=20, strength=0.9, scale=1)
+    distances = [difference(centre, near[i]) < difference(centre, far[i]) for i in range(3)]
+    assert all(distances)
+    assert len({centre, *near}) == 4
+    assert await gallery.files(VARIATIONS, around=[5], seed=21, strength=0.1, scale=1) == near[1:2]
+
+
+def difference(one: bytes, other: bytes) -> int:
+    pictures = (Image.open(io.BytesIO(content)).tobytes() for content in (one, other))
+    return sum(abs(a - b) for a, b in zip(*pictures, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["webp", "gif"])
+async def test_a_walk_passes_its_stops(gallery: Gallery, kind: str) -> None:
+    stops = [[5], [6, 20], [7]]
+    walk = await gallery.picture(WALKS, stops=stops, label=2, steps=3, scale=1, output_format=kind)
+    assert (walk.format, walk.n_frames, walk.size) == (kind.upper(), 9, (28, 28))
+    walk.seek(3)
+    (stop,) = await gallery.files(VARIATIONS, around=[6], seed=20, label=2, scale=1)
+    shown = zip(walk.convert("L").tobytes(), Image.open(io.BytesIO(stop)).tobytes(), strict=True)
+    assert max(abs(a - b) for a, b in shown) <= 1  # the arc's arithmetic rounds differently
+    there = await gallery.picture(WALKS, seed=5, n=2, steps=3, closed=False, output_format=kind)
+    assert there.n_frames == 4
+
+
+async def test_files_are_made_to_fit(gallery: Gallery) -> None:
+    (large,) = await gallery.files(seed=1)
+    for path, more in ((GENERATIONS, {"seed": 1}), (WALKS, {"seed": 1, "n": 2, "steps": 4})):
+        (whole,) = await gallery.files(path, **more)
+        (fitted,) = await gallery.files(path, max_bytes=len(whole) - 1, **more)
+        assert len(fitted) < len(whole)
+        assert Image.open(io.BytesIO(fitted)).width < Image.open(io.BytesIO(whole)).width
+    error = await gallery.refused(400, seed=1, max_bytes=50)
+    assert error["param"] == "max_bytes"
+    assert len(large) > 50
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "param", "said"),
+    [
+        (GENERATIONS, {"label": 10}, "label", "label must be from 0 to 9 for gan-digits@tiny, not 10."),
+        (GENERATIONS, {"model": "gan-cats", "label": 0}, "label", "one kind of picture only; leave label out."),
+        (GENERATIONS, {"prompt": "12a"}, "prompt", "write a number of digits 0 to 9"),
+        (GENERATIONS, {"prompt": "7", "model": "gan-cats"}, "prompt", "to a model of digits"),
+        (GENERATIONS, {"prompt": "7" * 21}, "prompt", "at most 20 digits"),
+        (GENERATIONS, {"prompt": "7", "label": 7}, "label", "leave it out"),
+        (GENERATIONS, {"n": 65}, "n", "n must be at most 64, not 65."),
+        (GENERATIONS, {"truncation": -1}, "truncation", "truncation must be at least 0.0, not -1."),
+        (GENERATIONS, {"seed": 2**63}, "seed", "seed must be less than"),
+        (GENERATIONS, {"response_format": "url"}, "response_format", "must be 'b64_json', not 'url'."),
+        (GENERATIONS, {"layout": "sheet", "n": 64, "scale": 32}, "scale", "scale must be at most 17"),
+        (GENERATIONS, {"hands": 2}, "hands", "remove it"),
+        (VARIATIONS, {}, "around", "around is missing; add it."),
+        (VARIATIONS, {"around": []}, "around", "around must have at least 1 in it."),
+        (WALKS, {"stops": [[1]]}, "stops", "a walk needs two"),
+    ],
+)
+async def test_a_bad_wish_names_its_field(
+    gallery: Gallery, path: str, fields: dict[str, Any], param: str, said: str
+) -> None:
+    error = await gallery.refused(400, path, **fields)
+    assert error["param"] == param
+    assert said in error["message"]
+
+
+async def test_models_that_do_something_else(gallery: Gallery) -> None:
+    error = await gallery.refused(404, model="gpt-shakespeare")
+    assert error["message"] == "gpt-shakespeare does not draw pictures; GET /v1/models lists what does."
+    error = await gallery.worker.error(404, model="gan-digits")
+    assert error["message"] == "gan-digits does not write texts; GET /v1/models lists what does."
+    assert (await gallery.refused(404, model="gan-dogs"))["param"] == "model"
+
+
+async def test_models_tell_what_they_can_do(gallery: Gallery) -> None:
+    async with gallery.worker.session.get("/v1/models") as response:
+        models = {model["id"]: model for model in (await response.json())["data"]}
+    assert models["gan-digits"]["operations"] == ["generations", "variations", "interpolations"]
+    assert (models["gan-digits"]["classes"], models["gan-cats"]["classes"]) == (10, 1)
+    assert models["gpt-shakespeare"]["operations"] == ["completions"]
+    async with gallery.worker.session.get("/readyz") as response:
+        assert {"gan-digits@tiny", "gan-cats@tiny"} < set((await response.json())["models"])
+
+
+async def test_old_versions_draw_what_they_drew(gallery: Gallery) -> None:
+    before = await gallery.files(seed=1)
+    keep_gan(Store(gallery.worker.home, gallery.worker.home / "none"), "gan-digits", DIGITS, "new", seed=9)
+    assert await gallery.files(seed=1) != before
+    assert await gallery.files(seed=1, model="gan-digits@tiny") == before
+
+
+async def test_the_place_in_the_line_is_told(gallery: Gallery) -> None:
+    release = await gallery.hold()
+    streams = [await begin(gallery, user=str(i), n=16) for i in range(3)]
+    await gallery.worker.until(lambda: gallery.engine.waiting == 3)
+    release.set()
+    told = await asyncio.gather(*(lines(response) for response in streams))
+    assert [[line for line in one if line.startswith(":")] for one in told] == [
+        [],
+        [": queued 1"],
+        [": queued 2", ": queued 1"],
+    ]
+    for one in told:
+        assert one[-1] == "data: [DONE]"
+        assert len(json.loads(one[-2].removeprefix("data: "))["data"]) == 16
+
+
+async def begin(gallery: Gallery, **fields: Any) -> Any:
+    """A streamed request that is waiting in line."""
+    before = gallery.engine.waiting
+    body = {"model": "gan-digits", "stream": True, "scale": 1, **fields}
+    asked = asyncio.create_task(gallery.worker.session.post(GENERATIONS, json=body))
+    await gallery.worker.until(lambda: gallery.engine.waiting == before + 1)
+    return asked
+
+
+async def lines(asked: Any) -> list[str]:
+    async with await asked as response:
+        assert response.status == 200
+        return [line.decode().strip() async for line in response.content if line.strip()]
+
+
+async def test_a_full_line_names_the_place_and_a_time(start: Start, tmp_path: Any) -> None:
+    gallery = await started(start, tmp_path, queue=2)
+    release = await gallery.hold()
+    waiting = [await begin(gallery, user="a", n=16), await begin(gallery, user="a", n=16)]
+    error = await gallery.refused(429, user="b")
+    assert error["position"] == 2  # after a's first, before a's second
+    assert int(gallery.headers["Retry-After"]) >= 1
+    release.set()
+    for one in waiting:
+        await lines(one)
+    assert await gallery.files(seed=1)
+
+
+async def test_a_long_wish_does_not_hold_up_a_short_one(gallery: Gallery) -> None:
+    release = await gallery.hold()
+    long = await begin(gallery, user="long", n=64)
+    short = await begin(gallery, user="short", n=16)
+    release.set()
+    assert len(await lines(short)) <= 3
+    assert (await lines(long))[-1] == "data: [DONE]"
+
+
+async def test_who_leaves_gives_the_turn_to_others(gallery: Gallery) -> None:
+    release = await gallery.hold()
+    left = await begin(gallery, user="left", n=64)
+    stays = await begin(gallery, user="stays", n=16)
+    left.cancel()
+    await gallery.worker.until(lambda: gallery.engine.waiting == 1)
+    release.set()
+    await lines(stays)
+    assert gallery.engine.pictures == 16
+
+
+async def test_a_request_past_its_deadline(start: Start, tmp_path: Any) -> None:
+    gallery = await started(start, tmp_path, deadline=0.01)
+    release = await gallery.hold()
+    refused = asyncio.create_task(gallery.refused(504))
+    await gallery.worker.until(lambda: gallery.engine.waiting == 1)
+    await asyncio.sleep(0.02)  # past the deadline
+    release.set()
+    assert "ask for fewer" in (await refused)["message"]
+
+
+async def test_a_failing_picture_harms_no_other(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = await gallery.worker.gallery.image_model("gan-digits")
+    draw = model.painter.draw
+    bad = model.painter.sample([13]).latent[0]
+
+    def fragile(points: Any) -> Any:
+        if any((latent == bad).all() for latent in points.latent):
+            raise RuntimeError("thirteen")
+        return draw(points)
+
+    expected = await gallery.files(seed=1)
+    object.__setattr__(model.painter, "draw", fragile)
+    release = await gallery.hold()
+    fine = [asyncio.create_task(gallery.files(seed=1, user=str(i))) for i in range(3)]
+    failing = asyncio.create_task(gallery.refused(500, seed=13))
+    await gallery.worker.until(lambda: gallery.engine.waiting == 4)
+    release.set()
+    assert await asyncio.gather(*fine) == [expected] * 3
+    assert "thirteen" in (await failing)["message"]
+    object.__setattr__(model.painter, "draw", lambda points: draw(points) * float("nan"))
+    assert "not a number" in (await gallery.refused(500, seed=1))["message"]
+
+
+async def test_texts_and_pictures_share_the_device(gallery: Gallery) -> None:
+    text = gallery.worker.stream(max_tokens=4_000, seed=1)
+    await anext(text)
+    for seed in range(3):
+        await gallery.files(seed=seed)
+        assert gallery.worker.engine.running == 1
+    await text.aclose()
+
+
+async def test_wishes_of_one_moment_share_a_batch(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = await gallery.worker.gallery.image_model("gan-digits")
+    draw, sizes = model.painter.draw, []
+
+    def counting(points: Any) -> Any:
+        sizes.append(len(points))
+        return draw(points)
+
+    object.__setattr__(model.painter, "draw", counting)
+    monkeypatch.setattr(engine, "GATHER", 5.0)  # nobody waits so long: the batch is full before
+    await asyncio.gather(*(gallery.files(seed=i, n=4) for i in range(4)))
+    assert sizes == [16]
+
+
+async def test_pictures_are_counted(gallery: Gallery) -> None:
+    await gallery.files(n=5, seed=1)
+    async with gallery.worker.session.get("/metrics") as response:
+        told = (await response.text()).splitlines()
+    assert "prospero_pictures_total 5.0" in told
+    assert "prospero_pictures_waiting 0.0" in told

@@ -1,0 +1,74 @@
+"""Encoding: pictures as files for people, each pixel of the model enlarged to a crisp square.
+
+Shapes: N pictures, C channels, H height, W width; values in [-1, 1].
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from PIL import Image
+from torch import Tensor
+
+from models.pictures import from_unit, sheet
+from worker.errors import BadRequest
+
+STILL = 768  # pixels that a picture is enlarged to at most: as wide as chats show it
+MOVING = 384  # the same for an animation, whose every frame costs time and bytes
+FRAME = 80  # milliseconds: slow enough to look at, fast enough to flow
+LARGEST = 4_096  # pixels a side that a scale may lead to
+
+
+def stills(images: Tensor, scale: int | None, most: int | None) -> list[bytes]:
+    """Each picture as a PNG of at most ``most`` bytes, each pixel ``scale`` pixels wide."""
+    return [_encode([_picture(image)], "png", scale, most) for image in images]
+
+
+def grid(images: Tensor, scale: int | None, most: int | None) -> list[bytes]:
+    """All pictures on one sheet, as square as it can be."""
+    return [_encode([sheet(images, columns=math.ceil(math.sqrt(len(images))), scale=1)], "png", scale, most)]
+
+
+def animation(images: Tensor, kind: Literal["webp", "gif"], scale: int | None, most: int | None) -> list[bytes]:
+    """The pictures one after the other, for ever."""
+    return [_encode([_picture(image) for image in images], kind, scale, most)]
+
+
+def _picture(image: Tensor) -> Image.Image:
+    """From (C, H, W)."""
+    array = from_unit(image).permute(1, 2, 0).numpy()  # (H, W, C)
+    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+
+
+def _encode(frames: Sequence[Image.Image], kind: str, scale: int | None, most: int | None) -> bytes:
+    """The frames as one file, at half the scale for as long as it is too large."""
+    longest = max(frames[0].size)
+    if scale is None:
+        scale = max(1, (STILL if len(frames) == 1 else MOVING) // longest)
+    if scale * longest > LARGEST:
+        raise BadRequest(f"scale must be at most {LARGEST // longest} for this picture, not {scale}.", param="scale")
+    while True:
+        content = _file([_enlarge(frame, scale) for frame in frames], kind)
+        if most is None or len(content) <= most:
+            return content
+        if scale == 1:
+            raise BadRequest(f"max_bytes must be at least {len(content)} for this picture.", param="max_bytes")
+        scale //= 2
+
+
+def _enlarge(picture: Image.Image, scale: int) -> Image.Image:
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+
+
+def _file(frames: Sequence[Image.Image], kind: str) -> bytes:
+    out = io.BytesIO()
+    more: dict[str, Any] = {"optimize": True} if kind == "png" else {}
+    if kind != "png":
+        more = {"save_all": True, "append_images": frames[1:], "duration": FRAME, "loop": 0}
+    if kind == "webp":  # lossless keeps the squares crisp; its quickest method makes hardly larger files
+        more |= {"lossless": True, "quality": 0, "method": 0}
+    frames[0].save(out, kind, **more)
+    return out.getvalue()

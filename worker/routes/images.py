@@ -1,0 +1,132 @@
+"""``POST /v1/images/…``: pictures drawn from seeds, pictures near one, and walks between them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from functools import partial
+
+import torch
+from aiohttp import web
+from torch import Tensor
+
+from models.painter import Painter, Points
+from worker.engine import encoding
+from worker.engine.images import Files, ImageModel, ImageRequest
+from worker.engine.stream import Queued
+from worker.errors import BadRequest
+from worker.requests import read
+from worker.routes import GALLERY, IMAGES
+from worker.schemas import (
+    GenerationRequest,
+    Image,
+    Images,
+    InterpolationRequest,
+    PictureRequest,
+    VariationRequest,
+    successive,
+)
+from worker.streaming import stream
+
+DRAWN_SEEDS = 2**32  # seeds drawn here stay short enough to be typed
+
+routes = web.RouteTableDef()
+
+Plan = Callable[[Painter, int], Points]  # what a request wants drawn, given its seed
+Encoder = Callable[[Tensor], list[bytes]]
+
+
+@routes.post("/v1/images/generations")
+async def generate(request: web.Request) -> web.StreamResponse:
+    """Draw the pictures of seeds, or numbers."""
+    wanted = await read(request, GenerationRequest)
+    digits = len(wanted.prompt)
+
+    def plan(painter: Painter, seed: int) -> Points:
+        seeds = successive(seed, wanted.n)
+        if wanted.prompt and wanted.label is not None:
+            raise BadRequest("label does not go with a prompt, whose digits are the classes; leave it out.", "label")
+        if not digits:
+            return painter.sample(seeds, wanted.label, wanted.truncation)
+        try:
+            return Points.join([painter.number(wanted.prompt, own, wanted.truncation) for own in seeds])
+        except ValueError as error:
+            raise BadRequest(str(error), param="prompt") from error
+
+    def encode(images: Tensor) -> list[bytes]:
+        if digits:  # (N x D, C, H, W) to (N, C, H, W x D)
+            images = torch.stack([torch.cat(list(number), 2) for number in torch.split(images, digits)])
+        layout = encoding.grid if wanted.layout == "sheet" else encoding.stills
+        return layout(images, wanted.scale, wanted.max_bytes)
+
+    return await answer(request, wanted, plan, encode)
+
+
+@routes.post("/v1/images/variations")
+async def vary(request: web.Request) -> web.StreamResponse:
+    """Draw pictures near one."""
+    wanted = await read(request, VariationRequest)
+
+    def plan(painter: Painter, seed: int) -> Points:
+        seeds = successive(seed, wanted.n)
+        return painter.vary(wanted.around, seeds, wanted.strength, wanted.label, wanted.truncation)
+
+    layout = encoding.grid if wanted.layout == "sheet" else encoding.stills
+    return await answer(request, wanted, plan, partial(layout, scale=wanted.scale, most=wanted.max_bytes))
+
+
+@routes.post("/v1/images/interpolations")
+async def walk(request: web.Request) -> web.StreamResponse:
+    """Draw a walk between pictures."""
+    wanted = await read(request, InterpolationRequest)
+
+    def plan(painter: Painter, seed: int) -> Points:
+        stops = wanted.stops or [[own] for own in successive(seed, wanted.n)]
+        if not wanted.closed:
+            return painter.walk(stops, wanted.steps, wanted.strength, wanted.label, wanted.truncation)
+        way = painter.walk([*stops, stops[0]], wanted.steps, wanted.strength, wanted.label, wanted.truncation)
+        return way[:-1]  # its last picture is the first, which follows anyway
+
+    encode = partial(encoding.animation, kind=wanted.output_format, scale=wanted.scale, most=wanted.max_bytes)
+    return await answer(request, wanted, plan, encode)
+
+
+async def answer(request: web.Request, wanted: PictureRequest, plan: Plan, encode: Encoder) -> web.StreamResponse:
+    """Have drawn what a request wants, whole or with its places in the line before."""
+    model = await request.app[GALLERY].image_model(wanted.model)
+    check_label(wanted.label, model)
+    seed = secrets.randbelow(DRAWN_SEEDS) if wanted.seed is None else wanted.seed
+    points = await asyncio.to_thread(plan, model.painter, seed)
+    order = ImageRequest(model, points, encode, wanted.user or "")
+
+    async def parts() -> AsyncGenerator[Queued | Images, None]:
+        async with aclosing(request.app[IMAGES].paint(order)) as events:
+            async for event in events:
+                yield described(event.contents, seed, model) if isinstance(event, Files) else event
+
+    async with aclosing(parts()) as steps:
+        if wanted.stream:
+            return await stream(request, steps)
+        whole = [step async for step in steps if isinstance(step, Images)]
+        return web.json_response(text=whole[0].model_dump_json())
+
+
+def check_label(label: int | None, model: ImageModel) -> None:
+    """BadRequest unless the model has the class."""
+    classes = model.painter.classes
+    if label is None or (label < classes and classes > 1):
+        return
+    if classes == 1:
+        raise BadRequest(f"{model.name} draws one kind of picture only; leave label out.", param="label")
+    raise BadRequest(f"label must be from 0 to {classes - 1} for {model.name}, not {label}.", param="label")
+
+
+def described(contents: list[bytes], seed: int, model: ImageModel) -> Images:
+    """The files as the API hands them over."""
+    files = [base64.b64encode(content).decode() for content in contents]
+    data = [Image(b64_json=file, seed=own) for file, own in zip(files, successive(seed, len(files)), strict=True)]
+    return Images(created=int(time.time()), data=data, system_fingerprint=model.name)

@@ -30,7 +30,9 @@ from models.pictures import Pictures, load, sheet, to_unit
 from models.registry import Family, Metric, Recipe
 from models.training import Progress, Run, Trained, cosine
 
-PUBLISHED: dict[str, tuple[str, str]] = {}
+PUBLISHED = {  # the version, and the SHA-256 of its weights
+    "features-digits": ("v1", "b179af5679504ec012fb829f693cd08e0a85e9c7f0d19934ad68b86e70ed955e"),
+}
 BATCH = 500  # pictures that pass through a frozen network at once
 REPORTED = 1_000  # held-out pictures looked at during the training
 

@@ -144,7 +144,9 @@ def fit(config: Config, data: Pictures, run: Run) -> Generator[Progress, None, A
         if run.due():
             network.eval()
             shown = data.test[:256]
-            metrics = {"held-out PSNR": float(psnr(from_unit(reconstruct(network, to_unit(shown))), shown).mean())}
+            metrics = {
+                "held-out PSNR": float(psnr(from_unit(reconstruct(network, to_unit(shown))).cpu(), shown).mean())
+            }
             picture = run.folder / "samples.png"
             run.folder.mkdir(parents=True, exist_ok=True)
             sheet(pairs(network, to_unit(shown[:32])), picture)
@@ -159,7 +161,7 @@ def remember(network: Autoencoder, data: Pictures) -> None:
     """Fit the detector: codes of training pictures spread over the set, calibrated on held-out ones."""
     memory = network.config.memory
     kept = to_unit(data.train[torch.linspace(0, len(data.train) - 1, memory).long()])
-    held_out = to_unit(data.test[: 2 * memory])
+    held_out = to_unit(data.test[: 2 * memory]).to(home(network))
     network.detector.fit(describe(network, kept), reconstruct(network, kept), held_out, reconstruct(network, held_out))
 
 
@@ -172,7 +174,7 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
     return Trained(network, asdict(config))
 
 
-# What it can be asked: pictures are (B, C, S, S) in [-1, 1]
+# What it can be asked: pictures are (B, C, S, S) in [-1, 1]; answers lie on the network's device
 
 
 def restore(checkpoint: Checkpoint, device: torch.device) -> Autoencoder:
@@ -183,36 +185,40 @@ def restore(checkpoint: Checkpoint, device: torch.device) -> Autoencoder:
     return network
 
 
+def home(network: Autoencoder) -> torch.device:
+    """Where the network lies."""
+    return network.squeeze.weight.device
+
+
 @torch.inference_mode()
 def describe(network: Autoencoder, pictures: Tensor, batch: int = 250) -> Tensor:
     """Codes (B, N) in [-1, 1] before rounding."""
-    return torch.cat([network.describe(part) for part in torch.split(pictures, batch)])
+    return torch.cat([network.describe(part.to(home(network))) for part in torch.split(pictures, batch)])
 
 
 @torch.inference_mode()
 def reconstruct(network: Autoencoder, pictures: Tensor, batch: int = 250) -> Tensor:
     """What is left of the pictures after the bottleneck, in [-1, 1]."""
-    return torch.cat([network(part).clamp(-1, 1) for part in torch.split(pictures, batch)])
+    return torch.cat([network(part.to(home(network))).clamp(-1, 1) for part in torch.split(pictures, batch)])
 
 
 @torch.inference_mode()
 def compress(network: Autoencoder, picture: Tensor) -> str:
     """The code of one picture (C, S, S) as a text to paste."""
-    return codes.write(network.indices(network.describe(picture[None]))[0], network.config.levels)
+    return codes.write(network.indices(describe(network, picture[None]))[0], network.config.levels)
 
 
 @torch.inference_mode()
 def decompress(network: Autoencoder, text: str) -> Tensor:
     """The picture (C, S, S) of a code; CodeError when the text is none."""
     numbers = codes.read(text, network.config.numbers, network.config.levels)
-    device = network.squeeze.weight.device
-    return network.paint(network.values(numbers[None].to(device)))[0].clamp(-1, 1)
+    return network.paint(network.values(numbers[None].to(home(network))))[0].clamp(-1, 1)
 
 
 @torch.inference_mode()
 def judge(network: Autoencoder, pictures: Tensor) -> Outliers:
     """How unlike its training pictures each picture is, and where."""
-    return network.detector(pictures, reconstruct(network, pictures))  # type: ignore[no-any-return]
+    return network.detector(pictures.to(home(network)), reconstruct(network, pictures))  # type: ignore[no-any-return]
 
 
 def place(network: Autoencoder, pictures: Tensor) -> Tensor:
@@ -222,7 +228,8 @@ def place(network: Autoencoder, pictures: Tensor) -> Tensor:
 
 def pairs(network: Autoencoder, pictures: Tensor, columns: int = 8) -> Tensor:
     """Rows of pictures, each followed by the row of their reconstructions: (2 B, C, S, S)."""
-    rows = zip(torch.split(pictures, columns), torch.split(reconstruct(network, pictures), columns), strict=True)
+    painted = reconstruct(network, pictures).to(pictures.device)
+    rows = zip(torch.split(pictures, columns), torch.split(painted, columns), strict=True)
     return torch.cat([torch.cat(row) for row in rows])
 
 
@@ -238,7 +245,7 @@ def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: tor
             sheet(network.paint(network.quantise(kept)), out)
         return
     chosen = torch.randperm(len(held_out), generator=random)[: max(1, count // 2)]
-    sheet(pairs(network, to_unit(held_out[chosen]).to(device)), out)
+    sheet(pairs(network, to_unit(held_out[chosen])), out)
 
 
 # Evaluation
@@ -259,7 +266,7 @@ def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) 
 def _compression(network: Autoencoder, originals: Tensor) -> dict[str, Metric]:
     """PSNR and SSIM of reconstructions, beside what WebP and JPEG make of as many bytes."""
     budget = network.config.bytes
-    ours = from_unit(reconstruct(network, to_unit(originals)))
+    ours = from_unit(reconstruct(network, to_unit(originals))).cpu()
     named = {"": ours}
     sizes = {}
     for codec in ("webp", "jpeg"):
@@ -302,18 +309,17 @@ def _learn(config: Config, data: Pictures, device: torch.device, seed: int) -> S
                 next(steps)
             except StopIteration as end:
                 network: Autoencoder = end.value
-                return lambda pictures: judge(network, pictures.to(device)).score.cpu()
+                return lambda pictures: judge(network, pictures).score.cpu()
 
 
 def _against_dogs(network: Autoencoder, data: Pictures) -> dict[str, Metric]:
     """AUROC of the detector that learnt cats, shown dogs."""
-    dogs = judge(network, to_unit(load("dogs").test)).score
-    cats = judge(network, to_unit(data.test)).score
+    cats, dogs = to_unit(data.test), to_unit(load("dogs").test)
+    told = auroc(judge(network, cats).score, judge(network, dogs).score)
     score = nearest_on_axes(data)
-    baseline = auroc(score(to_unit(data.test)), score(to_unit(load("dogs").test)))
     return {
-        "auroc_dogs": Metric(auroc(cats, dogs), "AUROC", "0.5 is chance"),
-        "auroc_dogs_nearest_on_axes": Metric(baseline, "AUROC", "pixel PCA, nearest neighbour"),
+        "auroc_dogs": Metric(told, "AUROC", "0.5 is chance"),
+        "auroc_dogs_nearest_on_axes": Metric(auroc(score(cats), score(dogs)), "AUROC", "pixel PCA, nearest neighbour"),
     }
 
 

@@ -93,9 +93,8 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
         optimizer.param_groups[0]["lr"] = cosine(config.rate, 0.0, run.fraction) * min(1.0, (step + 1) / config.warmup)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        renew(
-            average, network, 1 - min(config.average, step / (step + 10))
-        )  # short at first: early weights are worthless
+        decay = min(config.average, step / (step + 10))  # short at first: early weights are worthless
+        renew(average, network, 1 - decay)
         run.observe(elbo=(evidence.likelihood - evidence.divergence).mean(), kl=evidence.divergence.mean())
         if run.due():
             run.folder.mkdir(parents=True, exist_ok=True)
@@ -139,10 +138,10 @@ def _likelihood(network: VAE, data: Pictures, quick: bool) -> dict[str, Metric]:
     """
     held_out = data.test[:100] if quick else data.test
     shown = shown_once(network, held_out)
-    elbo = -weigh(network, shown, samples=1 if quick else 16).elbo  # (N,)
+    elbo = -weigh(network, shown, samples=1 if quick else 16).elbo.cpu()  # (N,)
     some = torch.linspace(0, len(shown) - 1, min(len(shown), BOUND_PICTURES)).long()
     tight = weigh(network, shown[some], samples=50 if quick else BOUND_SAMPLES)
-    gain = tight.importance_weighted - tight.elbo
+    gain = (tight.importance_weighted - tight.elbo).cpu()
     error = float(gain.std()) / len(gain) ** 0.5
     unit = "nats a picture"
     return {
@@ -164,7 +163,7 @@ def _rarest(data: Pictures, count: int) -> Tensor:
 
 def _disentanglement(network: VAE, data: Pictures) -> dict[str, Metric]:
     assert data.test_labels is not None
-    gap, each = mutual_information_gap(encode(network, to_unit(data.test)), data.test_labels)
+    gap, each = mutual_information_gap(encode(network, to_unit(data.test)).cpu(), data.test_labels)
     reference = "sweeps on dSprites 0.1 to 0.3, best 0.5"
     named = zip(FACTORS, each.tolist(), strict=True)
     return {"mig": Metric(gap, "", reference), **{f"mig_{name}": Metric(value, "") for name, value in named}}
@@ -173,7 +172,7 @@ def _disentanglement(network: VAE, data: Pictures) -> dict[str, Metric]:
 def _fidelity(network: VAE, data: Pictures, quick: bool) -> dict[str, Metric]:
     """How close drawn pictures come to real ones, and reconstructions to their originals."""
     originals = data.test[:100] if quick else data.test
-    closeness = psnr(from_unit(reconstruct(network, to_unit(originals))), originals)
+    closeness = psnr(from_unit(reconstruct(network, to_unit(originals))).cpu(), originals)
     drawn = from_unit(torch.cat([draw(network, range(i, i + 100)) for i in range(0, len(data.test), 100)]))
     judge = frozen(network.config.channels, network.codes.device)
     return {

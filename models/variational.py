@@ -150,7 +150,8 @@ class VAE(nn.Module):
         return 2 * painted.sigmoid() - 1 if self.config.likelihood == "bernoulli" else painted.clamp(-1, 1)
 
 
-# What it can be asked: pictures are (B, C, S, S) in [-1, 1], latents and base vectors (B, Z)
+# What it can be asked: pictures are (B, C, S, S) in [-1, 1], latents and base vectors (B, Z); answers lie on the
+# network's device
 
 
 def restore(checkpoint: Checkpoint, device: torch.device) -> VAE:
@@ -164,13 +165,14 @@ def restore(checkpoint: Checkpoint, device: torch.device) -> VAE:
 def encode(network: VAE, pictures: Tensor, batch: int = 500) -> Tensor:
     """Posterior means (B, Z)."""
     with torch.inference_mode():
-        return torch.cat([network.posterior(part)[0] for part in torch.split(pictures, batch)])
+        device = network.codes.device
+        return torch.cat([network.posterior(part.to(device))[0] for part in torch.split(pictures, batch)])
 
 
 @torch.inference_mode()
 def decode(network: VAE, z: Tensor) -> Tensor:
     """Pictures of latents."""
-    return network.paint(z)
+    return network.paint(z.to(network.codes.device))
 
 
 def reconstruct(network: VAE, pictures: Tensor) -> Tensor:
@@ -240,7 +242,7 @@ def weigh(network: VAE, pictures: Tensor, samples: int, seed: int = 0) -> Bounds
         ratio = network.prior.log_density(z) - normal_log_density(z, mean, log_variance)
         return network.log_likelihood(pictures, z) + ratio
 
-    return bounds(draw_weight, pictures, samples)
+    return bounds(draw_weight, pictures.to(network.codes.device), samples)
 
 
 def shown_once(network: VAE, pictures: Tensor) -> Tensor:

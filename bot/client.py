@@ -15,8 +15,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import errors
+from bot.catalogue import Catalogue
 from bot.locale import CommandTranslator
 from bot.performances import Performances
+from bot.picture_buttons import PICTURE_BUTTONS
 from bot.recipes import Recipe, Recipes
 from bot.scheduler import Scheduler
 from bot.settings import Settings
@@ -48,13 +50,14 @@ class Tree(app_commands.CommandTree["Bot"]):
 class Bot(commands.Bot):
     """Prospero on Discord.
 
-    The cogs find here what they share: the ``worker``, the ``recipes``, the ``performances`` in flight, the
-    ``scheduler`` of edits; and they register in ``operations`` what performs a recipe.
+    The cogs find here what they share: the ``worker``, the ``catalogue`` of its models, the ``recipes``, the
+    ``performances`` in flight, the ``scheduler`` of edits; and they register in ``operations`` what performs a recipe.
     """
 
     store: Store
     recipes: Recipes
     worker: WorkerAPI
+    catalogue: Catalogue
 
     def __init__(self, settings: Settings) -> None:
         if settings.discord_url is not None:
@@ -97,7 +100,9 @@ class Bot(commands.Bot):
             self._worker_process = WorkerProcess(self._session, token)
             self._worker_process.start()
             self.worker = WorkerAPI(self._session, self._worker_process.address, token)
-        self.add_buttons(*BUTTONS)
+        self.catalogue = Catalogue(self.worker)
+        self.catalogue.start()
+        self.add_buttons(*BUTTONS, *PICTURE_BUTTONS)
         await self._load_cogs()
         await self.tree.set_translator(CommandTranslator())
         await self._sync_changed_commands()
@@ -108,6 +113,7 @@ class Bot(commands.Bot):
             return
         await asyncio.gather(self._leave_discord(), self._end_worker())
         if self._session is not None:
+            await self.catalogue.close()
             await self._session.close()
             await self.store.close()
 

@@ -22,12 +22,21 @@ logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
+class Attached:
+    """A file under a message; pictures have a description for those who do not see them."""
+
+    name: str
+    content: bytes
+    description: str | None = None
+
+
+@dataclass(frozen=True)
 class Draft:
     """What a live message shall show: its pages, and under the last one the buttons and perhaps a file."""
 
     pages: Sequence[str]
     buttons: Sequence[discord.ui.DynamicItem[discord.ui.Button[Any]]] = ()
-    file: tuple[str, bytes] | None = None  # name and content
+    file: Attached | None = None
 
 
 @dataclass(frozen=True)
@@ -173,8 +182,8 @@ class LiveMessage:
         if page.buttons != shown.buttons:
             changes["view"] = _view(draft) if page.buttons else None
         if page.has_file and draft.file is not None:
-            name, content = draft.file
-            changes["attachments"] = [discord.File(io.BytesIO(content), name)]
+            content = io.BytesIO(draft.file.content)
+            changes["attachments"] = [discord.File(content, draft.file.name, description=draft.file.description)]
         if index == len(self._ids):
             self._ids.append(await self._send(changes))
         else:

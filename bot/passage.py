@@ -4,13 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import discord
-
 from bot import markdown
-from bot.live_message import Draft
+from bot.live_message import Attached, Draft
 from bot.locale import translate
-from bot.performances import Interruption
 from bot.recipes import Recipe
+from bot.result import Result
 from bot.views import Continue, RecipeButton, Retry, Stop, TryAgain
 from bot.worker_api import Piece
 
@@ -23,18 +21,12 @@ SHOWN_REPLACED = 20  # different characters named among those that the model nev
 
 
 @dataclass
-class Passage:
+class Passage(Result):
     """One text from its first place in the queue to its last character."""
 
-    recipe: Recipe
-    locale: discord.Locale
     text: str = ""
-    position: int | None = None  # in the queue; None once it is running
     replaced: str = ""  # the prompt's characters that the model never saw
     seconds: float = 0.0  # from the request to the newest character
-    finished: bool = False
-    interruption: Interruption | None = None
-    failure: str | None = None  # the sentence about what went wrong
 
     def grow(self, piece: Piece, seconds: float) -> None:
         """Takes in some more of the text, ``seconds`` after it was asked for."""
@@ -57,17 +49,13 @@ class Passage:
         file = None
         if too_long := len(pages) > MOST_PAGES:
             del pages[MOST_PAGES:]
-            if self._ended:
-                file = ("shakespeare.txt", (self.recipe.parameters["prompt"] + self.text).encode())
+            if self.ended:
+                file = Attached("shakespeare.txt", (self.recipe.parameters["prompt"] + self.text).encode())
         lines = self._small_print(too_long)
         if lines:
             foot = "\n".join(markdown.small(line) for line in lines)
             pages[-1] = f"{pages[-1].rstrip()}\n{foot[: SMALL_PRINT - 1]}"
         return Draft(pages, self._buttons(), file)
-
-    @property
-    def _ended(self) -> bool:
-        return self.finished or self.interruption is not None or self.failure is not None
 
     def _prompt(self) -> str:
         prompt: str = self.recipe.parameters["prompt"]
@@ -80,22 +68,12 @@ class Passage:
     def _small_print(self, too_long: bool) -> list[str]:
         lines = []
         if too_long:
-            key = "text.in_file" if self._ended else "text.will_be_file"
+            key = "text.in_file" if self.ended else "text.will_be_file"
             lines.append(translate(self.locale, key, count=len(self.text)))
-        if self.failure is not None:
-            lines.append(self.failure)
+        lines += self.news()
         if self.replaced:
             lines.append(translate(self.locale, "text.replaced", characters=_named(self.replaced)))
-        match self.interruption:
-            case Interruption.STOPPED:
-                lines.append(translate(self.locale, "text.stopped"))
-            case Interruption.EXPIRED:
-                lines.append(translate(self.locale, "text.expired"))
-            case Interruption.RESTARTING:
-                lines.append(translate(self.locale, "text.restarting"))
-        if self.position is not None and not self._ended:
-            lines.append(translate(self.locale, "text.queued", position=self.position))
-        if self._ended and self.text:
+        if self.ended and self.text:
             lines.append(self._how_it_was_made())
         return lines
 
@@ -114,7 +92,7 @@ class Passage:
         return " · ".join(parts)
 
     def _buttons(self) -> Sequence[RecipeButton]:
-        if not self._ended:
+        if not self.ended:
             return [Stop(self.recipe.id, self.locale)]
         retry = Retry if self.failure is None else TryAgain
         kinds = [Continue, retry] if self.text else [retry]

@@ -8,8 +8,23 @@ from typing import Any, Self
 
 from bot.errors import Refusal
 from bot.store import Store
+from worker.schemas import SEEDS
 
 ID_PATTERN = "[A-Za-z0-9_-]{12}"
+
+
+def read_seed(typed: str) -> int:
+    """The seed that a person typed; raises Refusal unless it is a number the worker takes."""
+    digits = typed.strip()
+    if not (digits.isascii() and digits.isdigit()) or int(digits) >= SEEDS:
+        raise Refusal("error.seed", largest=SEEDS - 1)
+    return int(digits)
+
+
+def check_range(option: str, value: float, low: float, high: float) -> None:
+    """Raises Refusal unless a person's value lies in the range that Discord was to keep."""
+    if not low <= value <= high:
+        raise Refusal("error.out_of_range", option=option, value=f"{value:g}", low=f"{low:g}", high=f"{high:g}")
 
 
 def new_id() -> str:

@@ -21,27 +21,34 @@ CONTINUED_PROMPT = 2_000  # characters of a text that a continuation begins with
 class RecipeButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template="(?!)"):
     """A button whose ``custom_id`` is its action and its recipe's id; subclasses say what a press does.
 
+    A button about one picture of a sheet also has its place there, counted from 1; others have 0.
+
     This class itself matches no ``custom_id``. Errors in a press become sentences; discord.py would only log them.
     """
 
     action: ClassVar[str]
     label_key: ClassVar[str]
     style: ClassVar[discord.ButtonStyle]
+    rank: ClassVar[int | None]
 
-    def __init_subclass__(cls, *, action: str, label_key: str, style: discord.ButtonStyle) -> None:
-        super().__init_subclass__(template=f"{action}:(?P<recipe>{ID_PATTERN})")
-        cls.action, cls.label_key, cls.style = action, label_key, style
+    def __init_subclass__(
+        cls, *, action: str, label_key: str, style: discord.ButtonStyle, rank: int | None = None
+    ) -> None:
+        """``rank`` is the row of buttons that it stands in, from 0; None leaves that to Discord."""
+        super().__init_subclass__(template=f"{action}:(?P<recipe>{ID_PATTERN})(?::(?P<place>[1-9]))?")
+        cls.action, cls.label_key, cls.style, cls.rank = action, label_key, style, rank
 
-    def __init__(self, recipe_id: str, locale: discord.Locale) -> None:
-        label = translate(locale, self.label_key)
-        super().__init__(discord.ui.Button(label=label, style=self.style, custom_id=f"{self.action}:{recipe_id}"))
-        self.recipe_id = recipe_id
+    def __init__(self, recipe_id: str, locale: discord.Locale, place: int = 0) -> None:
+        label = translate(locale, self.label_key, place=place)
+        custom_id = f"{self.action}:{recipe_id}:{place}" if place else f"{self.action}:{recipe_id}"
+        super().__init__(discord.ui.Button(label=label, style=self.style, custom_id=custom_id, row=self.rank))
+        self.recipe_id, self.place = recipe_id, place
 
     @classmethod
     async def from_custom_id(
         cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
-        return cls(match["recipe"], interaction.locale)
+        return cls(match["recipe"], interaction.locale, int(match["place"] or 0))
 
     @classmethod
     def matches(cls, custom_id: str) -> bool:
@@ -100,4 +107,15 @@ class TryAgain(RecipeButton, action="again", label_key="button.retry", style=dis
         await interaction.client.perform(interaction, recipe.again(interaction.user.id))
 
 
-BUTTONS = (Stop, Continue, Retry, TryAgain)
+class Delete(RecipeButton, action="delete", label_key="button.delete", style=discord.ButtonStyle.danger, rank=2):
+    """Removes the message: for the person who asked and for those who may delete messages anyway."""
+
+    async def press(self, interaction: discord.Interaction[Bot]) -> None:
+        recipe = await interaction.client.recipes.read(self.recipe_id)
+        if interaction.user.id != recipe.owner and not interaction.permissions.manage_messages:
+            raise Refusal("error.delete_not_yours", owner=recipe.owner)
+        await interaction.response.defer()
+        await interaction.delete_original_response()
+
+
+BUTTONS = (Stop, Continue, Retry, TryAgain, Delete)

@@ -1,15 +1,30 @@
 """The only HTTP that the bot sends to the worker, and the errors that can come of it."""
 
-import json
+import base64
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import aiohttp
 from pydantic import ValidationError
 
-from worker.schemas import Completion, CompletionRequest, ErrorBody, ErrorResponse, FinishReason, Readiness
+from worker.schemas import (
+    Completion,
+    CompletionRequest,
+    Contract,
+    ErrorBody,
+    ErrorResponse,
+    FinishReason,
+    GenerationRequest,
+    Images,
+    InterpolationRequest,
+    ModelInfo,
+    ModelList,
+    PictureRequest,
+    Readiness,
+    VariationRequest,
+)
 
 CONNECT_TIMEOUT = 5  # seconds; a worker that listens accepts at once
 SILENCE_TIMEOUT = 120  # seconds without a byte in a stream, queue notices included, before the worker counts as hung
@@ -88,7 +103,23 @@ class Finished:
     reason: FinishReason
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """Pictures as files, and what pins them."""
+
+    files: list[bytes]
+    seed: int  # of the first
+    version: str
+
+
 Event = Queued | Piece | Finished
+Shape = TypeVar("Shape", bound=Contract)
+
+PICTURE_PATHS: dict[type[PictureRequest], str] = {
+    GenerationRequest: "/v1/images/generations",
+    VariationRequest: "/v1/images/variations",
+    InterpolationRequest: "/v1/images/interpolations",
+}
 
 
 def at(address: str) -> Address:
@@ -115,22 +146,57 @@ class WorkerAPI:
                 await _raise(response)
             return Readiness.model_validate_json(await response.read())
 
+    async def models(self) -> list[ModelInfo]:
+        """The models that there are. Raises WorkerError."""
+        async with self._request("GET", "/v1/models", limits=aiohttp.ClientTimeout(total=ANSWER_TIMEOUT)) as response:
+            if response.status != 200:
+                await _raise(response)
+            return ModelList.model_validate_json(await response.read()).data
+
     async def complete(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
         """Streams one completion: ``Queued`` as often as the place changes, ``Piece`` by piece, then ``Finished``.
 
         Closing the generator closes the connection, which frees the worker's slot. Raises WorkerError.
         """
+        async with aclosing(self._stream("/v1/completions", request, Completion)) as parts:
+            async for part in parts:
+                if isinstance(part, Queued):
+                    yield part
+                    continue
+                choice = part.choices[0]
+                yield Piece(choice.text, choice.seed, part.system_fingerprint.partition("@")[2], part.replaced)
+                if choice.finish_reason is not None:
+                    yield Finished(choice.finish_reason)
+                    return
+        raise WorkerInterrupted("the worker's answer ended before its text did")
+
+    async def draw(self, request: PictureRequest) -> AsyncGenerator[Queued | Drawing, None]:
+        """Asks for pictures: ``Queued`` as often as the place changes, then the ``Drawing``. Raises WorkerError.
+
+        Closing the generator closes the connection, which gives the place in the queue up.
+        """
+        async with aclosing(self._stream(PICTURE_PATHS[type(request)], request, Images)) as parts:
+            async for part in parts:
+                if isinstance(part, Queued):
+                    yield part
+                    continue
+                files = [base64.b64decode(image.b64_json, validate=True) for image in part.data]
+                yield Drawing(files, part.data[0].seed, part.system_fingerprint.partition("@")[2])
+                return
+        raise WorkerInterrupted("the worker's answer ended before its pictures came")
+
+    async def _stream(self, path: str, request: Contract, shape: type[Shape]) -> AsyncGenerator[Queued | Shape, None]:
+        """What comes of a streamed request: places in the queue and the answer's parts."""
         body = request.model_copy(update={"stream": True}).model_dump(mode="json", exclude_none=True)
         limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=SILENCE_TIMEOUT)
-        async with self._request("POST", "/v1/completions", json=body, limits=limits) as response:
+        async with self._request("POST", path, json=body, limits=limits) as response:
             if response.status != 200:
                 await _raise(response)
-            async for line in response.content:
-                for event in _events(line.decode().rstrip("\n")):
-                    yield event
-                    if isinstance(event, Finished):
-                        return
-        raise WorkerInterrupted("the worker's answer ended before its text did")
+            async for line in _lines(response.content):
+                if line.startswith(": queued "):
+                    yield Queued(int(line.removeprefix(": queued ")))
+                elif line.startswith("data: ") and line != "data: [DONE]":
+                    yield _part(line.removeprefix("data: "), shape)
 
     @asynccontextmanager
     async def _request(
@@ -153,22 +219,24 @@ class WorkerAPI:
                 response.close()
 
 
-def _events(line: str) -> list[Event]:
-    """What one line of the server-sent events says; empty lines and ``[DONE]`` say nothing."""
-    if line.startswith(": queued "):
-        return [Queued(int(line.removeprefix(": queued ")))]
-    if not line.startswith("data: ") or line == "data: [DONE]":
-        return []
-    data = line.removeprefix("data: ")
-    if "error" in json.loads(data):
-        raise WorkerFailed(ErrorResponse.model_validate_json(data).error.message)
-    chunk = Completion.model_validate_json(data)
-    choice = chunk.choices[0]
-    version = chunk.system_fingerprint.partition("@")[2]
-    events: list[Event] = [Piece(choice.text, choice.seed, version, chunk.replaced)]
-    if choice.finish_reason is not None:
-        events.append(Finished(choice.finish_reason))
-    return events
+async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[str, None]:
+    """The lines of an answer, of any length: aiohttp's own end at 128 KiB, which a picture exceeds."""
+    begun = bytearray()
+    async for some in content.iter_any():
+        *ends, rest = some.split(b"\n")
+        for end in ends:
+            yield (begun + end).decode()
+            begun.clear()
+        begun += rest
+    yield begun.decode()
+
+
+def _part(data: str, shape: type[Shape]) -> Shape:
+    """One server-sent event's content; WorkerFailed when it is an error."""
+    try:
+        return shape.model_validate_json(data)
+    except ValidationError:
+        raise WorkerFailed(ErrorResponse.model_validate_json(data).error.message) from None
 
 
 async def _raise(response: aiohttp.ClientResponse) -> NoReturn:

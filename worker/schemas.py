@@ -21,7 +21,7 @@ MAX_PICTURES = 64  # in one request
 MAX_DIGITS = 20  # of a number to be written: 64 bits' worth
 MAX_STOPS_OF_WALK = 16
 MAX_STEPS = 24  # pictures from one stop of a walk to the next: two seconds
-MAX_TRAIL = 64  # variations of variations
+MAX_TRAIL = 16  # a picture and variations of variations; four of them fit into one command
 MAX_SCALE = 32  # pixels for each of the model's
 
 SEEDS = 2**63

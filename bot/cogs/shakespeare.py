@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.errors import Refusal, sentence
+from bot.errors import Refusal
 from bot.live_message import LiveMessage
 from bot.locale import command_text
 from bot.passage import Passage
-from bot.performances import Interruption
-from bot.recipes import Recipe
+from bot.recipes import Recipe, check_range, read_seed
+from bot.result import perform
 from bot.worker_api import Finished, Piece, Queued
 from worker.schemas import MAX_TOKENS, CompletionRequest
 
@@ -30,7 +31,6 @@ LONGEST_TEXT = MAX_TOKENS
 HOTTEST = 2.0  # temperature; beyond it the letters are nearly random
 WIDEST_CHOICE = 100  # top_k; the model knows fewer characters than that
 SMALLEST_SHARE = 0.01  # top_p; 0 would leave no character to choose
-LARGEST_SEED = 2**63 - 1
 
 USUAL_LENGTH = 400  # characters: a short exchange on the stage
 USUAL_TEMPERATURE = 0.8  # livelier than the most likely text, still mostly words
@@ -84,8 +84,7 @@ class Shakespeare(commands.Cog):
             ("top_k", top_k, 0, WIDEST_CHOICE),
             ("top_p", top_p, SMALLEST_SHARE, 1),
         ):
-            if not low <= value <= high:
-                raise Refusal("error.out_of_range", option=option, value=f"{value:g}", low=f"{low:g}", high=f"{high:g}")
+            check_range(option, value, low, high)
         recipe = Recipe(
             owner=interaction.user.id,
             operation=OPERATION,
@@ -97,32 +96,14 @@ class Shakespeare(commands.Cog):
                 "top_k": top_k,
                 "top_p": top_p,
             },
-            seed=None if seed is None else _seed(seed),
+            seed=None if seed is None else read_seed(seed),
         )
         await self.perform(interaction, recipe)
 
     async def perform(self, interaction: discord.Interaction[Any], recipe: Recipe) -> None:
         """Streams the text that ``recipe`` asks for into the answer to ``interaction``, and keeps what came of it."""
-        with self.bot.performances.begin(recipe) as performance:
-            await interaction.response.defer(thinking=True)
-            passage = Passage(recipe, interaction.locale)
-            message = LiveMessage(interaction, self.bot.scheduler, passage.draft)
-            expiry = None
-            if not message.outlives_token:
-                loop = self.bot.loop
-                expiry = loop.call_later(message.seconds_of_token, performance.interrupt, Interruption.EXPIRED)
-            try:
-                await self.bot.recipes.write(recipe)
-                await performance.until_interrupted(self._write(passage, message))
-            except Exception as error:  # whatever it is, the message ends with a sentence about it
-                passage.failure = sentence(error, interaction.locale)
-            finally:
-                if expiry is not None:
-                    expiry.cancel()
-            if not passage.finished:
-                passage.interruption = performance.interruption
-            await self.bot.recipes.write(passage.outcome())
-            await message.finish()
+        passage = Passage(recipe, interaction.locale)
+        await perform(interaction, passage, partial(self._write, passage))
 
     async def _write(self, passage: Passage, message: LiveMessage) -> None:
         """Fills ``passage`` with what the worker writes until it is finished or its message is gone."""
@@ -144,14 +125,6 @@ class Shakespeare(commands.Cog):
                 if message.gone:
                     return
                 message.touch()
-
-
-def _seed(typed: str) -> int:
-    """The seed that a person typed; raises Refusal unless it is a number the worker takes."""
-    digits = typed.strip()
-    if not (digits.isascii() and digits.isdigit()) or int(digits) > LARGEST_SEED:
-        raise Refusal("error.seed", largest=LARGEST_SEED)
-    return int(digits)
 
 
 async def setup(bot: Bot) -> None:

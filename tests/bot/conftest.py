@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,15 @@ from aiohttp import web
 
 from bot.client import Bot
 from bot.settings import Settings as BotSettings
+from models.checkpoint import Store
 from sandbox.app import Sandbox, create_app, serve
 from sandbox.settings import Settings as SandboxSettings
 from tests.discord_contract import Contract
 from tests.discord_contract import contract as contract  # a fixture
 from tests.person import Person
 from worker.schemas import Completion, CompletionChoice, ErrorBody, ErrorResponse
+from worker.service import serve as serve_worker
+from worker.settings import Settings as WorkerSettings
 
 
 class Stream:
@@ -64,7 +69,7 @@ class Stream:
 
 
 class ToldWorker:
-    """A server that speaks the worker's contract and writes what the test tells it to."""
+    """A server that speaks the worker's contract and writes what the test tells it to; it cannot draw."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -137,11 +142,22 @@ class Island:
         return sum(sent == method and part in path for sent, path, _ in self.requests)
 
 
+@asynccontextmanager
+async def real_worker(store: Store, port: int = 0, **settings: Any) -> AsyncIterator[str]:
+    """The project's own worker with the models in ``store``; yields its address."""
+    home, shipped = store.written.parent, store.folders[1]
+    chosen = WorkerSettings(_env_file=None, home=home, shipped=shipped, device="cpu", threads=1, **settings)
+    listener = socket.create_server(("127.0.0.1", port))
+    async with serve_worker(chosen, listener):
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
 @pytest.fixture
 async def told_worker() -> AsyncIterator[ToldWorker]:
     worker = ToldWorker()
     app = web.Application()
     app.router.add_post("/v1/completions", worker.complete)
+    app.router.add_post("/v1/images/{operation}", worker.complete)
     runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

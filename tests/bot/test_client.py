@@ -40,7 +40,7 @@ async def test_commands_are_offered_everywhere(island: Island, bot: Bot) -> None
         for channel in ("the-stage", "direct"):
             miranda.go(channel)
             commands = await miranda.commands()
-            assert {command["name"] for command in commands} == {"shakespeare", "help", "about"}
+            assert {command["name"] for command in commands} == {"shakespeare", "gan", "help", "about"}
             for command in commands:
                 assert sorted(command["integration_types"]) == [0, 1]
                 assert sorted(command["contexts"]) == [0, 1, 2]
@@ -96,11 +96,11 @@ async def test_no_commands_installed(island: Island, monkeypatch: pytest.MonkeyP
 async def test_help_in_both_languages(island: Island, bot: Bot) -> None:
     async with island.person() as miranda, island.person("Caliban") as caliban:
         english = (await (await miranda.slash("help")).message())["embeds"][0]
-        assert [field["name"] for field in english["fields"]] == ["Verse", "How I am doing"]
-        assert "`/shakespeare prompt:ROMEO:`" in english["fields"][0]["value"]
+        assert [field["name"] for field in english["fields"]] == ["Pictures", "Verse", "How I am doing"]
+        assert "`/shakespeare prompt:ROMEO:`" in english["fields"][1]["value"]
         message = await (await caliban.slash("help")).message()
         assert message["flags"] & EPHEMERAL
-        assert [field["name"] for field in message["embeds"][0]["fields"]] == ["Versos", "Como eu estou"]
+        assert [field["name"] for field in message["embeds"][0]["fields"]] == ["Imagens", "Versos", "Como eu estou"]
 
 
 async def test_about_without_a_worker(island: Island) -> None:

@@ -93,7 +93,7 @@ async def test_stop_under_a_text_that_a_crash_left_behind(
             await process.wait()
         await island.start_bot(told_worker.url)
         told = await (await miranda.press(message, "Stop")).message(lambda told: told["id"] != message["id"])
-        assert told["content"].startswith("Nothing is being written here any more.")
+        assert told["content"].startswith("Nothing is being made here any more.")
         again = await miranda.press(await miranda.message(message, finished), "Retry")
         (await told_worker.stream()).finish("But soft")
         await again.message(finished)

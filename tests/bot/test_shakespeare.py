@@ -333,7 +333,7 @@ async def test_a_person_may_have_only_so_many_texts_at_once(island: Island, told
         answers = [await miranda.slash("shakespeare", prompt="ROMEO:") for _ in range(2)]
         streams = [await told_worker.stream() for _ in range(2)]
         refused = await (await miranda.slash("shakespeare", prompt="ROMEO:")).message()
-        assert refused["content"].startswith("You have as many texts in the making as one person may (2).")
+        assert refused["content"].startswith("You have as many requests in the making as one person may (2).")
         assert refused["flags"] & EPHEMERAL
         await ariel.slash("shakespeare", prompt="ROMEO:")  # others are not held up
         await told_worker.stream()

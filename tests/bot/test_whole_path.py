@@ -1,24 +1,7 @@
 """The whole path with a model that was really trained: sandbox, bot, worker, GPT; also across restarts."""
 
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-
 from models.checkpoint import Store
-from tests.bot.conftest import Island, finished, footer
-from worker.service import serve as serve_worker
-from worker.settings import Settings as WorkerSettings
-
-
-@asynccontextmanager
-async def real_worker(store: Store, port: int = 0, **settings: Any) -> AsyncIterator[str]:
-    """The project's own worker with the models in ``store``; yields its address."""
-    home = store.written.parent
-    chosen = WorkerSettings(_env_file=None, home=home, device="cpu", threads=1, **settings)
-    listener = socket.create_server(("127.0.0.1", port))
-    async with serve_worker(chosen, listener):
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+from tests.bot.conftest import Island, finished, footer, real_worker
 
 
 async def test_a_model_writes_and_its_buttons_outlive_bot_and_worker(island: Island, tiny_store: Store) -> None:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -28,13 +29,20 @@ def stills(images: Tensor, scale: int | None, most: int | None) -> list[bytes]:
 
 
 def grid(images: Tensor, scale: int | None, most: int | None) -> list[bytes]:
-    """All pictures on one sheet, as square as it can be."""
+    """All pictures on one sheet, as square as it can be; a single one needs none."""
+    if len(images) == 1:
+        return stills(images, scale, most)
     return [_encode([sheet(images, columns=math.ceil(math.sqrt(len(images))), scale=1)], "png", scale, most)]
 
 
 def animation(images: Tensor, kind: Literal["webp", "gif"], scale: int | None, most: int | None) -> list[bytes]:
     """The pictures one after the other, for ever."""
-    return [_encode([_picture(image) for image in images], kind, scale, most)]
+    frames = [_picture(image) for image in images]
+    if kind == "gif":
+        height = frames[0].height
+        strip = _picture(torch.cat(list(images), 1)).quantize()  # all in the same 256 colours, or they would flicker
+        frames = [strip.crop((0, i * height, strip.width, (i + 1) * height)) for i in range(len(frames))]
+    return [_encode(frames, kind, scale, most)]
 
 
 def _picture(image: Tensor) -> Image.Image:
@@ -65,7 +73,7 @@ def _enlarge(picture: Image.Image, scale: int) -> Image.Image:
 
 def _file(frames: Sequence[Image.Image], kind: str) -> bytes:
     out = io.BytesIO()
-    more: dict[str, Any] = {"optimize": True} if kind == "png" else {}
+    more: dict[str, Any] = {}
     if kind != "png":
         more = {"save_all": True, "append_images": frames[1:], "duration": FRAME, "loop": 0}
     if kind == "webp":  # lossless keeps the squares crisp; its quickest method makes hardly larger files

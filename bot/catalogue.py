@@ -1,0 +1,49 @@
+"""The models that the worker has, as last heard, so that suggestions never wait for the network."""
+
+import asyncio
+
+import structlog
+
+from bot.worker_api import WorkerAPI, WorkerError
+from worker.schemas import ModelInfo
+
+REFRESH = 30.0  # seconds; a model that was just trained is suggested after at most this long
+RETRY = 2.0  # seconds, while the worker is away or starting
+
+logger = structlog.get_logger(__name__)
+
+
+class Catalogue:
+    """Asks the worker for its models from time to time."""
+
+    def __init__(self, worker: WorkerAPI) -> None:
+        self._worker = worker
+        self._models: list[ModelInfo] = []
+        self._refreshing: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to ask; call once."""
+        self._refreshing = asyncio.create_task(self._keep_fresh(), name="catalogue")
+
+    async def close(self) -> None:
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+            await asyncio.wait([self._refreshing])
+
+    def heard(self, family: str) -> list[ModelInfo]:
+        """The models of a family, as far as the worker told already."""
+        return [model for model in self._models if model.family == family]
+
+    async def ask(self, family: str) -> list[ModelInfo]:
+        """The models of a family that the worker has now; raises WorkerError."""
+        self._models = await self._worker.models()
+        return self.heard(family)
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            try:
+                self._models = await self._worker.models()
+                await asyncio.sleep(REFRESH)
+            except WorkerError as error:
+                logger.debug("no models heard of", error=str(error))
+                await asyncio.sleep(RETRY)

@@ -1,0 +1,139 @@
+"""Recipes of pictures: what each asks of the worker, what may be made from it, and the command that makes it again.
+
+An operation is a family and a kind, such as "gan sample"; the parameters are fields of the worker's request. A trail
+names one picture: its seed, and if it is a variation, the seeds that led to it; people write it as 42>77.
+"""
+
+import re
+from typing import Any
+
+import discord
+
+from bot.errors import Refusal
+from bot.locale import translate
+from bot.recipes import Recipe, read_seed
+from worker.schemas import (
+    MAX_STOPS_OF_WALK,
+    MAX_TRAIL,
+    GenerationRequest,
+    InterpolationRequest,
+    PictureRequest,
+    VariationRequest,
+    successive,
+)
+
+Trail = list[int]
+
+MOST = 4  # pictures on a sheet, so that each has its buttons
+STOPS = 4  # pictures that a walk without any given passes
+LONGEST_LIST = 1_500  # characters that name pictures: four of the longest trails, and a command that fits a message
+
+SHARES = ("truncation", "strength")  # parameters from 0 to 1
+STRENGTH = 0.4  # of a variation: plainly another picture, plainly akin
+
+COMMANDS = {
+    "sample": "command.gan_sample.name",
+    "number": "command.gan_number.name",
+    "vary": "command.gan_vary.name",
+    "walk": "command.gan_walk.name",
+}
+OPTIONS = {
+    "n": "option.count.name",
+    "prompt": "option.digits.name",
+    "around": "option.picture.name",
+    "strength": "option.strength.name",
+    "truncation": "option.truncation.name",
+    "label": "option.label.name",
+}
+
+
+def kind(recipe: Recipe) -> str:
+    """Which operation of its family a recipe asks for."""
+    return recipe.operation.partition(" ")[2]
+
+
+def request(recipe: Recipe, max_bytes: int) -> PictureRequest:
+    """What to ask of the worker; files are to have at most ``max_bytes``."""
+    fields: dict[str, Any] = {
+        "model": recipe.pinned_model,
+        "seed": recipe.seed,
+        "user": str(recipe.owner),
+        "max_bytes": max_bytes,
+        **recipe.parameters,
+    }
+    match kind(recipe):
+        case "sample":
+            return GenerationRequest(layout="sheet", **fields)
+        case "number":
+            return GenerationRequest(**fields)
+        case "vary":
+            return VariationRequest(layout="sheet", **fields)
+        case _:
+            return InterpolationRequest(output_format="gif", **fields)  # every client plays it
+
+
+def trails(recipe: Recipe) -> list[Trail]:
+    """The pictures that a finished recipe shows, one after the other; of a walk those that it passes."""
+    seeds = successive(recipe.seed or 0, recipe.parameters.get("n", 1))
+    return recipe.parameters.get("stops") or [[*recipe.parameters.get("around", []), seed] for seed in seeds]
+
+
+def enlarged(recipe: Recipe, place: int, owner: int) -> Recipe:
+    """The picture at ``place`` (from 1) of a sheet alone."""
+    seed = trails(recipe)[place - 1][-1]
+    return recipe.again(owner, seed=seed, parameters=recipe.parameters | {"n": 1}, parent=recipe.id)
+
+
+def varied(recipe: Recipe, place: int, owner: int) -> Recipe:
+    """A sheet of pictures near the one at ``place`` (from 1)."""
+    around = trails(recipe)[place - 1]
+    if len(around) == MAX_TRAIL:
+        raise Refusal("error.too_far", most=MAX_TRAIL)
+    strength = recipe.parameters.get("strength", STRENGTH)
+    parameters = recipe.parameters | {"around": around, "strength": strength, "n": MOST}
+    return recipe.again(owner, operation=_other(recipe, "vary"), seed=None, parameters=parameters, parent=recipe.id)
+
+
+def walked(recipe: Recipe, owner: int) -> Recipe:
+    """A walk past the pictures of a sheet, of which one alone gets some company."""
+    stops = trails(recipe)
+    if len(stops) == 1:
+        stops = [[*stops[0][:-1], seed] for seed in successive(stops[0][-1], STOPS)]
+    kept = {name: value for name, value in recipe.parameters.items() if name in ("truncation", "label", "strength")}
+    parameters = kept | {"stops": stops}
+    return recipe.again(owner, operation=_other(recipe, "walk"), parameters=parameters, parent=recipe.id)
+
+
+def command(recipe: Recipe, locale: discord.Locale) -> str:
+    """The command that makes the same again, as people of that language type it."""
+    family = recipe.operation.partition(" ")[0]
+    given: dict[str, object] = {"option.model.name": recipe.pinned_model}
+    if kind(recipe) == "walk":
+        given["option.pictures.name"] = " ".join(map(typed, trails(recipe)))
+    else:
+        given["option.seed.name"] = recipe.seed
+    for name, value in recipe.parameters.items():
+        if name in OPTIONS and value is not None and not (name == "n" and kind(recipe) == "walk"):
+            given[OPTIONS[name]] = typed(value) if name == "around" else f"{value:g}" if name in SHARES else value
+    options = [f"{translate(locale, key)}:{value}" for key, value in given.items()]
+    return " ".join([f"/{family}", translate(locale, COMMANDS[kind(recipe)]), *options])
+
+
+def typed(trail: Trail) -> str:
+    """A trail as people type it."""
+    return ">".join(map(str, trail))
+
+
+def read_trails(words: str, least: int = 1) -> list[Trail]:
+    """The pictures that a person named, separated by spaces or commas; Refusal for too few, too many or no seeds."""
+    named = [word.split(">") for word in re.split(r"[\s,]+", words) if word]
+    if not least <= len(named) <= MAX_STOPS_OF_WALK or len(words) > LONGEST_LIST:
+        raise Refusal("error.pictures", least=least, most=MAX_STOPS_OF_WALK)
+    if max(map(len, named)) > MAX_TRAIL:
+        raise Refusal("error.too_far", most=MAX_TRAIL)
+    return [[read_seed(seed) for seed in trail] for trail in named]
+
+
+def _other(recipe: Recipe, other: str) -> str:
+    """The operation of that kind of the same family."""
+    return f"{recipe.operation.partition(' ')[0]} {other}"

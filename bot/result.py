@@ -1,0 +1,81 @@
+"""A result in the making: what texts and pictures have in common, and how one answers an interaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import discord
+
+from bot.errors import sentence
+from bot.live_message import Draft, LiveMessage
+from bot.locale import translate
+from bot.performances import Interruption
+from bot.recipes import Recipe
+
+if TYPE_CHECKING:
+    from bot.client import Bot
+
+Work = Callable[[LiveMessage], Coroutine[None, None, None]]  # makes a result, and touches the message when it has news
+
+
+@dataclass
+class Result:
+    """One result from its first place in the queue to its end; subclasses say what it is and how it is shown."""
+
+    recipe: Recipe
+    locale: discord.Locale
+    position: int | None = None  # in the queue; None once it is running
+    finished: bool = False
+    interruption: Interruption | None = None
+    failure: str | None = None  # the sentence about what went wrong
+
+    @property
+    def ended(self) -> bool:
+        return self.finished or self.interruption is not None or self.failure is not None
+
+    def draft(self) -> Draft:
+        """What the message shall show now."""
+        raise NotImplementedError
+
+    def outcome(self) -> Recipe:
+        """The recipe as it is to be kept."""
+        return self.recipe
+
+    def news(self) -> list[str]:
+        """What there is to say about how it goes, a line each."""
+        lines = [self.failure] if self.failure is not None else []
+        match self.interruption:
+            case Interruption.STOPPED:
+                lines.append(translate(self.locale, "text.stopped"))
+            case Interruption.EXPIRED:
+                lines.append(translate(self.locale, "text.expired"))
+            case Interruption.RESTARTING:
+                lines.append(translate(self.locale, "text.restarting"))
+        if self.position is not None and not self.ended:
+            lines.append(translate(self.locale, "text.queued", position=self.position))
+        return lines
+
+
+async def perform(interaction: discord.Interaction[Bot], result: Result, work: Work) -> None:
+    """Does ``work`` as the answer to ``interaction``, which shows the result as it becomes; keeps its recipe."""
+    bot = interaction.client
+    with bot.performances.begin(result.recipe) as performance:
+        await interaction.response.defer(thinking=True)
+        message = LiveMessage(interaction, bot.scheduler, result.draft)
+        expiry = None
+        if not message.outlives_token:
+            expiry = bot.loop.call_later(message.seconds_of_token, performance.interrupt, Interruption.EXPIRED)
+        try:
+            await bot.recipes.write(result.recipe)
+            await performance.until_interrupted(work(message))
+        except Exception as error:  # whatever it is, the message ends with a sentence about it
+            result.failure = sentence(error, interaction.locale)
+        finally:
+            if expiry is not None:
+                expiry.cancel()
+        if not result.finished:
+            result.interruption = performance.interruption
+        await bot.recipes.write(result.outcome())
+        await message.finish()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import logging
 import math
 import zipfile
 import zlib
@@ -28,7 +29,10 @@ HELD_OUT = 10  # every tenth picture is held out where a data set has no train a
 MAX_PIXELS = 40_000_000  # of one picture: more than a camera's, far less than what fills the memory
 MAX_BYTES = 32 * 2**20  # of one picture's file
 MAX_PICTURES = 200_000  # of one data set: 2.5 GB at 64x64
+SAID = 10  # problems of a data set that are logged; all are in Pictures.problems
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,10 @@ def _collection(name: str, place: Path) -> Pictures:
     if not train and not test:
         first = f" ({problems[0]})" if problems else ""
         raise DataError(f"{place} holds no picture that can be read{first}; put JPEG or PNG files there.")
+    for problem in problems[:SAID]:
+        logger.warning(problem)
+    if len(problems) > SAID:
+        logger.warning(f"{place.name}: {len(problems) - SAID} more are left out.")
     licence = SETS[name].licence if name in SETS else "the operator's own"
     return Pictures(name, licence, _stack(train), _stack(test), problems=tuple(problems))
 

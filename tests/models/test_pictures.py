@@ -57,7 +57,9 @@ def test_archive_keeps_train_and_test_apart(folder: Path) -> None:
     assert len(loaded.train) == 2 and len(loaded.test) == 1
 
 
-def test_one_bad_picture_is_named_and_left_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_bad_picture_is_named_and_left_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(pictures, "MAX_PIXELS", 100 * 100)
     monkeypatch.setattr(pictures, "MAX_BYTES", 10_000)
     files = {f"{i}.png": picture("red") for i in range(5)}
@@ -76,6 +78,7 @@ def test_one_bad_picture_is_named_and_left_out(folder: Path, monkeypatch: pytest
     assert "larger than" in said["huge.bmp"]
     assert "outside the archive" in said["../slip.png"]
     assert not (folder.parent / "slip.png").exists()
+    assert caplog.messages == list(loaded.problems)
 
 
 def test_damaged_entry_of_an_archive_is_left_out(folder: Path) -> None:

@@ -191,6 +191,7 @@ async def test_files_are_made_to_fit(gallery: Gallery) -> None:
         (GENERATIONS, {"seed": 2**63}, "seed", "seed must be less than"),
         (GENERATIONS, {"response_format": "url"}, "response_format", "must be 'b64_json', not 'url'."),
         (GENERATIONS, {"layout": "sheet", "n": 64, "scale": 32}, "scale", "scale must be at most 17"),
+        (WALKS, {"n": 16, "steps": 24, "scale": 32}, "scale", "scale must be at most 10 for this picture"),
         (GENERATIONS, {"hands": 2}, "hands", "remove it"),
         (VARIATIONS, {}, "around", "around is missing; add it."),
         (VARIATIONS, {"around": []}, "around", "around must have at least 1 in it."),
@@ -275,12 +276,20 @@ async def test_a_full_line_names_the_place_and_a_time(start: Start, tmp_path: An
 
 
 async def test_a_long_wish_does_not_hold_up_a_short_one(gallery: Gallery) -> None:
+    model = await gallery.worker.gallery.image_model("gan-digits")
+    draw, wanted, batches = model.painter.draw, model.painter.sample([1_000]).latent[0], []
+
+    def watching(points: Any) -> Any:
+        batches.append(bool((points.latent == wanted).all(1).any()))
+        return draw(points)
+
+    object.__setattr__(model.painter, "draw", watching)
     release = await gallery.hold()
-    long = await begin(gallery, user="long", n=64)
-    short = await begin(gallery, user="short", n=16)
+    long = await begin(gallery, user="long", n=64, seed=0)
+    short = await begin(gallery, user="short", n=16, seed=1_000)
     release.set()
-    assert len(await lines(short)) <= 3
-    assert (await lines(long))[-1] == "data: [DONE]"
+    await asyncio.gather(lines(long), lines(short))
+    assert batches == [False, True, False, False, False]
 
 
 async def test_who_leaves_gives_the_turn_to_others(gallery: Gallery) -> None:

@@ -21,6 +21,7 @@ STILL = 768  # pixels that a picture is enlarged to at most: as wide as chats sh
 MOVING = 384  # the same for an animation, whose every frame costs time and bytes
 FRAME = 80  # milliseconds: slow enough to look at, fast enough to flow
 LARGEST = 4_096  # pixels a side that a scale may lead to
+MOST_PIXELS = 32_000_000  # of all frames of a file together: a hundred megabytes while it is encoded
 
 
 def stills(images: Tensor, scale: int | None, most: int | None) -> list[bytes]:
@@ -53,11 +54,13 @@ def _picture(image: Tensor) -> Image.Image:
 
 def _encode(frames: Sequence[Image.Image], kind: str, scale: int | None, most: int | None) -> bytes:
     """The frames as one file, at half the scale for as long as it is too large."""
-    longest = max(frames[0].size)
+    width, height = frames[0].size
+    longest = max(width, height)
+    largest = max(1, min(LARGEST // longest, math.isqrt(MOST_PIXELS // (len(frames) * width * height))))
     if scale is None:
-        scale = max(1, (STILL if len(frames) == 1 else MOVING) // longest)
-    if scale * longest > LARGEST:
-        raise BadRequest(f"scale must be at most {LARGEST // longest} for this picture, not {scale}.", param="scale")
+        scale = max(1, min(largest, (STILL if len(frames) == 1 else MOVING) // longest))
+    if scale > largest:
+        raise BadRequest(f"scale must be at most {largest} for this picture, not {scale}.", param="scale")
     while True:
         content = _file([_enlarge(frame, scale) for frame in frames], kind)
         if most is None or len(content) <= most:

@@ -141,6 +141,8 @@ class ImageEngine:
             self._withdraw(order)
         if isinstance(event, WorkerError):
             raise event
+        if self._closed:
+            raise Unavailable(CLOSING)
         contents = await asyncio.get_running_loop().run_in_executor(self._encoders, request.encode, event)
         yield Files(contents)
 
@@ -148,7 +150,7 @@ class ImageEngine:
         """Tell everybody who waits to leave, and take nothing more."""
         self._closed = True
         self._device.wake()
-        self._encoders.shutdown(wait=False, cancel_futures=True)
+        self._encoders.shutdown(wait=False)
 
     def _enqueue(self, order: Order) -> None:
         if self._closed:
@@ -226,8 +228,8 @@ class ImageEngine:
             return
         for part, own in zip(batch, torch.split(pictures, [len(part.points) for part in batch]), strict=True):
             if own.isfinite().all():
-                part.order.deliver(part, own)
                 self.pictures += len(own)
+                part.order.deliver(part, own)
             else:
                 self._fail(part, ArithmeticError("its output is not a number"))
 

@@ -107,6 +107,9 @@ class Store:
 
     def open(self, model: str, version: str | None = None) -> Checkpoint:
         """A version, or the one that serves; CheckpointError when there is none or its card is damaged."""
+        for name in (model, version or model):
+            if name.startswith(".") or Path(name).name != name:  # people type these: they must not lead elsewhere
+                raise CheckpointError(f"{name!r} names no model or version; `python -m models list` shows those.")
         version = version or self.current(model)
         for folder in self.folders:
             path = folder / model / version

@@ -211,7 +211,8 @@ async def test_models_that_do_something_else(gallery: Gallery) -> None:
     assert error["message"] == "gpt-shakespeare does not draw pictures; GET /v1/models lists what does."
     error = await gallery.worker.error(404, model="gan-digits")
     assert error["message"] == "gan-digits does not write texts; GET /v1/models lists what does."
-    assert (await gallery.refused(404, model="gan-dogs"))["param"] == "model"
+    for name in ("gan-dogs", "../gan-digits", "gan-digits@../tiny", "gan-digits@.tiny", "/etc", "", "@"):
+        assert (await gallery.refused(404, model=name))["param"] == "model"
 
 
 async def test_models_tell_what_they_can_do(gallery: Gallery) -> None:

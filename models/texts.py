@@ -57,7 +57,7 @@ def in_tiny_layout(play: str) -> str:
         elif re.fullmatch(r"(ACT|SCENE) [IVXLC]+.*|PROLOGUE|EPILOGUE|SCENE", speaker):
             continue
         elif speaker:
-            speeches += [*([""] if speeches and speeches[-1] else []), f"{speaker.strip()}:", words]
+            speeches += [*([""] if speeches and speeches[-1] else []), f"{speaker.strip()}:", words.strip()]
         elif words and not words.isupper():  # a play's title is repeated above every scene
             speeches.append(words.strip())
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(speeches)).strip()

@@ -5,6 +5,7 @@ import { icon } from "./icons.js";
 
 const SMALL = 128; // pixels; a smaller picture is shown enlarged, by whole steps, with its pixels crisp
 const ENLARGED = 256; // pixels that the longer side of an enlarged picture may reach
+const ROOM = { width: 520, height: 440 }; // pixels that a picture on its own may take; as in media.css
 
 /**
  * Where to fetch what the sandbox keeps: from the host that served the page, which this browser may know by another name
@@ -36,15 +37,21 @@ export function picture(file, { alone }) {
   image.addEventListener("load", () => sharpen(image));
   watcher.observe(image);
   if (file.width && file.height) {
-    const longer = Math.max(file.width, file.height);
-    const scale = alone && longer <= SMALL ? Math.max(1, Math.floor(ENLARGED / longer)) : 1;
-    image.width = file.width * scale;
-    image.height = file.height * scale;
+    const scale = alone ? scaleAlone(file) : 1;
+    image.width = Math.round(file.width * scale);
+    image.height = Math.round(file.height * scale);
     image.style.setProperty("aspect-ratio", `${file.width} / ${file.height}`);
   }
   const button = h("button", { type: "button", class: "picture", title: file.description }, image);
   button.addEventListener("click", () => enlarge(file));
   return button;
+}
+
+/** How much larger than it is a picture on its own is shown: a small one by whole steps, a large one to fit. */
+function scaleAlone({ width, height }) {
+  const longer = Math.max(width, height);
+  if (longer <= SMALL) return Math.max(1, Math.floor(ENLARGED / longer));
+  return Math.min(1, ROOM.width / width, ROOM.height / height);
 }
 
 /** The large view: closes with Escape, a click beside the picture, or its button; focus goes back by itself. */

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
 
+import discord
 from playwright.async_api import expect
 
 from sandbox.app import Sandbox
 from tests.page.conftest import Open, Visit
-from tests.page.players import Players
+from tests.page.players import Players, picture
 from tests.person import Person
 
 
@@ -65,6 +67,15 @@ async def test_embeds_pictures_and_files(visit: Visit) -> None:
 
     await expect(text.get_by_role("link")).to_have_text(re.compile("verse.txt.*2.4 KB"))
     await expect(text.get_by_role("link")).to_have_attribute("href", re.compile("^/cdn/attachments/"))
+
+
+async def test_a_large_picture_keeps_its_proportions(visit: Visit, players: Players) -> None:
+    square = discord.File(io.BytesIO(picture((800, 800), "teal")), "square.png", description="A square")
+    await players.guilds[0].text_channels[0].send(file=square)
+    image = visit.last.get_by_alt_text("A square")
+    await expect(image).to_be_visible()
+    width, height = await image.evaluate("image => [image.clientWidth, image.clientHeight]")
+    assert width == height > 400
 
 
 async def test_a_picture_opens_large_and_closes_again(visit: Visit) -> None:

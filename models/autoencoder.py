@@ -24,7 +24,7 @@ from models.augmentation import mirror
 from models.checkpoint import Checkpoint
 from models.configuration import Configuration, ConfigurationError
 from models.convolution import Decoder, Encoder, widths
-from models.data import SETS, DataError
+from models.data import SETS, here
 from models.detection import Score, nearest_on_axes, one_vs_rest
 from models.outliers import Detector, Outliers, auroc
 from models.pictures import Pictures, from_unit, load, sheet, to_unit
@@ -237,15 +237,15 @@ def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: tor
     """Draw half of ``count`` held-out pictures above their reconstructions; without the data set, remembered codes."""
     network = restore(checkpoint, device)
     random = torch.Generator().manual_seed(seed)
-    try:
-        held_out = load(checkpoint.card.dataset["name"]).test
-    except DataError:  # the network needs no data to paint what it remembers
+    dataset = checkpoint.card.dataset["name"]
+    if here(dataset):
+        held_out = load(dataset).test
+        chosen = torch.randperm(len(held_out), generator=random)[: max(1, count // 2)]
+        sheet(pairs(network, to_unit(held_out[chosen])), out)
+    else:
         kept = network.detector.codes[torch.randperm(network.config.memory, generator=random)[:count]]
         with torch.inference_mode():
             sheet(network.paint(network.quantise(kept)), out)
-        return
-    chosen = torch.randperm(len(held_out), generator=random)[: max(1, count // 2)]
-    sheet(pairs(network, to_unit(held_out[chosen])), out)
 
 
 # Evaluation

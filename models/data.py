@@ -115,12 +115,20 @@ def get(name: str) -> list[Path]:
     return [locate(download.file) for download in known.downloads]
 
 
+def here(name: str) -> bool:
+    """Whether a data set can be loaded without downloading anything."""
+    known = SETS.get(name)
+    if known is None:
+        return find(name) is not None
+    files = [known.file] if known.file else [download.file for download in known.downloads]
+    return all(find(file) is not None for file in files)
+
+
 def listing() -> Iterator[tuple[str, str]]:
     """Every data set by name, and where it lies or how to get it."""
     for name, known in SETS.items():
         if known.downloads:
-            missing = sum(find(download.file) is None for download in known.downloads)
-            yield name, f"to download: `python -m models data get {name}`" if missing else "here"
+            yield name, "here" if here(name) else f"to download: `python -m models data get {name}`"
         elif known.file:
             found = find(known.file)
             yield name, str(found) if found else f"not here: put {known.file} into {folders()[0]}"

@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Stopped; the last snapshot is kept. Go on with --resume.", file=sys.stderr)
+        print("Stopped. A training goes on from its last snapshot with --resume.", file=sys.stderr)
         return 130
     return 0
 
@@ -111,8 +111,8 @@ def train(options: argparse.Namespace, store: Store) -> None:
         minutes=minutes,
         compile=options.compile,
     )
-    if not options.resume:
-        run.discard()
+    if run.snapshot.exists() and not options.resume:
+        raise TrainingError(f"A training of {recipe.model} is unfinished: add --resume, or delete {run.folder} first.")
     trained = _drive(family.train(recipe, run), as_json=options.json)
     created = datetime.now(UTC)
     words = ["python", "-m", "models", "train", recipe.model, "--seed", str(options.seed)]

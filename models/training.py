@@ -162,7 +162,7 @@ class Run:
             part.load_state_dict(saved["parts"][name])
 
     def discard(self) -> None:
-        """Remove the snapshot: the run is finished or begins anew."""
+        """Remove the snapshot: the run is finished."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

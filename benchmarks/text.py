@@ -144,7 +144,16 @@ def huggingface(network: gpt.GPT) -> Callable[[int], float] | None:
     def rate(streams: int) -> float:
         prompt = torch.zeros(streams, 9, dtype=torch.long, device=llama.device)
         begin = time.perf_counter()
-        llama.generate(prompt, do_sample=True, top_k=40, temperature=0.8, max_new_tokens=LENGTH, min_new_tokens=LENGTH)
+        llama.generate(
+            prompt,
+            attention_mask=torch.ones_like(prompt),
+            pad_token_id=0,
+            do_sample=True,
+            top_k=40,
+            temperature=0.8,
+            max_new_tokens=LENGTH,
+            min_new_tokens=LENGTH,
+        )
         return streams * LENGTH / (time.perf_counter() - begin)
 
     return rate

@@ -3,8 +3,8 @@
 Run: .venv/bin/python docs/screenshot.py
 
 It starts the sandbox with Prospero and a worker on a free port, asks for verse the way a person would, waits for the
-finished text and writes docs/page.png, docs/page-light.png and docs/page-phone.png. It needs Debian's Chromium and a
-font with emoji: apt-get install chromium fonts-noto-color-emoji.
+finished text and writes docs/page.png, docs/page-light.png and docs/page-phone.png; then for digits, and writes
+docs/digits.png. It needs Debian's Chromium and a font with emoji: apt-get install chromium fonts-noto-color-emoji.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ DESK = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 780}
 GREETING = "Good evening, Prospero. The wind has dropped; **will you write us a scene?**"
 PROMPT = "PROSPERO: Our revels now are ended."
+NUMBER = "1623"  # when the First Folio was printed
 SEED = "7"  # so that the next picture shows the same verse, as long as the model is the same
 
 
 def main() -> None:
-    """Takes the three pictures."""
+    """Takes the pictures."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("There is no Chromium here: apt-get install chromium fonts-noto-color-emoji")
@@ -41,11 +42,18 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = visit(browser, url, color_scheme="dark", viewport=DESK)
         warm_up(page)
-        ask(page, PROMPT, seed=SEED)
+        ask(page, "shakespeare", PROMPT, seed=SEED)
         take(page, "page")
         take(visit(browser, url, color_scheme="light", viewport=DESK), "page-light")
         phone = {"viewport": PHONE, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
         take(visit(browser, url, color_scheme="dark", **phone), "page-phone")
+        go(page, "gallery")
+        ask(page, "gan number", NUMBER, seed=SEED)
+        recipes = page.get_by_role("button", name="Recipe")
+        expect(recipes).to_have_count(1)
+        ask(page, "gan sample", seed=SEED)
+        expect(recipes).to_have_count(2)
+        save(page, "digits")
         browser.close()
 
 
@@ -89,21 +97,25 @@ def visit(browser: Browser, url: str, **options: Any) -> Page:
 
 def warm_up(page: Page) -> None:
     """Waits elsewhere until the model is loaded, then greets in the channel that is shown."""
-    page.get_by_role("button", name="workshop").click()
-    page.locator("#content[aria-busy=false]").wait_for(state="attached")
-    ask(page, PROMPT, length="1")
+    go(page, "workshop")
+    ask(page, "shakespeare", PROMPT, length="1")
     page.get_by_role("button", name="Continue").wait_for()
-    page.get_by_role("button", name="the-stage").click()
-    page.locator("#content[aria-busy=false]").wait_for(state="attached")
+    go(page, "the-stage")
     page.keyboard.type(GREETING)
     page.keyboard.press("Enter")
     page.get_by_text("will you write us a scene?").wait_for()
 
 
-def ask(page: Page, prompt: str, **options: str) -> None:
-    """Asks for verse; `options` are the command's, as one types them."""
-    page.keyboard.type("/shakespeare ")
-    page.keyboard.type(prompt)
+def go(page: Page, channel: str) -> None:
+    """Opens a channel."""
+    page.get_by_role("button", name=channel).click()
+    page.locator("#content[aria-busy=false]").wait_for(state="attached")
+
+
+def ask(page: Page, command: str, first: str = "", **options: str) -> None:
+    """Types a command, its first option and others as one would, and sends it."""
+    page.keyboard.type(f"/{command} ")
+    page.keyboard.type(first)
     for name, text in options.items():
         page.get_by_role("textbox", name=name).fill(text)
     page.keyboard.press("Enter")
@@ -114,6 +126,11 @@ def take(page: Page, name: str) -> None:
     continued = page.get_by_role("button", name="Continue")
     expect(continued).to_be_in_viewport(timeout=PATIENCE)
     page.locator(".growing").wait_for(state="detached")
+    save(page, name)
+
+
+def save(page: Page, name: str) -> None:
+    """Saves what the page shows."""
     page.mouse.move(0, 0)
     page.screenshot(path=HERE / f"{name}.png", animations="disabled")
 

@@ -91,7 +91,7 @@ def activate(x: Tensor) -> Tensor:
 
 
 class Generator(nn.Module):
-    """Latents (B, Z) and classes (B,), or weights of all classes (B, K), to pictures (B, C, H, W), about [-1, 1]."""
+    """Latents (B, Z) and classes (B,), or weights of all classes (B, K), to pictures (B, C, H, W) in [-1, 1]."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class Generator(nn.Module):
         x = x.unflatten(1, (-1, c.base, c.base)).contiguous(memory_format=torch.channels_last)
         for stage in self.stages:
             x = stage(x)
-        return x.float()  # type: ignore[no-any-return]  # (B, C, H, W)
+        return x.float().tanh()  # type: ignore[no-any-return]  # (B, C, H, W): black and white are within easy reach
 
 
 class Discriminator(nn.Module):

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from dotenv import load_dotenv
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
@@ -26,6 +27,7 @@ from models.training import Progress, Run, Trained, TrainingError
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    load_dotenv(".env")  # what the environment says already comes first
     options = parser().parse_args(arguments)
     store = Store(options.home)
     try:

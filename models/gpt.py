@@ -161,10 +161,6 @@ def encode(text: str, vocabulary: str) -> Tensor:
         raise ValueError(f"The model never saw the character {missing.args[0]!r}; remove it.") from None
 
 
-def decode(tokens: Tensor, vocabulary: str) -> str:
-    return "".join(vocabulary[i] for i in tokens.tolist())
-
-
 # Training
 
 

@@ -9,7 +9,8 @@ VOLUME /data
 FROM base AS bot
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY bot bot
-COPY worker/__init__.py worker/schemas.py worker/
+COPY worker/__init__.py worker/
+COPY worker/schemas worker/schemas
 RUN pip install --constraint constraints.txt --editable '.[bot]'
 USER prospero
 CMD ["python", "-m", "bot"]

@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from bot.worker_api import WorkerAPI, WorkerError
-from worker.schemas import ModelInfo
+from worker.schemas.models import ModelInfo
 
 REFRESH = 30.0  # seconds; a model that was just trained is suggested after at most this long
 RETRY = 2.0  # seconds, while the worker is away or starting

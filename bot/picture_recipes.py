@@ -12,7 +12,7 @@ import discord
 from bot.errors import Refusal
 from bot.locale import translate
 from bot.recipes import Recipe, read_seed
-from worker.schemas import (
+from worker.schemas.pictures import (
     MAX_STOPS_OF_WALK,
     MAX_TRAIL,
     GenerationRequest,

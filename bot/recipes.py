@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from bot.errors import Refusal
 from bot.store import Store
-from worker.schemas import SEEDS
+from worker.schemas.contract import SEEDS
 
 ID_PATTERN = "[A-Za-z0-9_-]{12}"
 

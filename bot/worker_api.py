@@ -9,22 +9,10 @@ from typing import NoReturn, TypeVar
 import aiohttp
 from pydantic import ValidationError
 
-from worker.schemas import (
-    Completion,
-    CompletionRequest,
-    Contract,
-    ErrorBody,
-    ErrorResponse,
-    FinishReason,
-    GenerationRequest,
-    Images,
-    InterpolationRequest,
-    ModelInfo,
-    ModelList,
-    PictureRequest,
-    Readiness,
-    VariationRequest,
-)
+from worker.schemas.completions import Completion, CompletionRequest, FinishReason
+from worker.schemas.contract import Contract, ErrorBody, ErrorResponse
+from worker.schemas.models import ModelInfo, ModelList, Readiness
+from worker.schemas.pictures import GenerationRequest, Images, InterpolationRequest, PictureRequest, VariationRequest
 
 CONNECT_TIMEOUT = 5  # seconds; a worker that listens accepts at once
 SILENCE_TIMEOUT = 120  # seconds without a byte in a stream, queue notices included, before the worker counts as hung
@@ -148,10 +136,16 @@ class WorkerAPI:
 
     async def models(self) -> list[ModelInfo]:
         """The models that there are. Raises WorkerError."""
-        async with self._request("GET", "/v1/models", limits=aiohttp.ClientTimeout(total=ANSWER_TIMEOUT)) as response:
+        return (await self.ask("GET", "/v1/models", ModelList)).data
+
+    async def ask(self, method: str, path: str, shape: type[Shape], request: Contract | None = None) -> Shape:
+        """One short question and its whole answer. Raises WorkerError."""
+        body = None if request is None else request.model_dump(mode="json", exclude_none=True)
+        limits = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT)
+        async with self._request(method, path, json=body, limits=limits) as response:
             if response.status != 200:
                 await _raise(response)
-            return ModelList.model_validate_json(await response.read()).data
+            return shape.model_validate_json(await response.read())
 
     async def complete(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
         """Streams one completion: ``Queued`` as often as the place changes, ``Piece`` by piece, then ``Finished``.

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from worker.schemas import ErrorBody, ErrorResponse
+from worker.schemas.contract import ErrorBody, ErrorResponse
 
 ErrorType = Literal[
     "invalid_request_error", "authentication_error", "not_found_error", "rate_limit_error", "server_error"

@@ -7,18 +7,10 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from worker.schemas import (
-    Completion,
-    CompletionRequest,
-    ErrorResponse,
-    GenerationRequest,
-    Images,
-    InterpolationRequest,
-    ModelInfo,
-    ModelList,
-    Readiness,
-    VariationRequest,
-)
+from worker.schemas.completions import Completion, CompletionRequest
+from worker.schemas.contract import ErrorResponse
+from worker.schemas.models import ModelInfo, ModelList, Readiness
+from worker.schemas.pictures import GenerationRequest, Images, InterpolationRequest, VariationRequest
 
 
 class Operation(NamedTuple):

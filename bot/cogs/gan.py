@@ -18,7 +18,8 @@ from bot.picture import Picture
 from bot.picture_recipes import LONGEST_LIST, MOST, SHARES, STOPS, STRENGTH, kind, read_trails
 from bot.recipes import Recipe, check_range, read_seed
 from bot.result import perform
-from worker.schemas import MAX_DIGITS, ModelInfo
+from worker.schemas.models import ModelInfo
+from worker.schemas.pictures import MAX_DIGITS
 
 if TYPE_CHECKING:
     from bot.client import Bot

@@ -18,7 +18,7 @@ from bot.passage import Passage
 from bot.recipes import Recipe, check_range, read_seed
 from bot.result import perform
 from bot.worker_api import Finished, Piece, Queued
-from worker.schemas import MAX_TOKENS, CompletionRequest
+from worker.schemas.completions import MAX_TOKENS, CompletionRequest
 
 if TYPE_CHECKING:
     from bot.client import Bot

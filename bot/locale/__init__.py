@@ -1,4 +1,4 @@
-"""What the bot says, in each language it speaks: one JSON catalogue a language, English for whatever one lacks."""
+"""What the bot says: a folder of JSON catalogues a language, one for each topic; English for whatever one lacks."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import discord
 from discord import app_commands
 
-CATALOGUES: dict[str, dict[str, str]] = {
-    path.stem: json.loads(path.read_text(encoding="utf-8")) for path in Path(__file__).parent.glob("*.json")
-}
+CATALOGUES: dict[str, dict[str, str]] = {}
+for path in sorted(Path(__file__).parent.glob("*/*.json")):
+    CATALOGUES.setdefault(path.parent.name, {}).update(json.loads(path.read_text(encoding="utf-8")))
 ENGLISH = CATALOGUES["en"]
 
 

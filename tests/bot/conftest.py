@@ -21,7 +21,8 @@ from sandbox.settings import Settings as SandboxSettings
 from tests.discord_contract import Contract
 from tests.discord_contract import contract as contract  # a fixture
 from tests.person import Person
-from worker.schemas import Completion, CompletionChoice, ErrorBody, ErrorResponse
+from worker.schemas.completions import Completion, CompletionChoice
+from worker.schemas.contract import ErrorBody, ErrorResponse
 from worker.service import serve as serve_worker
 from worker.settings import Settings as WorkerSettings
 

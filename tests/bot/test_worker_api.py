@@ -23,7 +23,8 @@ from bot.worker_api import (
     WorkerUnreachable,
     at,
 )
-from worker.schemas import Completion, CompletionChoice, CompletionRequest, ErrorBody, ErrorResponse
+from worker.schemas.completions import Completion, CompletionChoice, CompletionRequest
+from worker.schemas.contract import ErrorBody, ErrorResponse
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST = CompletionRequest(prompt="ROMEO:")

@@ -10,7 +10,7 @@ import pytest
 
 from models.checkpoint import Store
 from tests.worker.conftest import Start, Worker, write_version
-from worker.schemas import Completion
+from worker.schemas.completions import Completion
 
 
 async def get(worker: Worker, path: str, status: int = 200) -> Any:

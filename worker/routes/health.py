@@ -7,7 +7,7 @@ from aiohttp import web
 
 from worker.openapi import DOCUMENT
 from worker.routes import ENGINE, GALLERY, IMAGES, METRICS
-from worker.schemas import Readiness
+from worker.schemas.models import Readiness
 
 routes = web.RouteTableDef()
 

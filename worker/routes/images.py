@@ -21,7 +21,7 @@ from worker.engine.stream import Queued
 from worker.errors import BadRequest
 from worker.requests import read
 from worker.routes import GALLERY, IMAGES
-from worker.schemas import (
+from worker.schemas.pictures import (
     GenerationRequest,
     Image,
     Images,

@@ -10,7 +10,7 @@ from models.checkpoint import CheckpointError, Store
 from models.registry import families
 from worker.errors import NotFound
 from worker.routes import GALLERY
-from worker.schemas import ModelInfo, ModelList
+from worker.schemas.models import ModelInfo, ModelList
 
 routes = web.RouteTableDef()
 

@@ -15,7 +15,7 @@ from worker.engine.stream import FinishReason, Piece, Queued, Token
 from worker.engine.text import TextModel, TextRequest
 from worker.requests import read
 from worker.routes import ENGINE, GALLERY, METRICS
-from worker.schemas import Completion, CompletionChoice, CompletionRequest, Logprobs, Usage
+from worker.schemas.completions import Completion, CompletionChoice, CompletionRequest, Logprobs, Usage
 from worker.streaming import stream
 
 routes = web.RouteTableDef()

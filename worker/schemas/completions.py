@@ -1,0 +1,95 @@
+"""``POST /v1/completions``: texts that are continued."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from worker.schemas.contract import Contract, Seed
+
+MAX_PROMPT = 20_000  # characters; far beyond the models' context, small enough to refuse a flood early
+MAX_TOKENS = 8_192  # characters in one completion: four full Discord messages
+MAX_PROMPTS = 128  # in one request; evaluation harnesses send them in batches
+MAX_STOPS = 16  # OpenAI's API takes 4
+MAX_STOP = 64  # characters in one stop string
+
+
+class CompletionRequest(Contract):
+    """``POST /v1/completions``."""
+
+    model: str = "gpt-shakespeare"  # a model, or "model@version" to pin a version
+    prompt: str | list[str]
+    max_tokens: int = Field(16, ge=0, le=MAX_TOKENS)
+    temperature: float = Field(1.0, ge=0.0, le=2.0)  # 0 is greedy
+    top_p: float = Field(1.0, gt=0.0, le=1.0)
+    top_k: int = Field(0, ge=0)  # 0 keeps every character
+    seed: Seed | None = None  # None lets the worker draw one; the answer names it
+    stop: str | list[str] | None = None
+    n: int = Field(1, ge=1, le=16)
+    echo: bool = False
+    logprobs: int | None = Field(None, ge=0, le=20)
+    user: str | None = Field(None, max_length=128)  # the key by which turns are kept fair
+    stream: bool = False
+
+    @field_validator("prompt")
+    @classmethod
+    def check_prompt(cls, prompt: str | list[str]) -> str | list[str]:
+        prompts = [prompt] if isinstance(prompt, str) else prompt
+        if not prompts or not all(prompts):
+            raise ValueError("prompt is empty; write at least one character.")
+        if len(prompts) > MAX_PROMPTS:
+            raise ValueError(f"prompt holds {len(prompts)} texts; send at most {MAX_PROMPTS} in one request.")
+        longest = max(map(len, prompts))
+        if longest > MAX_PROMPT:
+            raise ValueError(f"prompt has {longest} characters; shorten it to {MAX_PROMPT}.")
+        return prompt
+
+    @field_validator("stop")
+    @classmethod
+    def check_stop(cls, stop: str | list[str] | None) -> str | list[str] | None:
+        stops = [stop] if isinstance(stop, str) else stop or []
+        if not all(stops):
+            raise ValueError("stop holds an empty text; leave it out.")
+        if len(stops) > MAX_STOPS or max(map(len, stops), default=0) > MAX_STOP:
+            raise ValueError(f"stop takes at most {MAX_STOPS} texts of at most {MAX_STOP} characters each.")
+        return stop
+
+
+class Logprobs(Contract):
+    """Per character: its log-probability in nats and the best alternatives."""
+
+    tokens: list[str]
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float] | None]
+    text_offset: list[int]
+
+
+FinishReason = Literal["stop", "length"]
+
+
+class CompletionChoice(Contract):
+    text: str
+    index: int
+    logprobs: Logprobs | None = None
+    finish_reason: FinishReason | None = None
+    seed: int
+
+
+class Usage(Contract):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class Completion(Contract):
+    """A whole answer, or one chunk of a streamed one (then ``usage`` comes with the last chunk only)."""
+
+    id: str
+    object: Literal["text_completion"] = "text_completion"
+    created: int  # seconds since the epoch
+    model: str
+    system_fingerprint: str  # "model@version": the version that wrote this
+    choices: list[CompletionChoice]
+    usage: Usage | None = None
+    replaced: str = ""  # the prompt's characters that the model never saw; each was read as a space

@@ -1,0 +1,40 @@
+"""``GET /v1/models`` and ``GET /readyz``: what there is and how it is."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from worker.schemas.contract import Contract
+
+
+class ModelInfo(Contract):
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: Literal["prospero"] = "prospero"
+    family: str
+    version: str  # the version that serves
+    versions: list[str]
+    parameters: int
+    metrics: dict[str, float]
+    operations: tuple[str, ...] = ()  # the last words of the addresses that take this model
+    classes: int = 1  # that pictures can be asked of; 1 when there are none
+
+
+class ModelList(Contract):
+    object: Literal["list"] = "list"
+    data: list[ModelInfo]
+
+
+class Readiness(Contract):
+    """``GET /readyz``."""
+
+    ready: bool
+    device: str
+    precision: str
+    threads: int
+    models: list[str]  # "model@version" of everything loaded
+    running: int
+    waiting: int
+    slots: int
+    pictures_waiting: int = 0

@@ -133,6 +133,8 @@ class JobEvent(Contract):
 
 
 class JobEventList(Contract):
+    """A page of events; ``after`` in the query is the id of the page before's last, ``limit`` at most 100."""
+
     object: Literal["list"] = "list"
     data: list[JobEvent]  # the newest first, as in OpenAI's API
     has_more: bool = False
@@ -245,6 +247,12 @@ class Comparison(Contract):
     versions: tuple[str, str]
     figures: list[Figure]  # of the first beside the second
     samples: tuple[str, str]
+
+
+class Promotion(Contract):
+    """``POST /v1/models/{model}/promote``; ``.../rollback`` takes no body."""
+
+    version: str
 
 
 class Switched(Contract):

@@ -12,6 +12,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.first_weights import keep_signal
+
 
 class Residual(nn.Module):
     """Two 3x3 convolutions around which the input passes unchanged: (B, W, G, G) to the same."""
@@ -41,6 +43,7 @@ class Encoder(nn.Sequential):
             layers += [Residual(out) for _ in range(blocks)]
             channels = out
         super().__init__(*layers, nn.SiLU())
+        keep_signal(self)
 
 
 class Decoder(nn.Sequential):
@@ -53,3 +56,4 @@ class Decoder(nn.Sequential):
             layers += [Residual(inner) for _ in range(blocks)]
             layers += [nn.SiLU(), nn.ConvTranspose2d(inner, out, 4, stride=2, padding=1)]
         super().__init__(*layers)
+        keep_signal(self)

@@ -32,6 +32,7 @@ from models.training import Progress, Run, Trained, cosine
 
 PUBLISHED = {  # the version, and the SHA-256 of its weights
     "features-digits": ("v1", "b179af5679504ec012fb829f693cd08e0a85e9c7f0d19934ad68b86e70ed955e"),
+    "features-cats": ("v1", "2055ac4af97c48f2a1a4abc61ab2d19e6b02774339ee36c9f2255f5fc93bb815"),
 }
 BATCH = 500  # pictures that pass through a frozen network at once
 REPORTED = 1_000  # held-out pictures looked at during the training
@@ -243,4 +244,5 @@ FAMILY = Family(
     train=train,
     evaluate=evaluate,
     sample=sample,
+    sheet_count=16,  # they are real pictures: a few show what counts as alike
 )

@@ -26,6 +26,7 @@ from models.augmentation import augment, mirror
 from models.checkpoint import Checkpoint
 from models.configuration import Configuration, ConfigurationError
 from models.data import SETS
+from models.first_weights import keep_signal
 from models.painter import Painter
 from models.pictures import Pictures, from_unit, load, sheet, to_unit
 from models.registry import Family, Metric, Recipe
@@ -90,18 +91,6 @@ def activate(x: Tensor) -> Tensor:
     return F.leaky_relu(x, 0.2)
 
 
-def spread_out(network: nn.Module) -> None:
-    """Draw first weights that keep the signal's size through every layer (He et al. 2015), where nothing normalises."""
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear) and layer.weight.any():  # zeros stay zeros
-            fans = layer.weight[0].numel()  # numbers that each output sums up
-            if isinstance(layer, nn.ConvTranspose2d):  # the other way round, and strides share the kernel out
-                fans = layer.weight[:, 0].numel() // layer.stride[0] ** 2
-            nn.init.normal_(layer.weight, std=math.sqrt(2 / (1 + 0.2**2) / fans))
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-
-
 class Generator(nn.Module):
     """Latents (B, Z) and classes (B,), or weights of all classes (B, K), to pictures (B, C, H, W) in [-1, 1]."""
 
@@ -119,7 +108,7 @@ class Generator(nn.Module):
             )
             for inputs, outputs, depth in zip(widths, widths[1:], config.depths, strict=False)
         )
-        spread_out(self)
+        keep_signal(self)
 
     def forward(self, latent: Tensor, classes: Tensor) -> Tensor:
         c = self.config
@@ -147,7 +136,7 @@ class Discriminator(nn.Module):
         )
         self.leave = nn.Linear(widths[-1] * config.base**2, config.latent)
         self.classes = nn.Embedding(config.classes, config.latent)
-        spread_out(self)
+        keep_signal(self)
 
     def forward(self, images: Tensor, classes: Tensor) -> Tensor:
         x = images.contiguous(memory_format=torch.channels_last)

@@ -30,14 +30,15 @@ class Catalogue:
             self._refreshing.cancel()
             await asyncio.wait([self._refreshing])
 
-    def heard(self, family: str) -> list[ModelInfo]:
-        """The models of a family, as far as the worker told already."""
-        return [model for model in self._models if model.family == family]
+    @property
+    def models(self) -> list[ModelInfo]:
+        """All models, as far as the worker told already."""
+        return self._models
 
-    async def ask(self, family: str) -> list[ModelInfo]:
-        """The models of a family that the worker has now; raises WorkerError."""
+    async def ask(self) -> list[ModelInfo]:
+        """The models that the worker has now; raises WorkerError."""
         self._models = await self._worker.models()
-        return self.heard(family)
+        return self._models
 
     async def _keep_fresh(self) -> None:
         while True:

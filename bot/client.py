@@ -15,15 +15,18 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import errors
+from bot.audit import Audit
 from bot.catalogue import Catalogue
 from bot.locale import CommandTranslator
+from bot.operators import Operators
 from bot.performances import Performances
 from bot.picture_buttons import PICTURE_BUTTONS
 from bot.recipes import Recipe, Recipes
 from bot.scheduler import Scheduler
 from bot.settings import Settings
 from bot.store import Store
-from bot.views import BUTTONS, RecipeButton
+from bot.training_api import TrainingAPI
+from bot.views import BUTTONS, LastingButton
 from bot.worker_api import WorkerAPI, at
 from bot.worker_process import WorkerProcess
 
@@ -51,13 +54,17 @@ class Bot(commands.Bot):
     """Prospero on Discord.
 
     The cogs find here what they share: the ``worker``, the ``catalogue`` of its models, the ``recipes``, the
-    ``performances`` in flight, the ``scheduler`` of edits; and they register in ``operations`` what performs a recipe.
+    ``performances`` in flight, the ``scheduler`` of edits, and for those who may do more, the ``operators``, the
+    worker's ``trainings`` and the ``audit``; and they register in ``operations`` what performs a recipe.
     """
 
     store: Store
     recipes: Recipes
     worker: WorkerAPI
+    trainings: TrainingAPI
     catalogue: Catalogue
+    operators: Operators
+    audit: Audit
 
     def __init__(self, settings: Settings) -> None:
         if settings.discord_url is not None:
@@ -84,7 +91,7 @@ class Bot(commands.Bot):
         self.settings = settings
         self.performances = Performances(settings.requests_per_person)
         self.operations: dict[str, Operation] = {}
-        self._buttons: list[type[RecipeButton]] = []
+        self._buttons: list[type[LastingButton]] = []
         self._session: aiohttp.ClientSession | None = None
         self._worker_process: WorkerProcess | None = None
 
@@ -92,6 +99,9 @@ class Bot(commands.Bot):
         """Opens the store, finds the worker, loads the cogs and tells Discord about commands that changed."""
         self.store = await Store.open(self.settings.home / "prospero.sqlite3")
         self.recipes = Recipes(self.store)
+        self.audit = Audit(self.store)
+        assert self.application is not None  # whoever logs in is told
+        self.operators = Operators(self.settings, self.application)
         self._session = aiohttp.ClientSession()
         token = self.settings.worker_token.get_secret_value() if self.settings.worker_token else None
         if self.settings.worker_url is not None:
@@ -100,6 +110,7 @@ class Bot(commands.Bot):
             self._worker_process = WorkerProcess(self._session, token)
             self._worker_process.start()
             self.worker = WorkerAPI(self._session, self._worker_process.address, token)
+        self.trainings = TrainingAPI(self.worker)
         self.catalogue = Catalogue(self.worker)
         self.catalogue.start()
         self.add_buttons(*BUTTONS, *PICTURE_BUTTONS)
@@ -128,7 +139,7 @@ class Bot(commands.Bot):
         if not any(button.matches(custom_id) for button in self._buttons):
             await errors.answer(interaction, errors.Refusal("error.component_unknown"))
 
-    def add_buttons(self, *buttons: type[RecipeButton]) -> None:
+    def add_buttons(self, *buttons: type[LastingButton]) -> None:
         """Makes presses on these buttons reach them, under messages of any age."""
         self.add_dynamic_items(*buttons)
         self._buttons.extend(buttons)

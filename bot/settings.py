@@ -1,10 +1,11 @@
 """The bot's settings, read once from the environment and ``.env``; an error names the variable and what to write."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class SettingsError(Exception):
@@ -18,7 +19,13 @@ def _http_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _separate(value: object) -> object:
+    """The ids in a text that separates them by commas or spaces; anything else as it is."""
+    return [word for word in re.split(r"[\s,]+", value) if word] if isinstance(value, str) else value
+
+
 HttpAddress = Annotated[str, AfterValidator(_http_address)]
+Ids = Annotated[frozenset[int], NoDecode, BeforeValidator(_separate)]
 
 
 class Settings(BaseSettings):
@@ -45,6 +52,15 @@ class Settings(BaseSettings):
     worker_token: SecretStr | None = Field(None, description="the token that the worker was given")
     home: Path = Field(Path("var"), description="the folder that keeps what Prospero writes")
     requests_per_person: int = Field(3, ge=1, le=100, description="a whole number from 1 to 100")
+    operators: Ids = Field(
+        frozenset(), description="the ids of people who may train and promote models, separated by commas"
+    )
+    operator_roles: Ids = Field(
+        frozenset(), description="the ids of roles whose members may train and promote models, separated by commas"
+    )
+    home_guild: int | None = Field(
+        None, description="the id of the one server in which models may be trained and promoted, or nothing for any"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
 
 

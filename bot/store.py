@@ -22,6 +22,20 @@ MIGRATIONS = (
         result TEXT NOT NULL
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE audit (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        who INTEGER NOT NULL,
+        guild INTEGER NOT NULL,
+        act TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        before TEXT,
+        after TEXT
+    );
+    CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
+    CREATE TRIGGER audit_keeps BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
+    """,
 )
 
 
@@ -77,6 +91,11 @@ class Store:
         async with self._connection.execute(statement, tuple(values)) as cursor:
             row = await cursor.fetchone()
         return tuple(row) if row else None
+
+    async def rows(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        """Every row that a query finds."""
+        async with self._connection.execute(statement, tuple(values)) as cursor:
+            return [tuple(row) for row in await cursor.fetchall()]
 
     async def note(self, name: str) -> str | None:
         """What was noted under ``name``, or None."""

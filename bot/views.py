@@ -18,12 +18,30 @@ if TYPE_CHECKING:
 CONTINUED_PROMPT = 2_000  # characters of a text that a continuation begins with; far more than the models read
 
 
-class RecipeButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template="(?!)"):
+class LastingButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template="(?!)"):
+    """A button whose ``custom_id`` says all that a press needs to know; subclasses say what it does.
+
+    This class itself matches no ``custom_id``. Errors in a press become sentences; discord.py would only log them.
+    """
+
+    @classmethod
+    def matches(cls, custom_id: str) -> bool:
+        """Whether a press on ``custom_id`` is this button's to answer."""
+        return cls.__discord_ui_compiled_template__.fullmatch(custom_id) is not None
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        async with answering(interaction):
+            await self.press(interaction)
+
+    async def press(self, interaction: discord.Interaction[Bot]) -> None:
+        """Does what the button says; may raise anything."""
+        raise NotImplementedError
+
+
+class RecipeButton(LastingButton, template="(?!)"):
     """A button whose ``custom_id`` is its action and its recipe's id; subclasses say what a press does.
 
     A button about one picture of a sheet also has its place there, counted from 1; others have 0.
-
-    This class itself matches no ``custom_id``. Errors in a press become sentences; discord.py would only log them.
     """
 
     action: ClassVar[str]
@@ -49,19 +67,6 @@ class RecipeButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template="(?!
         cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
         return cls(match["recipe"], interaction.locale, int(match["place"] or 0))
-
-    @classmethod
-    def matches(cls, custom_id: str) -> bool:
-        """Whether a press on ``custom_id`` is this button's to answer."""
-        return cls.__discord_ui_compiled_template__.fullmatch(custom_id) is not None
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
-            await self.press(interaction)
-
-    async def press(self, interaction: discord.Interaction[Bot]) -> None:
-        """Does what the button says; may raise anything."""
-        raise NotImplementedError
 
 
 class Stop(RecipeButton, action="stop", label_key="button.stop", style=discord.ButtonStyle.secondary):

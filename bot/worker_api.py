@@ -1,7 +1,7 @@
 """The only HTTP that the bot sends to the worker, and the errors that can come of it."""
 
 import base64
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
@@ -17,6 +17,7 @@ from worker.schemas.pictures import GenerationRequest, Images, InterpolationRequ
 CONNECT_TIMEOUT = 5  # seconds; a worker that listens accepts at once
 SILENCE_TIMEOUT = 120  # seconds without a byte in a stream, queue notices included, before the worker counts as hung
 ANSWER_TIMEOUT = 10  # seconds for a short question such as /readyz
+FILE_TIMEOUT = 300  # seconds for a file: thousands of pictures that are handed in are looked at one by one
 
 Address = Callable[[], Awaitable[str]]  # where the worker is; may wait until it is there
 
@@ -147,6 +148,26 @@ class WorkerAPI:
                 await _raise(response)
             return shape.model_validate_json(await response.read())
 
+    async def fetch(self, path: str) -> bytes:
+        """A file of the worker's. Raises WorkerError."""
+        limits = aiohttp.ClientTimeout(total=FILE_TIMEOUT)
+        async with self._request("GET", path, limits=limits) as response:
+            if response.status != 200:
+                await _raise(response)
+            return await response.read()
+
+    async def upload(
+        self, path: str, name: str, content: bytes, fields: Mapping[str, str], shape: type[Shape]
+    ) -> Shape:
+        """Hands a file in, with what is to be said about it, and returns the worker's answer. Raises WorkerError."""
+        form = aiohttp.FormData(fields)
+        form.add_field("file", content, filename=name, content_type="application/octet-stream")
+        limits = aiohttp.ClientTimeout(total=FILE_TIMEOUT)
+        async with self._request("POST", path, body=form, limits=limits) as response:
+            if response.status != 200:
+                await _raise(response)
+            return shape.model_validate_json(await response.read())
+
     async def complete(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
         """Streams one completion: ``Queued`` as often as the place changes, ``Piece`` by piece, then ``Finished``.
 
@@ -194,13 +215,21 @@ class WorkerAPI:
 
     @asynccontextmanager
     async def _request(
-        self, method: str, path: str, *, limits: aiohttp.ClientTimeout, json: object = None
+        self,
+        method: str,
+        path: str,
+        *,
+        limits: aiohttp.ClientTimeout,
+        json: object = None,
+        body: aiohttp.FormData | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Sends a request and closes its connection at the end, also in the middle of the answer."""
         url = await self._address() + path
         response: aiohttp.ClientResponse | None = None
         try:
-            response = await self._session.request(method, url, json=json, headers=self._headers, timeout=limits)
+            response = await self._session.request(
+                method, url, json=json, data=body, headers=self._headers, timeout=limits
+            )
             yield response
         except (aiohttp.ClientError, TimeoutError) as error:
             if response is None:

@@ -1,7 +1,9 @@
 """``POST /v1/images/…``, ``/v1/codes/…`` and ``/v1/latents/map``: what models make of pictures that people hand in.
 
 A picture travels as base64 of a PNG, JPEG, WebP or GIF file (its first frame). The worker turns it upright, drops its
-metadata, composes transparency on white, cuts the middle square out and scales it to the model's side.
+metadata, composes transparency on white, cuts the middle square out and scales it to the model's side, in grey where
+the model knows only grey. Where all of a model's training pictures show something light on dark (digits), a picture whose
+edge is on the other side of middle grey is taken as its negative and inverted.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from worker.schemas.contract import Contract, Seed
-from worker.schemas.pictures import MAX_SCALE, MAX_STEPS, Image
+from worker.schemas.pictures import MAX_SCALE, MAX_STEPS
 
 MAX_PICTURE = 10 * 2**20  # bytes of a file that is handed in: Discord's usual limit
 MAX_CODE = 1_000  # characters of a pasted code
@@ -20,48 +22,74 @@ MAX_DIMENSIONS = 16  # strips on one sheet
 Picture = Annotated[str, Field(min_length=1, max_length=MAX_PICTURE * 4 // 3 + 4)]  # base64
 
 
-class VisionRequest(Contract):
-    """What every request about a picture takes."""
+class Presentation(Contract):
+    """How an answer is to be shown."""
 
-    model: str
     scale: int | None = Field(None, ge=1, le=MAX_SCALE)  # None: as large as looks well
     max_bytes: int | None = Field(None, ge=1)  # of each file, which is made smaller to fit
     user: str | None = Field(None, max_length=128)  # the key by which turns are kept fair
     stream: bool = False  # server-sent events: places in the line as comments, then the whole answer
 
 
+class VisionRequest(Presentation):
+    """What every request about a picture takes."""
+
+    model: str
+
+
 class ReconstructionRequest(VisionRequest):
-    """``POST /v1/images/reconstructions``: a picture, what is left of it on the other side, and the difference."""
+    """``POST /v1/images/reconstructions``: a picture, what is left of it on the other side, and the difference.
+
+    Figures: ``psnr`` in dB and ``ssim``; where the model knows likelihoods ``log_likelihood`` in nats and ``percentile``,
+    the share of held-out pictures, 0 to 100, that are less likely.
+    """
 
     image: Picture
 
 
 class AnomalyRequest(VisionRequest):
-    """``POST /v1/images/anomalies``: how unlike the training pictures one is, and where."""
+    """``POST /v1/images/anomalies``: a picture, its reconstruction, and where it is unlike the training pictures.
+
+    Figures: ``score``, 0 for an average held-out picture, and ``percentile``, the share of those, 0 to 100, that score
+    lower.
+    """
 
     image: Picture
 
 
 class BlendRequest(VisionRequest):
-    """``POST /v1/images/blends``: the way from one picture to another through the latent space."""
+    """``POST /v1/images/blends``: the way from one picture to another through the latent space.
+
+    A strip begins and ends with the pictures that were handed in; an animation goes there and back for ever.
+    """
 
     images: list[Picture] = Field(min_length=2, max_length=2)
-    steps: int = Field(12, ge=2, le=MAX_STEPS)
+    steps: int = Field(12, ge=2, le=MAX_STEPS)  # pictures on the way, both ends' reconstructions included
     layout: Literal["strip", "animation"] = "strip"
     output_format: Literal["webp", "gif"] = "webp"  # of an animation
 
 
 class TraversalRequest(VisionRequest):
-    """``POST /v1/images/traversals``: a strip for each latent, in which it alone moves through the prior."""
+    """``POST /v1/images/traversals``: a strip for each latent dimension, in which it alone moves.
+
+    Without ``dimensions`` those eight that tell most about pictures, the one that tells most first.
+    """
 
     image: Picture | None = None  # where the strips begin; None: at the seed
-    seed: Seed | None = None
-    dimensions: list[Annotated[int, Field(ge=0)]] = Field([], max_length=MAX_DIMENSIONS)  # none: those that tell most
+    seed: Seed | None = None  # instead of a picture; with neither, the worker draws one
+    dimensions: list[Annotated[int, Field(ge=0)]] = Field(default_factory=list, max_length=MAX_DIMENSIONS)
     steps: int = Field(8, ge=2, le=MAX_STEPS)  # pictures in a strip
+
+    @model_validator(mode="after")
+    def check_start(self) -> TraversalRequest:
+        """ValueError when there are two places to begin at."""
+        if self.image is not None and self.seed is not None:
+            raise ValueError("give image or seed, not both.")
+        return self
 
 
 class TranslationRequest(VisionRequest):
-    """``POST /v1/images/translations``: a picture painted over lines."""
+    """``POST /v1/images/translations``: lines and the picture painted over them, before both the photo they are of."""
 
     image: Picture
     lines: Literal["auto", "sketch", "photo"] = "auto"  # whether the picture is lines or has them extracted
@@ -69,19 +97,28 @@ class TranslationRequest(VisionRequest):
 
 
 class CompressionRequest(VisionRequest):
-    """``POST /v1/codes/compress``: a picture as a text short enough to paste."""
+    """``POST /v1/codes/compress``: a picture as a text short enough to paste.
+
+    The sheet shows the picture, what its code gives back, and what WebP and JPEG make of it at the same quality. Figures:
+    ``code_bytes``, ``webp_bytes``, ``jpeg_bytes``, and ``psnr`` in dB, which the two need at least as many bytes for.
+    """
 
     image: Picture
 
 
-class DecompressionRequest(VisionRequest):
-    """``POST /v1/codes/decompress``: the picture of such a text."""
+class DecompressionRequest(Presentation):
+    """``POST /v1/codes/decompress``: the picture of such a text, by the version that wrote it."""
 
+    model: str | None = None  # None: the one that the code names, as it must be otherwise
     code: str = Field(min_length=1, max_length=MAX_CODE)
 
 
 class MapRequest(VisionRequest):
-    """``POST /v1/latents/map``: remembered pictures laid out in two dimensions, and the caller's among them."""
+    """``POST /v1/latents/map``: remembered pictures laid out in two dimensions, and the caller's among them, framed.
+
+    Figures, where a picture is given: ``x`` and ``y``, its place as shares of the map's width from the left and of its
+    height from the top.
+    """
 
     image: Picture | None = None
 
@@ -89,19 +126,26 @@ class MapRequest(VisionRequest):
 class Prepared(Contract):
     """What was done to a picture that was handed in before the model saw it."""
 
-    width: int  # pixels of the file
+    width: int  # pixels of the file's picture, upright
     height: int
     cropped: bool  # it was not square: the middle was cut out
+    inverted: bool = False  # the model knows light on dark only, and this was dark on light (or the other way round)
+
+
+class File(Contract):
+    """A PNG, or of an animation a WebP or GIF."""
+
+    b64_json: str
 
 
 class VisionAnswer(Contract):
     """The pictures and figures of an answer."""
 
     created: int  # seconds since the epoch
-    data: list[Image] = Field(min_length=1)  # the first is what to show: one sheet, strip, map or animation
-    figures: dict[str, float] = Field(default_factory=dict)  # by name, such as "psnr" in dB; each operation says which
+    data: list[File] = Field(min_length=1)  # the first is what to show: one sheet, strip, map or animation
+    figures: dict[str, float] = Field(default_factory=dict)  # by name; each operation's request says which
     prepared: list[Prepared] = Field(default_factory=list)  # a picture handed in each
-    seed: int | None = None  # that was drawn or given, where there is one
+    seed: int | None = None  # of a traversal that began at one
     code: str | None = None  # of a compressed picture
     dimensions: list[int] = Field(default_factory=list)  # of a traversal, a strip each
     lines: Literal["sketch", "photo"] | None = None  # what a translation took its picture for

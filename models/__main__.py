@@ -1,4 +1,8 @@
-"""The models' command line: ``python -m models train|evaluate|sample|list|promote|rollback|data``."""
+"""The models' command line: ``python -m models train|evaluate|compare|sample|list|promote|rollback|data``.
+
+A training ends with SIGTERM, with Ctrl-C, or, when ``PROSPERO_LEASH`` is set, with the end of its standard input, which
+is how a parent makes sure that none outlives it; its last snapshot stays.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,28 @@ import json
 import os
 import platform
 import shlex
+import shutil
+import signal
 import sys
+import threading
 from collections.abc import Generator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
 
 import torch
 from dotenv import load_dotenv
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from models.checkpoint import Card, Checkpoint, CheckpointError, Store
+from models.checkpoint import SHIPPED, Card, Checkpoint, Store
+from models.comparison import compare_versions, measure
 from models.configuration import ConfigurationError
-from models.data import SETS, DataError, get, listing
-from models.registry import Family, UnknownModelError, resolve
+from models.data import SETS, DataError, get, listing, look_in
+from models.failures import Failure, explain
+from models.registry import Family, Recipe, resolve
 from models.training import Progress, Run, Trained, TrainingError
 
 
@@ -29,21 +40,28 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     load_dotenv(".env")  # what the environment says already comes first
     options = parser().parse_args(arguments)
-    store = Store(options.home)
+    look_in(options.home)
+    store = Store(options.home, options.shipped)
     try:
         options.command(options, store)
-    except (CheckpointError, ConfigurationError, DataError, TrainingError, UnknownModelError) as error:
-        print(error, file=sys.stderr)
-        return 1
+        return 0
     except KeyboardInterrupt:
-        print("Stopped. A training goes on from its last snapshot with --resume.", file=sys.stderr)
-        return 130
-    return 0
+        failure = Failure("interrupted", "Stopped. A training goes on from its last snapshot with --resume.")
+    except Exception as error:
+        explained = explain(error)
+        if explained is None:  # a fault of ours
+            raise
+        failure = explained
+    if getattr(options, "json", False):
+        say({"error": asdict(failure)})
+    print(failure.message, file=sys.stderr)
+    return 130 if failure.code == "interrupted" else 1
 
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m models", description="Train, measure and manage Prospero's models.")
     top.add_argument("--home", type=Path, default=Path(os.environ.get("PROSPERO_HOME", "var")), help="data home")
+    top.add_argument("--shipped", type=Path, default=SHIPPED, help="folder of the versions that came with Prospero")
     commands = top.add_subparsers(required=True, metavar="command")
 
     def command(name: str, function: object, help: str) -> argparse.ArgumentParser:
@@ -51,28 +69,53 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(command=function)
         return added
 
-    def device(to: argparse.ArgumentParser) -> None:
+    def machine(to: argparse.ArgumentParser) -> None:
         to.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", type=torch.device)
+        to.add_argument(
+            "--background", action="store_true", help="give way to others: lowest priority, a core left free"
+        )
+        to.add_argument("--memory-share", type=float, metavar="share", help="of the graphics card's memory, at most")
 
     added = command("train", train, "Train a model and keep it as a new version.")
     added.add_argument("model")
     added.add_argument("--minutes", type=float, help="length of the training; the recipe's when neither is given")
     added.add_argument("--steps", type=int)
     added.add_argument("--seed", type=int, default=0)
+    added.add_argument(
+        "--start", default="scratch", metavar="scratch|current|version", help="the weights to begin with"
+    )
     added.add_argument("--data", metavar="name", help="another data set, for example a folder of pictures")
+    added.add_argument("--balance", choices=("none", "latent"), help="whether to show rare pictures more often")
     added.add_argument("--set", action="append", default=[], metavar="key=value", help="change the configuration")
     added.add_argument("--name", help="the version's name; the time when left out")
     added.add_argument("--resume", action="store_true", help="go on from the snapshot of an interrupted training")
+    added.add_argument("--folder", type=Path, help="where the snapshot is kept")
+    added.add_argument(
+        "--report-every", type=float, default=60.0, metavar="seconds", help="between reports and snapshots"
+    )
+    added.add_argument("--samples", type=Path, metavar="folder", help="keep the picture of every report there")
+    added.add_argument("--unmeasured", action="store_true", help="leave the figures to a later evaluate or compare")
     added.add_argument("--compile", action="store_true", help="compile the network first (needs a C++ compiler)")
     added.add_argument("--json", action="store_true", help="progress as JSON lines instead of a bar")
-    device(added)
+    machine(added)
 
     added = command("evaluate", evaluate, "Measure a version on held-out data and print JSON.")
     added.add_argument("model")
     added.add_argument("--version")
+    added.add_argument("--data", metavar="name", help="another data set than the one it was trained on")
     added.add_argument("--quick", action="store_true", help="on a part of the data")
     added.add_argument("--annotate", action="store_true", help="write the figures on the version's card")
-    device(added)
+    machine(added)
+
+    added = command("compare", compare, "Measure two versions on the same held-out data and print JSON.")
+    added.add_argument("model")
+    added.add_argument("version")
+    added.add_argument("against", nargs="?", help="the version that serves when left out")
+    added.add_argument("--data", metavar="name", help="another data set than the one that the first was trained on")
+    added.add_argument("--quick", action="store_true", help="on a part of the data")
+    added.add_argument("--annotate", action="store_true", help="write its figures on the first version's card")
+    added.add_argument("--json", action="store_true", help="errors as JSON, too")
+    machine(added)
 
     added = command("sample", sample, "Write samples of a version to a file.")
     added.add_argument("model")
@@ -80,7 +123,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--count", type=int, default=16)
     added.add_argument("--seed", type=int, default=0)
     added.add_argument("-o", "--out", type=Path, required=True)
-    device(added)
+    machine(added)
 
     command("list", show, "List the models and their versions.")
 
@@ -98,28 +141,34 @@ def parser() -> argparse.ArgumentParser:
 
 
 def train(options: argparse.Namespace, store: Store) -> None:
+    settle(options)
     family, recipe = resolve(options.model)
-    changed = dict(pair.partition("=")[::2] for pair in options.set)
-    recipe = replace(recipe, config={**recipe.config, **changed})
+    start = starting_point(options.start, family, recipe, store)
+    recipe = replace(recipe, config=configuration(options, family, start.card.config if start else recipe.config))
     if options.data:
         licence = SETS[options.data].licence if options.data in SETS else "the operator's own"
         recipe = replace(recipe, dataset=options.data, licence=licence)
     minutes = options.minutes if options.minutes or options.steps else recipe.minutes
     run = Run(
-        folder=options.home / "training" / recipe.model,
+        folder=options.folder or options.home / "training" / recipe.model,
         device=options.device,
         seed=options.seed,
         steps=options.steps,
         minutes=minutes,
+        report_every=options.report_every,
+        start=start,
         compile=options.compile,
     )
     if run.snapshot.exists() and not options.resume:
         raise TrainingError(f"A training of {recipe.model} is unfinished: add --resume, or delete {run.folder} first.")
-    trained = _drive(family.train(recipe, run), as_json=options.json)
+    trained = _drive(family.train(recipe, run), options)
+    trained.check()
     created = datetime.now(UTC)
     words = ["python", "-m", "models", "train", recipe.model, "--seed", str(options.seed)]
     words += ["--steps", str(options.steps)] if options.steps else ["--minutes", f"{minutes:g}"]
+    words += ["--start", start.version] if start else []
     words += ["--data", options.data] if options.data else []
+    words += ["--balance", options.balance] if options.balance else []
     words += [word for pair in options.set for word in ("--set", pair)]
     card = Card(
         model=recipe.model,
@@ -140,12 +189,45 @@ def train(options: argparse.Namespace, store: Store) -> None:
     version = store.save(card, trained.network.state_dict(), lambda beside: _draw_sheet(family, beside, options.device))
     run.discard()
     print(f"{card.model}@{card.version} is written to {version.path}.", file=sys.stderr)
-    _measure(family, version, options.device, store, quick=False, annotate=True)
+    if not options.unmeasured:
+        figures = measure(family, version, options.device)
+        store.annotate(version, version.card.measured(figures, f"--version {version.version}"))
+        say({"model": version.model, "version": version.version, "metrics": figures}, None if options.json else 2)
 
 
-def _drive(steps: Generator[Progress, None, Trained], as_json: bool) -> Trained:
+def settle(options: argparse.Namespace) -> None:
+    """Take only what the options leave to this process of the machine."""
+    if options.background:
+        os.nice(19)  # the last of all
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) - 1))
+    if options.memory_share and options.device.type == "cuda":
+        torch.cuda.set_per_process_memory_fraction(options.memory_share)
+
+
+def starting_point(name: str, family: Family, recipe: Recipe, store: Store) -> Checkpoint | None:
+    """The version whose weights a training begins with; None for random ones."""
+    if name == "scratch":
+        return None
+    if not family.continues:
+        raise TrainingError(
+            f"{recipe.model} cannot go on from a version, which lacks the network that judged it; start from scratch."
+        )
+    return store.open(recipe.model, None if name == "current" else name)
+
+
+def configuration(options: argparse.Namespace, family: Family, base: Any) -> dict[str, Any]:
+    """What differs from the family's default configuration; ConfigurationError for what the family does not have."""
+    changed = dict(pair.partition("=")[::2] for pair in options.set)
+    if options.balance:
+        if not family.balances:
+            raise ConfigurationError(f"Models of the family {family.name} have no fair sampling; leave balance out.")
+        changed["balance"] = options.balance
+    return {**base, **changed}
+
+
+def _drive(steps: Generator[Progress, None, Trained], options: argparse.Namespace) -> Trained:
     with Bar(
-        TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), disable=as_json, transient=True
+        TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), disable=options.json, transient=True
     ) as bar:
         task = bar.add_task("training", total=1.0)
         while True:
@@ -153,8 +235,12 @@ def _drive(steps: Generator[Progress, None, Trained], as_json: bool) -> Trained:
                 progress = next(steps)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
-            if as_json:
-                print(json.dumps(asdict(progress), default=str), flush=True)
+            if options.samples and progress.sample:
+                options.samples.mkdir(parents=True, exist_ok=True)
+                kept = options.samples / f"{progress.step}{progress.sample.suffix}"
+                progress = replace(progress, sample=Path(shutil.copyfile(progress.sample, kept)))
+            if options.json:
+                say(asdict(progress))
             else:
                 figures = {**progress.losses, **progress.metrics}
                 line = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
@@ -167,23 +253,31 @@ def _draw_sheet(family: Family, version: Checkpoint, device: torch.device) -> No
 
 
 def evaluate(options: argparse.Namespace, store: Store) -> None:
+    settle(options)
     family, recipe = resolve(options.model)
     version = store.open(recipe.model, options.version)
-    _measure(family, version, options.device, store, options.quick, options.annotate)
+    figures = measure(family, version, options.device, options.data, options.quick)
+    if options.annotate:
+        more = (f" --data {options.data}" if options.data else "") + (" --quick" if options.quick else "")
+        store.annotate(version, version.card.measured(figures, f"--version {version.version}{more}"))
+    say({"model": version.model, "version": version.version, "metrics": figures}, indent=2)
 
 
-def _measure(
-    family: Family, version: Checkpoint, device: torch.device, store: Store, quick: bool, annotate: bool
-) -> None:
-    metrics = {name: asdict(metric) for name, metric in family.evaluate(version, device, quick).items()}
-    print(json.dumps({"model": version.model, "version": version.version, "metrics": metrics}, indent=2))
-    if annotate:
-        command = f"python -m models evaluate {version.model} --version {version.version}"
-        figures = {name: {**metric, "command": command} for name, metric in metrics.items()}
-        store.annotate(version, replace(version.card, metrics=figures))
+def compare(options: argparse.Namespace, store: Store) -> None:
+    settle(options)
+    family, recipe = resolve(options.model)
+    new = store.open(recipe.model, options.version)
+    against = store.open(recipe.model, options.against)
+    comparison = compare_versions(family, new, against, options.device, options.data, options.quick)
+    if options.annotate and new.version in comparison.metrics:
+        more = " --quick" if options.quick else ""
+        figures = comparison.metrics[new.version]
+        store.annotate(new, new.card.measured(figures, f"--version {new.version}{more}"))
+    say(asdict(comparison), None if options.json else 2)
 
 
 def sample(options: argparse.Namespace, store: Store) -> None:
+    settle(options)
     family, recipe = resolve(options.model)
     family.sample(store.open(recipe.model, options.version), options.out, options.count, options.seed, options.device)
 
@@ -211,9 +305,28 @@ def data(options: argparse.Namespace, store: Store) -> None:
             raise DataError("Say which data set to get: python -m models data get digits")
         print(*get(options.name), sep="\n")
     else:
-        for name, state in listing():
-            print(f"{name:<16}{state}")
+        for entry in listing():
+            print(f"{entry.name:<16}{entry.note}")
+
+
+def say(message: dict[str, Any], indent: int | None = None) -> None:
+    """A message for programs, on standard output."""
+    print(json.dumps(message, indent=indent, default=str), flush=True)
+
+
+def follow_leash() -> None:
+    """End this process when standard input ends, that is, when the parent is gone; the last snapshot is whole."""
+    while os.read(0, 1024):
+        pass
+    os._exit(1)
+
+
+def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, interrupt)
+    if os.environ.get("PROSPERO_LEASH"):
+        threading.Thread(target=follow_leash, name="leash", daemon=True).start()
     sys.exit(main())

@@ -275,9 +275,12 @@ def _compression(network: Autoencoder, originals: Tensor) -> dict[str, Metric]:
     beside = ", ".join(f"{codec} takes {size:.0f} bytes" for codec, size in sizes.items())
     return {
         "code_bytes": Metric(budget, "bytes", f"{beside}: their smallest files where none is as small"),
-        **{f"{name}psnr": Metric(float(psnr(made, originals).mean()), "dB") for name, made in named.items()},
         **{
-            f"{name}ssim": Metric(float(ssim(made, originals).mean()), "", "1 is perfect")
+            f"{name}psnr": Metric(float(psnr(made, originals).mean()), "dB", "", None if name else "higher")
+            for name, made in named.items()
+        },
+        **{
+            f"{name}ssim": Metric(float(ssim(made, originals).mean()), "", "1 is perfect", None if name else "higher")
             for name, made in named.items()
         },
     }
@@ -293,8 +296,8 @@ def _one_vs_rest(
     baseline = one_vs_rest(data, nearest_on_axes, classes)
     reference = f"{seeds} seeds x {len(classes)} classes; Deep SVDD 0.948, nearest neighbour 0.975, tuned 0.983"
     return {
-        "auroc_one_vs_rest": Metric(sum(areas) / len(areas), "mean AUROC", reference),
-        "auroc_one_vs_rest_worst": Metric(min(areas), "AUROC", "of the class and seed told worst"),
+        "auroc_one_vs_rest": Metric(sum(areas) / len(areas), "mean AUROC", reference, "higher"),
+        "auroc_one_vs_rest_worst": Metric(min(areas), "AUROC", "of the class and seed told worst", "higher"),
         "auroc_nearest_on_axes": Metric(sum(baseline) / len(baseline), "mean AUROC", "pixel PCA, nearest neighbour"),
     }
 
@@ -318,7 +321,7 @@ def _against_dogs(network: Autoencoder, data: Pictures) -> dict[str, Metric]:
     told = auroc(judge(network, cats).score, judge(network, dogs).score)
     score = nearest_on_axes(data)
     return {
-        "auroc_dogs": Metric(told, "AUROC", "0.5 is chance"),
+        "auroc_dogs": Metric(told, "AUROC", "0.5 is chance", "higher"),
         "auroc_dogs_nearest_on_axes": Metric(auroc(score(cats), score(dogs)), "AUROC", "pixel PCA, nearest neighbour"),
     }
 
@@ -347,7 +350,9 @@ FAMILY = Family(
         ),
         "autoencoder-cats": Recipe("autoencoder-cats", "autoencoder", "cats", SETS["cats"].licence, CATS, minutes=50),
     },
+    config=Config,
     train=train,
     evaluate=evaluate,
     sample=sample,
+    continues=True,
 )

@@ -11,14 +11,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
@@ -43,6 +43,11 @@ class Card:
     created: str  # ISO 8601
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)  # name: value, unit, reference, command
     notes: str = ""
+
+    def measured(self, figures: Mapping[str, Mapping[str, Any]], how: str) -> Card:
+        """The card with these figures, each beside the command that measures it again; ``how`` is the command's end."""
+        command = f"python -m models evaluate {self.model} {how}"
+        return replace(self, metrics={name: {**figure, "command": command} for name, figure in figures.items()})
 
 
 @dataclass(frozen=True)
@@ -84,11 +89,16 @@ class Store:
 
     def models(self) -> list[str]:
         """The names of the models that have a version."""
-        return sorted({card.parent.parent.name for folder in self.folders for card in folder.glob(f"*/*/{CARD}")})
+        return sorted({card.parent.parent.name for card in self._cards("*")})
 
     def versions(self, model: str) -> list[str]:
         """A model's versions, oldest name first."""
-        return sorted({card.parent.name for folder in self.folders for card in folder.glob(f"{model}/*/{CARD}")})
+        return sorted({card.parent.name for card in self._cards(model)})
+
+    def _cards(self, model: str) -> Iterator[Path]:
+        """Of versions that are whole: those being written or deleted begin with a dot."""
+        for folder in self.folders:
+            yield from (card for card in folder.glob(f"{model}/*/{CARD}") if not card.parent.name.startswith("."))
 
     def current(self, model: str) -> str:
         """The version that serves; the data home's pointer wins over the shipped one."""
@@ -130,11 +140,7 @@ class Store:
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         checkpoint = Checkpoint(beside, card)
-        stored = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-        half = {
-            name: t.to(torch.bfloat16) if t.ndim >= 2 and t.is_floating_point() else t for name, t in stored.items()
-        }
-        save_file(half, beside / WEIGHTS)
+        (beside / WEIGHTS).write_bytes(save({name: _for_storage(tensor) for name, tensor in tensors.items()}))
         write_json(beside / CARD, asdict(card))
         sheet(checkpoint)
         for file in beside.iterdir():
@@ -169,10 +175,17 @@ class Store:
         """Remove a version that was trained here and does not serve."""
         if self.current(model) == version:
             raise CheckpointError(f"{model}@{version} serves; promote another version before deleting it.")
-        path = self.open(model, version).path
-        if not path.is_relative_to(self.written):
+        checkpoint = self.open(model, version)
+        if self.shipped(checkpoint):
             raise CheckpointError(f"{model}@{version} is shipped with Prospero and cannot be deleted.")
-        shutil.rmtree(path)
+        doomed = checkpoint.path.with_name(f".{version}.deleted")
+        shutil.rmtree(doomed, ignore_errors=True)
+        checkpoint.path.rename(doomed)  # at once: nobody finds half of it
+        shutil.rmtree(doomed)
+
+    def shipped(self, checkpoint: Checkpoint) -> bool:
+        """Whether a version came with Prospero, so that it cannot be deleted."""
+        return not checkpoint.path.is_relative_to(self.written)
 
 
 def _for_storage(tensor: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Data sets: which there are, where they lie, and how those that may be downloaded get here.
 
-Looked for in the folder that ``PROSPERO_DATA`` names, then in ``data``, into which downloads go. A download is resumed
+Looked for in the folder that ``PROSPERO_DATA`` names, in the data home's ``data`` (what operators hand in), then in
+``data``, into which downloads go. A download is resumed
 where it broke off, checked against the pinned SHA-256 of its uncompressed content, and only then renamed into place.
 """
 
@@ -15,11 +16,13 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Literal, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 DOWNLOADS = Path("data")
+COLLECTED = "data"  # the folder of the data home that holds the data sets added to it
 ATTEMPTS = 3  # a broken connection is taken up again that often
 TIMEOUT = 30.0  # seconds without a byte before a connection counts as broken
 CHUNK = 2**16
@@ -27,6 +30,17 @@ CHUNK = 2**16
 
 class DataError(Exception):
     """A data set that is missing or damaged; the message says what to do."""
+
+
+Kind = Literal["pictures", "text"]
+
+
+class Listed(NamedTuple):
+    """A data set that there is, or could be."""
+
+    name: str
+    kind: Kind
+    note: str  # where it lies, or how to get it
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,7 @@ class DataSet:
     """A data set that the recipes know by name."""
 
     licence: str
+    kind: Kind = "pictures"
     file: str = ""  # below the data folder, for what cannot be downloaded; neither: drawn by the project
     downloads: tuple[Download, ...] = ()
 
@@ -54,7 +69,7 @@ def _mnist(part: str, sha256: str) -> Download:
 _ASIRRA = "cropped from the Dogs vs. Cats pictures (Asirra); research use"
 
 SETS = {
-    "cats": DataSet(_ASIRRA, "cats64.zip"),
+    "cats": DataSet(_ASIRRA, file="cats64.zip"),
     "digits": DataSet(
         "MNIST (LeCun, Cortes, Burges); CC BY-SA 3.0",
         downloads=(
@@ -64,9 +79,10 @@ SETS = {
             _mnist("t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
         ),
     ),
-    "dogs": DataSet(_ASIRRA, "dogs64.zip"),
+    "dogs": DataSet(_ASIRRA, file="dogs64.zip"),
     "shakespeare": DataSet(
         "public domain text",
+        "text",
         downloads=(
             Download(
                 "shakespeare/tinyshakespeare.txt",
@@ -79,18 +95,26 @@ SETS = {
 }
 
 
+_homes: list[Path] = []
+
+
+def look_in(home: Path) -> None:
+    """Find the data sets of a data home, too; once, before anything is looked for."""
+    _homes[:] = [home / COLLECTED]
+
+
 def folders() -> list[Path]:
     """The data folders in the order in which they are looked in."""
     named = os.environ.get("PROSPERO_DATA")
-    return [*([Path(named)] if named else []), DOWNLOADS]
+    return [*([Path(named)] if named else []), *_homes, DOWNLOADS]
 
 
 def find(name: str) -> Path | None:
-    """The file or folder ``name`` (or ``name.zip``) of the data folders; DataError when the name leads out of them."""
+    """What the data folders hold as ``name``, ``name.zip`` or ``name.txt``; DataError when it leads out of them."""
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts:
         raise DataError(f"{name!r} is no name of a data set; put it into {folders()[0]} and name it from there.")
-    candidates = (folder / candidate for folder in folders() for candidate in (name, f"{name}.zip"))
+    candidates = (folder / candidate for folder in folders() for candidate in (name, f"{name}.zip", f"{name}.txt"))
     return next((candidate for candidate in candidates if candidate.exists()), None)
 
 
@@ -124,23 +148,25 @@ def here(name: str) -> bool:
     return all(find(file) is not None for file in files)
 
 
-def listing() -> Iterator[tuple[str, str]]:
-    """Every data set by name, and where it lies or how to get it."""
+def listing() -> Iterator[Listed]:
+    """Every data set that the recipes know or that lies in a data folder."""
     for name, known in SETS.items():
         if known.downloads:
-            yield name, "here" if here(name) else f"to download: `python -m models data get {name}`"
+            how = "here" if here(name) else f"to download: `python -m models data get {name}`"
+            yield Listed(name, known.kind, how)
         elif known.file:
             found = find(known.file)
-            yield name, str(found) if found else f"not here: put {known.file} into {folders()[0]}"
+            yield Listed(name, known.kind, str(found) if found else f"not here: put {known.file} into {folders()[0]}")
         else:
-            yield name, known.licence
+            yield Listed(name, known.kind, known.licence)
     ours = {known.file for known in SETS.values()}
     ours |= {PurePosixPath(download.file).parts[0] for known in SETS.values() for download in known.downloads}
     for folder in folders():
         entries = sorted(folder.iterdir()) if folder.is_dir() else []
         for entry in entries:
             if (entry.is_dir() or entry.suffix in (".zip", ".txt")) and entry.name not in ours:
-                yield entry.name if entry.is_dir() else entry.stem, str(entry)
+                name = entry.name if entry.is_dir() else entry.stem
+                yield Listed(name, "text" if entry.suffix == ".txt" else "pictures", str(entry))
 
 
 def fetch(download: Download) -> Path:

@@ -183,7 +183,9 @@ def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) 
     train = features(network, data.train[:10_000] if quick else data.train)
     name = "accuracy" if network.config.classes else "retrieval"
     share = _held_out(network, data, len(test))
-    figures = {name: Metric(share, "share of the held-out pictures", "" if data.test_labels is None else ">= 0.994")}
+    figures = {
+        name: Metric(share, "share of the held-out pictures", "" if data.test_labels is None else ">= 0.994", "higher")
+    }
     floor = metrics.frechet_distance(features(network, test), train)
     figures["frechet_floor"] = Metric(floor, "squared feature units", "held-out pictures against training pictures")
     for name, damaged in metrics.ladder(to_unit(test)):
@@ -241,6 +243,7 @@ FAMILY = Family(
     name="features",
     default="features-digits",
     recipes={recipe.model: recipe for recipe in _recipes()},
+    config=Config,
     train=train,
     evaluate=evaluate,
     sample=sample,

@@ -247,8 +247,9 @@ def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) 
         assert data.test_labels is not None
         real = features.accuracy(judge, data.test, data.test_labels)
         reference = f">= 0.985; real held-out pictures {real:.4f}"
-        figures["class_agreement"] = Metric(float(agreed.float().mean()), "share of drawn pictures", reference)
-    return figures | fidelity.compare(judge, images, data, quick)
+        agreement = Metric(float(agreed.float().mean()), "share of drawn pictures", reference, "higher")
+        figures["class_agreement"] = agreement
+    return fidelity.compare(judge, images, data, quick) | figures
 
 
 # What it can be asked
@@ -311,6 +312,7 @@ FAMILY = Family(
         "gan-digits": Recipe("gan-digits", "gan", "digits", SETS["digits"].licence, DIGITS, minutes=20),
         "gan-cats": Recipe("gan-cats", "gan", "cats", SETS["cats"].licence, CATS, minutes=120),
     },
+    config=Config,
     train=train,
     evaluate=evaluate,
     sample=sample,

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from models import texts
 from models.checkpoint import Checkpoint
 from models.configuration import Configuration
+from models.data import DataError
 from models.registry import Metric, Recipe
 from models.training import Progress, Run, Trained
 
@@ -164,6 +165,14 @@ def encode(text: str, vocabulary: str) -> Tensor:
 # Training
 
 
+def encode_part(part: str, vocabulary: str) -> Tensor:
+    """As :func:`encode`, of a data set: DataError when the vocabulary does not suffice."""
+    try:
+        return encode(part, vocabulary)
+    except ValueError as error:
+        raise DataError(f"{error} Or train a model of this text from scratch.") from error
+
+
 def next_character_loss(network: nn.Module, tokens: Tensor) -> Tensor:
     """Mean negative log-likelihood of each character given those before it, in nats; ``tokens`` is (B, T + 1)."""
     logits = network(tokens[:, :-1])  # (B, T, V)
@@ -211,8 +220,10 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
     config = Config.parse(recipe.config)
     parts = texts.split(recipe.dataset)
     if recipe.dataset != texts.TINY:  # another text has other characters, and Shakespeare's plays are no help to it
-        config = replace(config, vocabulary="".join(sorted({*parts[0], *parts[1]})), plays=0.0)
-    text, held_out = (encode(part, config.vocabulary) for part in parts)
+        config = replace(config, plays=0.0)
+        if run.start is None:  # else it keeps the characters whose weights it begins with
+            config = replace(config, vocabulary="".join(sorted({*parts[0], *parts[1]})))
+    text, held_out = (encode_part(part, config.vocabulary) for part in parts)
     plays = encode(texts.other_plays(), config.vocabulary) if config.plays > 0 else None
     network = run.build(lambda: GPT(config))
     matrices, others = optimizers(network)
@@ -273,16 +284,17 @@ def nats_per_character(network: GPT, tokens: Tensor, before: int = 0, batch: int
 def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) -> dict[str, Metric]:
     """The figures of the card, over the last 10 % of the text (``quick``: over the first 20,000 characters of that)."""
     network = load(checkpoint, device)
-    held_out = encode(texts.split(checkpoint.card.dataset["name"])[1], network.config.vocabulary)
+    held_out = encode_part(texts.split(checkpoint.card.dataset["name"])[1], network.config.vocabulary)
     held_out = held_out[:20_000] if quick else held_out
     reference = "nanoGPT 1.4697 (its README); best public recipe known to us 1.39"
     half = network.config.context // 2
     return {
-        "nats_per_character": Metric(nats_per_character(network, held_out), "nats/char", reference),
+        "nats_per_character": Metric(nats_per_character(network, held_out), "nats/char", reference, "lower"),
         "nats_per_character_sliding": Metric(
             nats_per_character(network, held_out, before=half),
             "nats/char",
             f"windows of {network.config.context} with {half} characters before each",
+            "lower",
         ),
     }
 

@@ -6,20 +6,24 @@ A Python package adds a family with an entry point of the group ``prospero.model
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from models.checkpoint import Checkpoint
+from models.configuration import Configuration
 
 if TYPE_CHECKING:
     from models.gpt import GPT
     from models.painter import Painter
     from models.training import Progress, Run, Trained
+
+
+Direction = Literal["higher", "lower"]
 
 
 class UnknownModelError(LookupError):
@@ -33,6 +37,7 @@ class Metric:
     value: float
     unit: str
     reference: str = ""
+    better: Direction | None = None  # neither is better in a figure that only describes
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,20 @@ class Family:
     name: str
     default: str  # the model meant when only the family is named
     recipes: Mapping[str, Recipe]
+    config: type[Configuration]
     train: Callable[[Recipe, Run], Generator[Progress, None, Trained]]
     evaluate: Callable[[Checkpoint, torch.device, bool], dict[str, Metric]]
     sample: Callable[[Checkpoint, Path, int, int, torch.device], None]  # checkpoint, file, count, seed, device
     sheet: str = "samples.png"  # the file that shows a version's samples beside its weights
     sheet_count: int = 64  # of them
+    continues: bool = False  # whether a training can begin from a version's weights
     writer: Callable[[Checkpoint, torch.device], GPT] | None = None  # loads what continues texts
     painter: Callable[[Checkpoint, torch.device], Painter] | None = None  # loads what draws pictures from seeds
+
+    @property
+    def balances(self) -> bool:
+        """Whether its training can show rare pictures more often."""
+        return any(field.name == "balance" for field in fields(self.config))
 
     @property
     def operations(self) -> tuple[str, ...]:

@@ -7,7 +7,10 @@ through the same numbers as one that was not.
 from __future__ import annotations
 
 import hashlib
+import io
 import math
+import os
+import pickle
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,11 +22,19 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from models.checkpoint import Checkpoint
+
+NAN = "not_a_number"  # the code of a training that diverged
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
 class TrainingError(Exception):
-    """A training that cannot go on; the message says why in one sentence."""
+    """A training that cannot go on; the message says why in one sentence, the code to programs."""
+
+    def __init__(self, message: str, code: str = "failed") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Stateful(Protocol):
@@ -41,6 +52,7 @@ class Progress:
     step: int
     fraction: float  # of the budget, 0 to 1
     seconds: float  # of training so far, interruptions left out
+    seconds_left: float
     losses: dict[str, float]  # means since the last report
     metrics: dict[str, float]  # held-out
     sample: Path | None = None  # a picture of what the network draws now
@@ -52,6 +64,12 @@ class Trained:
 
     network: nn.Module
     config: dict[str, Any]
+
+    def check(self) -> None:
+        """TrainingError unless every weight is a number."""
+        for name, weights in self.network.state_dict().items():
+            if not bool(torch.isfinite(weights).all()):
+                raise TrainingError(f"The weights {name} are no numbers; train with a lower learning rate.", NAN)
 
 
 @dataclass
@@ -65,6 +83,7 @@ class Run:
     minutes: float | None = None
     report_every: float = 60.0  # seconds between reports
     report_steps: int | None = None  # or steps, where a run must not depend on the clock
+    start: Checkpoint | None = None  # whose weights the network begins with; None: random ones
     bfloat16: bool = True
     compile: bool = False
 
@@ -79,6 +98,11 @@ class Run:
             raise TrainingError("Say how long to train: give steps or minutes.")
 
     @property
+    def seconds_left(self) -> float:
+        """How much longer the run will take if it goes on as it went; 0 before its first step."""
+        return self.seconds * (1 - self.fraction) / self.fraction if self.fraction else 0.0
+
+    @property
     def snapshot(self) -> Path:
         return self.folder / "snapshot.pt"
 
@@ -90,9 +114,21 @@ class Run:
         return min(1.0, max(by_steps, by_minutes))
 
     def build(self, make: Callable[[], Network]) -> Network:
-        """A network on the run's device whose first weights are drawn from the run's seed."""
+        """A network on the run's device; its first weights are drawn from the run's seed, or those it is to start from.
+
+        TrainingError when those do not fit it.
+        """
         torch.manual_seed(self._key("weights"))
-        return make().to(self.device)
+        network = make()
+        if self.start is not None:
+            try:
+                network.load_state_dict(self.start.tensors())
+            except RuntimeError as error:
+                name = f"{self.start.model}@{self.start.version}"
+                raise TrainingError(
+                    f"The weights of {name} do not fit this configuration; start from scratch."
+                ) from error
+        return network.to(self.device)
 
     def __iter__(self) -> Iterator[int]:
         while self.fraction < 1.0:
@@ -136,30 +172,39 @@ class Run:
         losses = {name: float(total) / self._observed for name, total in self._sums.items()}
         for name, loss in losses.items():
             if not math.isfinite(loss):
-                raise TrainingError(f"The loss {name} is {loss} at step {self.step}; train with a lower learning rate.")
+                raise TrainingError(
+                    f"The loss {name} is {loss} at step {self.step}; train with a lower learning rate.", NAN
+                )
         self._sums, self._observed, self._reported = {}, 0, self.seconds
         self._save(parts)
-        return Progress(self.step + 1, self.fraction, self.seconds, losses, dict(metrics), sample)
+        return Progress(self.step + 1, self.fraction, self.seconds, self.seconds_left, losses, dict(metrics), sample)
 
     def _save(self, parts: Mapping[str, Stateful]) -> None:
         beside = self.snapshot.with_suffix(".part")
         state = {name: part.state_dict() for name, part in parts.items()}
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            torch.save({"step": self.step + 1, "seconds": self.seconds, "parts": state}, beside)
-            beside.replace(self.snapshot)
-        except OSError as error:
-            raise TrainingError(f"The snapshot {self.snapshot} cannot be written: {error.strerror}.") from error
+        content = io.BytesIO()  # torch says nothing of a full disk when it writes to one itself
+        torch.save({"step": self.step + 1, "seconds": self.seconds, "parts": state}, content)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as out:
+            out.write(content.getbuffer())
+            out.flush()
+            os.fsync(out.fileno())
+        beside.replace(self.snapshot)
 
     def restore(self, **parts: Stateful) -> None:
         """Go on from the folder's snapshot, if there is one."""
         if not self.snapshot.exists():
             return
-        saved = torch.load(self.snapshot, map_location=self.device, weights_only=True)
+        try:
+            saved = torch.load(self.snapshot, map_location=self.device, weights_only=True)
+            for name, part in parts.items():
+                part.load_state_dict(saved["parts"][name])
+        except (RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+            raise TrainingError(
+                f"The snapshot {self.snapshot} is of another configuration or damaged; delete it and train anew."
+            ) from error
         self.step, self.seconds = saved["step"], saved["seconds"]
         self._reported = self.seconds
-        for name, part in parts.items():
-            part.load_state_dict(saved["parts"][name])
 
     def discard(self) -> None:
         """Remove the snapshot: the run is finished."""

@@ -207,10 +207,15 @@ def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) 
     for strength in edges.STRENGTHS:
         drawn = translate(network, edges.extract(real, strength))
         apart = float((drawn - real).abs().mean())
-        figures[f"distance_{strength}"] = Metric(apart, "mean absolute difference of values in [-1, 1]", "0: the same")
+        figures[f"distance_{strength}"] = Metric(
+            apart, "mean absolute difference of values in [-1, 1]", "0: the same", "lower"
+        )
         found = features.features(judge, drawn)
         figures[f"feature_distance_{strength}"] = Metric(
-            float((found - wanted).norm(dim=1).mean()), "feature units", f"two held-out pictures {strangers:.4g}"
+            float((found - wanted).norm(dim=1).mean()),
+            "feature units",
+            f"two held-out pictures {strangers:.4g}",
+            "lower",
         )
     return figures | compare(judge, from_unit(translate(network, edges.extract(real))), data, quick)
 
@@ -259,6 +264,7 @@ FAMILY = Family(
         name: Recipe(name, "translator", "cats", SETS["cats"].licence, config, minutes=60)
         for name, config in (("translator-cats", {}), ("translator-cats-plain", {"adversarial": 0.0}))
     },
+    config=Config,
     train=train,
     evaluate=evaluate,
     sample=sample,

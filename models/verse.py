@@ -11,7 +11,7 @@ import torch
 from models import texts
 from models.checkpoint import Checkpoint
 from models.decoder import CHUNK, TorchDecoder
-from models.gpt import GPT, encode, evaluate, load, train
+from models.gpt import GPT, Config, encode, evaluate, load, train
 from models.registry import Family, Recipe
 
 LENGTH = 500  # characters of each sampled text
@@ -54,10 +54,12 @@ FAMILY = Family(
             "gpt-tiny-shakespeare": {"plays": 0.0, "dropout": 0.2},  # the first 90 % alone overfits within minutes
         }.items()
     },
+    config=Config,
     train=train,
     evaluate=evaluate,
     sample=sample,
     writer=load,
     sheet="samples.txt",
     sheet_count=4,
+    continues=True,
 )

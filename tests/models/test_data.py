@@ -107,13 +107,17 @@ def test_hash_is_of_the_uncompressed_content(mirror: Mirror) -> None:
         data.fetch(Download("set/other.gz", mirror.address, SHA256))
 
 
+def noted() -> dict[str, str]:
+    return {entry.name: entry.note for entry in data.listing()}
+
+
 def test_known_sets_download_themselves_once(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     known = DataSet("nobody's", downloads=(Download("set/file", mirror.address, SHA256),))
     monkeypatch.setattr(data, "SETS", {"ours": known})
-    assert dict(data.listing()) == {"ours": "to download: `python -m models data get ours`"}
+    assert noted() == {"ours": "to download: `python -m models data get ours`"}
     assert data.get("ours") == data.get("ours")
     assert len(mirror.ranges) == 1
-    assert dict(data.listing()) == {"ours": "here"}
+    assert noted() == {"ours": "here"}
 
 
 def test_named_folder_is_looked_in_first(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +126,7 @@ def test_named_folder_is_looked_in_first(tmp_path: Path, folder: Path, monkeypat
     assert data.locate("pictures") == folder / "pictures"
     monkeypatch.setenv("PROSPERO_DATA", str(tmp_path / "mine"))
     assert data.locate("pictures") == tmp_path / "mine/pictures"
-    assert dict(data.listing())["pictures"] == str(folder / "pictures")
+    assert noted()["pictures"] == str(folder / "pictures")
 
 
 @pytest.mark.parametrize("name", ["../secrets", "/etc", "a/../../b", ""])

@@ -1,0 +1,56 @@
+"""Comparison: the held-out figures of a version, and those of two on the same data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from models.checkpoint import Checkpoint
+from models.registry import Family
+
+Figures = dict[str, dict[str, Any]]  # by name, the fields of registry.Metric
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two versions on the same held-out data."""
+
+    model: str
+    dataset: str
+    versions: tuple[str, str]
+    metrics: dict[str, Figures]  # by version; one that cannot be measured on this data has none
+    problems: dict[str, str]  # by version: why it has none
+
+
+def measure(
+    family: Family, version: Checkpoint, device: torch.device, dataset: str | None = None, quick: bool = False
+) -> Figures:
+    """The figures of a version on a data set, or the one it was trained on; ``quick`` on a part of it."""
+    if dataset:
+        version = replace(version, card=replace(version.card, dataset={"name": dataset, "licence": ""}))
+    return {name: asdict(metric) for name, metric in family.evaluate(version, device, quick).items()}
+
+
+def compare_versions(
+    family: Family,
+    new: Checkpoint,
+    old: Checkpoint,
+    device: torch.device,
+    dataset: str | None = None,
+    quick: bool = False,
+) -> Comparison:
+    """Both versions' figures on one data set, the one that the new version was trained on when none is named.
+
+    A version may not fit that data at all, so whatever it fails with is its problem in the answer, and no error.
+    """
+    chosen = dataset or new.card.dataset["name"]
+    metrics: dict[str, Figures] = {}
+    problems: dict[str, str] = {}
+    for version in {new.version: new, old.version: old}.values():
+        try:
+            metrics[version.version] = measure(family, version, device, chosen, quick)
+        except Exception as error:
+            problems[version.version] = str(error) or type(error).__name__
+    return Comparison(new.model, chosen, (new.version, old.version), metrics, problems)

@@ -5,7 +5,24 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+import discord
+
+from bot.locale import translate
 from bot.store import Store
+
+ACTS = {
+    "retrain": "audit.retrain",
+    "cancel": "audit.cancel",
+    "promote": "audit.promote",
+    "automatic": "audit.automatic",
+    "keep": "audit.keep",
+    "discard": "audit.discard",
+    "rollback": "audit.rollback",
+    "delete": "audit.delete",
+    "add dataset": "audit.add_dataset",
+    "delete dataset": "audit.delete_dataset",
+}
+NONE = "–"  # stands for a version that there is not
 
 
 @dataclass(frozen=True)
@@ -14,11 +31,16 @@ class Entry:
 
     who: int  # Discord user
     guild: int
-    act: str  # what was done, such as "promote"
+    act: str  # a key of ACTS
     subject: str  # the model, or the data set
-    before: str | None = None  # version that served, or that it began from
-    after: str | None = None
+    before: str | None = None  # the version that served, or that it was done to
+    after: str | None = None  # the version that serves since, or was made
     at: int = field(default_factory=lambda: int(time.time()))  # seconds since the epoch
+
+    def sentence(self, locale: discord.Locale) -> str:
+        """Who did what, in Discord's markdown."""
+        before, after = self.before or NONE, self.after or NONE
+        return translate(locale, ACTS[self.act], who=self.who, subject=self.subject, before=before, after=after)
 
 
 class Audit:

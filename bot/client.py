@@ -25,6 +25,7 @@ from bot.recipes import Recipe, Recipes
 from bot.scheduler import Scheduler
 from bot.settings import Settings
 from bot.store import Store
+from bot.switching import Switching
 from bot.training_api import TrainingAPI
 from bot.views import BUTTONS, LastingButton
 from bot.worker_api import WorkerAPI, at
@@ -55,7 +56,8 @@ class Bot(commands.Bot):
 
     The cogs find here what they share: the ``worker``, the ``catalogue`` of its models, the ``recipes``, the
     ``performances`` in flight, the ``scheduler`` of edits, and for those who may do more, the ``operators``, the
-    worker's ``trainings`` and the ``audit``; and they register in ``operations`` what performs a recipe.
+    worker's ``trainings``, the ``switching`` of versions and the ``audit``;
+    and they register in ``operations`` what performs a recipe.
     """
 
     store: Store
@@ -64,6 +66,7 @@ class Bot(commands.Bot):
     trainings: TrainingAPI
     catalogue: Catalogue
     operators: Operators
+    switching: Switching
     audit: Audit
 
     def __init__(self, settings: Settings) -> None:
@@ -111,6 +114,7 @@ class Bot(commands.Bot):
             self._worker_process.start()
             self.worker = WorkerAPI(self._session, self._worker_process.address, token)
         self.trainings = TrainingAPI(self.worker)
+        self.switching = Switching(self.trainings, self.audit)
         self.catalogue = Catalogue(self.worker)
         self.catalogue.start()
         self.add_buttons(*BUTTONS, *PICTURE_BUTTONS)

@@ -13,7 +13,7 @@ import bot
 from bot.locale import CATALOGUES, ENGLISH, CommandTranslator, command_text, translate
 
 SOURCES = list(Path(bot.__file__).parent.rglob("*.py"))
-KEY = re.compile(r"(command|option|help|about|button|text|picture|error)\.[a-z_.]+")
+KEY = re.compile(r"(command|option|help|about|button|text|picture|error|training|model|dataset|audit)\.[a-z_.]+")
 
 
 def literals() -> set[str]:

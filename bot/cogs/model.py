@@ -1,0 +1,160 @@
+"""``/model``: which models and versions there are, how two compare, and which one serves."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import discord
+from discord import app_commands
+
+from bot import figures, sheets
+from bot.errors import Refusal
+from bot.locale import command_text, translate
+from bot.markdown import escape
+from bot.operators import OperatorCog, offered_to_operators
+from bot.switching import RollBack, view_of
+from bot.table import table
+from bot.training_options import options
+from worker.schemas.models import ModelInfo
+from worker.schemas.training import VersionInfo
+
+if TYPE_CHECKING:
+    from bot.client import Bot
+
+MOST_ROWS = 20  # models or versions in one list, so that it fits a message
+
+
+class Model(OperatorCog):
+    """The versions of the models."""
+
+    help_key = "help.model"
+
+    model = offered_to_operators(
+        app_commands.Group(
+            name=command_text("command.model.name"), description=command_text("command.model.description")
+        )
+    )
+
+    @model.command(name=command_text("command.list.name"), description=command_text("command.model_list.description"))
+    @options("model")
+    async def list_them(self, interaction: discord.Interaction[Bot], model: str = "") -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        locale = interaction.locale
+        if model.strip():
+            listed = _versions(await self.bot.trainings.versions(model.strip()), locale)
+        else:
+            listed = _models(await self.bot.worker.models(), locale)
+        await interaction.edit_original_response(content=listed)
+
+    @model.command(name=command_text("command.info.name"), description=command_text("command.model_info.description"))
+    @options("model", "version")
+    async def info(self, interaction: discord.Interaction[Bot], model: str, version: str = "") -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        told = await self._version(model, version)
+        locale = interaction.locale
+        name = f"{told.model}@{told.version}"
+        state = [translate(locale, "model.serves")] if told.serving else []
+        state += [translate(locale, "model.shipped")] if told.shipped else []
+        made = translate(
+            locale,
+            "model.made",
+            parameters=f"{told.parameters / 1e6:.2f}",
+            dataset=escape(told.dataset),
+            when=int(datetime.fromisoformat(told.created).timestamp()),
+        )
+        lines = [" · ".join([f"**{name}**", *state]), made, f"`{told.command}`"]
+        if told.metrics:
+            lines.append(figures.alone(told.metrics, told.version, locale))
+        sheet = await self.bot.trainings.picture(told.sample)
+        description = translate(locale, "model.shows_samples", version=name)
+        picture = discord.File(io.BytesIO(sheet), f"{told.model}-{told.version}.png", description=description)
+        await interaction.edit_original_response(content="\n".join(lines), attachments=[picture])
+
+    @model.command(
+        name=command_text("command.promote.name"), description=command_text("command.model_promote.description")
+    )
+    @options("model", "version")
+    async def promote(self, interaction: discord.Interaction[Bot], model: str, version: str) -> None:
+        await interaction.response.defer(thinking=True)
+        said = await self.bot.switching.promote(interaction, model.strip(), version.strip())
+        back = RollBack(f"{model.strip()}@{version.strip()}", interaction.locale)
+        await interaction.edit_original_response(content=said, view=view_of(back))
+
+    @model.command(
+        name=command_text("command.rollback.name"), description=command_text("command.model_rollback.description")
+    )
+    @options("model")
+    async def roll_back(self, interaction: discord.Interaction[Bot], model: str) -> None:
+        await interaction.response.defer(thinking=True)
+        said = await self.bot.switching.roll_back(interaction, model.strip())
+        await interaction.edit_original_response(content=said)
+
+    @model.command(
+        name=command_text("command.compare.name"), description=command_text("command.model_compare.description")
+    )
+    @options("model", "version", "other")
+    async def compare(self, interaction: discord.Interaction[Bot], model: str, version: str, other: str = "") -> None:
+        await interaction.response.defer(thinking=True)
+        first, second = await self._version(model, version), await self._version(model, other)
+        compared = await self.bot.trainings.compare(first.model, first.version, second.version)
+        samples = [(one.version, await self.bot.trainings.picture(one.sample)) for one in (first, second)]
+        locale = interaction.locale
+        picture = discord.File(
+            io.BytesIO(await sheets.side_by_side(samples)),
+            f"{first.model}-{first.version}-{second.version}.png",
+            description=translate(locale, "training.shows_both", new=first.version, serving=second.version),
+        )
+        content = figures.side_by_side(compared.figures, first.version, second.version, locale)
+        await interaction.edit_original_response(content=f"**{first.model}**\n{content}", attachments=[picture])
+
+    @model.command(
+        name=command_text("command.delete.name"), description=command_text("command.model_delete.description")
+    )
+    @options("model", "version")
+    async def delete(self, interaction: discord.Interaction[Bot], model: str, version: str) -> None:
+        await interaction.response.defer(thinking=True)
+        said = await self.bot.switching.delete(interaction, model.strip(), version.strip())
+        await interaction.edit_original_response(content=said)
+
+    async def _version(self, model: str, version: str) -> VersionInfo:
+        """A version, or without a name the one that serves; raises Refusal when there is none."""
+        versions = await self.bot.trainings.versions(model.strip())
+        wanted = version.strip()
+        for one in versions:
+            if one.version == wanted or (one.serving and not wanted):
+                return one
+        known = ", ".join(one.version for one in versions[:MOST_ROWS])
+        raise Refusal("error.no_version", model=escape(model), version=escape(wanted), known=known)
+
+
+def _models(models: Sequence[ModelInfo], locale: discord.Locale) -> str:
+    """Every model in a line: which version serves, how many there are, and the figure that decides."""
+    if not models:
+        return translate(locale, "model.none")
+    head = [translate(locale, key) for key in ("model.column_model", "model.column_serves", "model.column_versions")]
+    rows = [[one.id, one.version, str(len(one.versions)), _deciding(one.metrics)] for one in models[:MOST_ROWS]]
+    return table([*head, translate(locale, "training.figure")], rows, left=2)
+
+
+def _versions(versions: Sequence[VersionInfo], locale: discord.Locale) -> str:
+    """Every version of a model in a line, the newest first."""
+    head = [translate(locale, key) for key in ("model.column_version", "model.column_trained", "training.figure")]
+    serves = translate(locale, "model.serves")
+    rows = [
+        [one.version, one.created[:10], _deciding(one.metrics), serves if one.serving else ""]
+        for one in versions[:MOST_ROWS]
+    ]
+    return table([*head, ""], rows, left=2)
+
+
+def _deciding(metrics: dict[str, float]) -> str:
+    name, value = next(iter(metrics.items()), ("", None))
+    return f"{name} {figures.plain(value)}" if name else figures.plain(None)
+
+
+async def setup(bot: Bot) -> None:
+    bot.add_buttons(RollBack)
+    await bot.add_cog(Model(bot))

@@ -1,0 +1,43 @@
+"""Figures of versions as people read them: one beside the other, and which is better in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import discord
+
+from bot.locale import translate
+from bot.table import table
+from worker.schemas.training import Figure
+
+MOST = 16  # figures shown; with their names they fill half a message
+
+
+def side_by_side(figures: Sequence[Figure], new: str, serving: str, locale: discord.Locale) -> str:
+    """A table of two versions' figures, with a word on whether the first version's is better."""
+    head = [translate(locale, "training.figure"), new, serving, ""]
+    rows = [[_named(one), plain(one.new), plain(one.serving), _verdict(one, locale)] for one in figures[:MOST]]
+    return table(head, rows)
+
+
+def alone(metrics: Mapping[str, float], version: str, locale: discord.Locale) -> str:
+    """A table of one version's figures."""
+    rows = [[name, plain(value)] for name, value in list(metrics.items())[:MOST]]
+    return table([translate(locale, "training.figure"), version], rows)
+
+
+def plain(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _named(figure: Figure) -> str:
+    return f"{figure.name} ({figure.unit})" if figure.unit else figure.name
+
+
+def _verdict(figure: Figure, locale: discord.Locale) -> str:
+    if figure.serving is None or figure.better is None:
+        return ""
+    if figure.new == figure.serving:
+        return translate(locale, "training.same")
+    is_better = (figure.new > figure.serving) == (figure.better == "higher")
+    return translate(locale, "training.better" if is_better else "training.worse")

@@ -1,0 +1,85 @@
+"""Which version of a model serves: promoted, rolled back, deleted, one change at a time, each in the audit log."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import discord
+
+from bot.audit import NONE, Audit, Entry
+from bot.errors import Refusal
+from bot.operators import OperatorButton
+from bot.training_api import TrainingAPI
+
+if TYPE_CHECKING:
+    from bot.client import Bot
+
+
+class Switching:
+    """Changes versions for the operator behind an interaction; each method returns the sentence about what it did."""
+
+    def __init__(self, trainings: TrainingAPI, audit: Audit) -> None:
+        self._trainings = trainings
+        self._audit = audit
+        self._one_at_a_time = asyncio.Lock()
+
+    async def promote(self, interaction: discord.Interaction[Bot], model: str, version: str) -> str:
+        """Lets a version serve. Raises WorkerError."""
+        async with self._one_at_a_time:
+            switched = await self._trainings.promote(model, version)
+            return await self._done(interaction, "promote", model, switched.before, switched.now)
+
+    async def roll_back(self, interaction: discord.Interaction[Bot], model: str, version: str | None = None) -> str:
+        """Lets the version serve again that served before the last promotion.
+
+        Raises Refusal if ``version`` is named and serves no more, and WorkerError.
+        """
+        async with self._one_at_a_time:
+            if version is not None:
+                versions = await self._trainings.versions(model)
+                serving = next((one.version for one in versions if one.serving), NONE)
+                if serving != version:
+                    raise Refusal("error.serves_no_more", version=version, serving=serving)
+            switched = await self._trainings.roll_back(model)
+            return await self._done(interaction, "rollback", model, switched.before, switched.now)
+
+    async def delete(self, interaction: discord.Interaction[Bot], model: str, version: str) -> str:
+        """Deletes a version that does not serve. Raises WorkerError."""
+        async with self._one_at_a_time:
+            await self._trainings.delete_version(model, version)
+            return await self._done(interaction, "delete", model, version, None)
+
+    async def _done(
+        self, interaction: discord.Interaction[Bot], act: str, model: str, before: str | None, after: str | None
+    ) -> str:
+        assert interaction.guild_id is not None  # an operator acts in a server
+        entry = Entry(interaction.user.id, interaction.guild_id, act, model, before, after)
+        await self._audit.write(entry)
+        return entry.sentence(interaction.locale)
+
+
+class RollBack(OperatorButton, action="rollback", label_key="button.rollback", style=discord.ButtonStyle.danger):
+    """Takes back the promotion of a version, named "model@version", as long as that one serves."""
+
+    async def press(self, interaction: discord.Interaction[Bot]) -> None:
+        model, _, version = self.subject.partition("@")
+        await interaction.response.defer()
+        said = await interaction.client.switching.roll_back(interaction, model, version)
+        await add_line(interaction, said)
+
+
+async def add_line(interaction: discord.Interaction[Bot], line: str, *buttons: OperatorButton) -> None:
+    """Says something more under the message whose button was pressed, and gives it other buttons."""
+    assert interaction.message is not None
+    await interaction.edit_original_response(content=f"{interaction.message.content}\n{line}", view=view_of(*buttons))
+
+
+def view_of(*buttons: OperatorButton) -> discord.ui.View | None:
+    """The buttons as a message takes them."""
+    if not buttons:
+        return None
+    view = discord.ui.View(timeout=None)
+    for button in buttons:
+        view.add_item(button)
+    return view

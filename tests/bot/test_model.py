@@ -1,0 +1,145 @@
+"""/model and /audit as operators see them, with a worker that says what the test has it say."""
+
+import io
+from collections.abc import AsyncIterator
+
+import pytest
+from PIL import Image
+
+from tests.bot.conftest import Island
+from tests.bot.trainer import Trainer, serve
+from tests.person import JSON, Person, labels
+
+EPHEMERAL = 1 << 6
+
+
+@pytest.fixture
+async def trainer() -> AsyncIterator[Trainer]:
+    trainer = Trainer()
+    async with serve(trainer):
+        yield trainer
+
+
+@pytest.fixture
+async def ariel(island: Island, trainer: Trainer) -> AsyncIterator[Person]:
+    """The operator, with a bot whose worker is the trainer."""
+    await island.start_bot(trainer.url)
+    async with island.person("Ariel") as ariel:
+        yield ariel
+    await island.stop_bot()
+
+
+async def audit(ariel: Person) -> list[str]:
+    """The audit log's lines without their times, the newest first."""
+    message = await (await ariel.slash("audit")).message()
+    assert message["flags"] & EPHEMERAL
+    return [line.partition("> ")[2] for line in message["content"].split("\n")]
+
+
+async def said(person: Person, command: str, **options: str) -> JSON:
+    return await (await person.slash(command, **options)).message()
+
+
+async def test_models_and_their_versions_are_listed(ariel: Person) -> None:
+    models = await said(ariel, "model list")
+    assert models["flags"] & EPHEMERAL
+    assert models["content"].split("\n")[1:3] == [
+        "model       serves  versions                figure",
+        "gan-digits  v2             2  frechet_distance 1.5",
+    ]
+    versions = await said(ariel, "model list", model="gan-digits")
+    assert versions["content"].split("\n")[2:4] == [
+        "v2       2026-01-01  frechet_distance 1.5  serves",
+        "v1       2026-01-01    frechet_distance 2",
+    ]
+
+
+async def test_a_version_is_described_with_its_samples(ariel: Person) -> None:
+    told = await said(ariel, "model info", model="gan-digits")
+    assert told["content"].startswith("**gan-digits@v2** · serves\n1.23 million parameters · trained on digits · ")
+    (file,) = told["attachments"]
+    assert file["description"] == "Samples of gan-digits@v2."
+    assert Image.open(io.BytesIO(await ariel.fetch(file))).size == (64, 64)
+    older = await said(ariel, "model info", model="gan-digits", version="v1")
+    assert older["content"].startswith("**gan-digits@v1** · came with Prospero\n")
+    refused = await said(ariel, "model info", model="gan-digits", version="v9")
+    assert refused["content"] == "gan-digits has no version v9; there are: v2, v1."
+    refused = await said(ariel, "model info", model="gan-dogs")
+    assert refused["content"] == "The models cannot do that: There is no model 'gan-dogs'."
+
+
+async def test_promote_and_roll_back(ariel: Person, trainer: Trainer) -> None:
+    promoted = await said(ariel, "model promote", model="gan-digits", version="v1")
+    assert promoted["content"] == f"<@{ariel.id}> promoted gan-digits: v1 serves now, v2 did before."
+    assert trainer.history[-1] == "v1"
+    await ariel.press(promoted, "Roll back")
+    back = await ariel.message(promoted, lambda message: not labels(message))
+    assert back["content"].endswith(f"\n<@{ariel.id}> rolled gan-digits back: v2 serves again, v1 no more.")
+    assert trainer.history[-1] == "v2"
+    again = await said(ariel, "model rollback", model="gan-digits")
+    assert again["content"].endswith("v1 serves again, v2 no more.")
+    refused = await said(ariel, "model rollback", model="gan-digits")
+    assert refused["content"].endswith("gan-digits has had no other version to roll back to.")
+    assert await audit(ariel) == [
+        f"<@{ariel.id}> rolled gan-digits back: v1 serves again, v2 no more.",
+        f"<@{ariel.id}> rolled gan-digits back: v2 serves again, v1 no more.",
+        f"<@{ariel.id}> promoted gan-digits: v1 serves now, v2 did before.",
+    ]
+
+
+async def test_a_promotion_that_another_one_followed_is_not_taken_back_by_its_button(
+    ariel: Person, trainer: Trainer
+) -> None:
+    first = await said(ariel, "model promote", model="gan-digits", version="v1")
+    await said(ariel, "model promote", model="gan-digits", version="v2")
+    refused = await (await ariel.press(first, "Roll back")).message()
+    assert refused["content"].startswith("v1 serves no more, v2 does;")
+    assert trainer.history[-1] == "v2"
+
+
+async def test_two_versions_side_by_side(ariel: Person) -> None:
+    compared = await said(ariel, "model compare", model="gan-digits", version="v1")
+    assert compared["content"].split("\n")[2:4] == [
+        "figure            v1   v2",
+        "frechet_distance   2  1.5  worse",
+    ]
+    (file,) = compared["attachments"]
+    assert file["description"] == "Samples of two versions: v1 on the left, v2 on the right."
+    picture = Image.open(io.BytesIO(await ariel.fetch(file)))
+    assert picture.getpixel((100, 200)) == (20, 0, 128)
+    assert picture.getpixel((picture.width - 100, 200)) == (40, 0, 128)
+
+
+async def test_delete(ariel: Person, trainer: Trainer) -> None:
+    refused = await said(ariel, "model delete", model="gan-digits", version="v2")
+    assert "serves; promote another version before deleting it." in refused["content"]
+    deleted = await said(ariel, "model delete", model="gan-digits", version="v1")
+    assert deleted["content"] == f"<@{ariel.id}> deleted gan-digits@v1."
+    assert list(trainer.versions) == ["v2"]
+
+
+async def test_suggestions(ariel: Person, island: Island) -> None:
+    bot = island.bot
+    assert bot is not None
+    await bot.catalogue.ask()
+    assert [one["value"] for one in await ariel.autocomplete("model info", "model", model="DIG")] == ["gan-digits"]
+    versions = await ariel.autocomplete("model compare", "version", model="gan-digits", version="")
+    assert [(one["name"], one["value"]) for one in versions] == [("v2 (serves)", "v2"), ("v1", "v1")]
+    assert await ariel.autocomplete("model promote", "version", model="gan-dogs", version="") == []
+
+
+async def test_the_audit_log_cannot_be_changed(ariel: Person, island: Island) -> None:
+    bot = island.bot
+    assert bot is not None
+    assert (await said(ariel, "audit"))["content"] == "No operator has done anything here yet."
+    for version in ("v1", "v2") * 7:
+        await said(ariel, "model promote", model="gan-digits", version=version)
+    for statement in ("UPDATE audit SET who = 1", "DELETE FROM audit"):
+        with pytest.raises(Exception, match="the audit log is only added to"):
+            await bot.store.change(statement)
+    message = await said(ariel, "audit")
+    assert message["content"].endswith("\n-# These are the newest; the file has all 14.")
+    assert len(message["content"].split("\n")) == 13
+    rows = (await ariel.fetch(message["attachments"][0])).decode().split("\n")
+    assert len(rows) == 14
+    assert rows[0].endswith(f",{ariel.id},promote,gan-digits,v1,v2")

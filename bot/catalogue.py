@@ -1,6 +1,7 @@
 """The models that the worker has, as last heard, so that suggestions never wait for the network."""
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
@@ -11,6 +12,13 @@ REFRESH = 30.0  # seconds; a model that was just trained is suggested after at m
 RETRY = 2.0  # seconds, while the worker is away or starting
 
 logger = structlog.get_logger(__name__)
+
+
+def names(models: Sequence[ModelInfo], typed: str) -> list[str]:
+    """What can be typed for models and their versions, the newest first, that goes with what is typed so far."""
+    every = [model.id for model in models]
+    every += [f"{model.id}@{version}" for model in models for version in reversed(model.versions)]
+    return [name for name in every if typed.strip().lower() in name.lower()]
 
 
 class Catalogue:

@@ -36,6 +36,7 @@ LAST_WORDS = 0.5  # seconds that running requests get to say in their messages t
 GOODBYE = 0.5  # seconds for Discord to acknowledge the end of the connection
 
 Operation = Callable[[discord.Interaction[Any], Recipe], Awaitable[None]]
+Writer = Callable[[Recipe, discord.Locale], str]
 
 logger = structlog.get_logger(__name__)
 
@@ -57,7 +58,8 @@ class Bot(commands.Bot):
     The cogs find here what they share: the ``worker``, the ``catalogue`` of its models, the ``recipes``, the
     ``performances`` in flight, the ``scheduler`` of edits, and for those who may do more, the ``operators``, the
     worker's ``trainings``, the ``switching`` of versions and the ``audit``;
-    and they register in ``operations`` what performs a recipe.
+    and they register in ``operations`` what performs a recipe, and in
+    ``commands_of`` how an operation's recipes are written as commands.
     """
 
     store: Store
@@ -94,6 +96,7 @@ class Bot(commands.Bot):
         self.settings = settings
         self.performances = Performances(settings.requests_per_person)
         self.operations: dict[str, Operation] = {}
+        self.commands_of: dict[str, Writer] = {}
         self._buttons: list[type[LastingButton]] = []
         self._session: aiohttp.ClientSession | None = None
         self._worker_process: WorkerProcess | None = None
@@ -154,6 +157,13 @@ class Bot(commands.Bot):
         if operation is None:
             raise errors.Refusal("error.operation_unknown", operation=recipe.operation)
         await operation(interaction, recipe)
+
+    def as_command(self, recipe: Recipe, locale: discord.Locale) -> str:
+        """The command that makes the same again, as people of that language type it."""
+        writer = self.commands_of.get(recipe.operation)
+        if writer is None:
+            raise errors.Refusal("error.operation_unknown", operation=recipe.operation)
+        return writer(recipe, locale)
 
     async def _load_cogs(self) -> None:
         found = entry_points(group=COGS)

@@ -76,6 +76,11 @@ class LiveMessage:
         self._token_dead = False
 
     @property
+    def ids(self) -> Sequence[int]:
+        """The messages sent so far, a page each."""
+        return self._ids
+
+    @property
     def urgent(self) -> bool:
         return self._final or not self._shown
 

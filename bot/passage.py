@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from bot import markdown
 from bot.live_message import Attached, Draft
 from bot.locale import translate
+from bot.next_letters import ShowLetters
 from bot.recipes import Recipe
 from bot.result import Result
-from bot.views import Continue, RecipeButton, Retry, Stop, TryAgain
+from bot.views import Continue, Delete, RecipeButton, Retry, ShowRecipe, Stop, TryAgain
 from bot.worker_api import Piece
 
 MESSAGE = 2_000  # characters that Discord allows in a message
@@ -79,11 +80,12 @@ class Passage(Result):
 
     def _how_it_was_made(self) -> str:
         parameters = self.recipe.parameters
-        parts = [
-            self.recipe.pinned_model,
-            translate(self.locale, "text.seed", seed=self.recipe.seed),
-            translate(self.locale, "text.temperature", temperature=f"{parameters['temperature']:g}"),
-        ]
+        parts = [self.recipe.pinned_model]
+        if parameters["temperature"]:
+            parts.append(translate(self.locale, "text.seed", seed=self.recipe.seed))
+            parts.append(translate(self.locale, "text.temperature", temperature=f"{parameters['temperature']:g}"))
+        else:
+            parts.append(translate(self.locale, "text.greedy"))  # whatever the seed
         if parameters["top_k"]:
             parts.append(f"top_k {parameters['top_k']}")
         if parameters["top_p"] < 1:
@@ -95,7 +97,7 @@ class Passage(Result):
         if not self.ended:
             return [Stop(self.recipe.id, self.locale)]
         retry = Retry if self.failure is None else TryAgain
-        kinds = [Continue, retry] if self.text else [retry]
+        kinds = [Continue, retry, ShowLetters, ShowRecipe, Delete] if self.text else [retry]
         return [kind(self.recipe.id, self.locale) for kind in kinds]
 
 

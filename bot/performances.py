@@ -23,6 +23,7 @@ class Performance:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.interruption: Interruption | None = None
+        self.ended = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
 
     async def until_interrupted(self, work: Coroutine[None, None, None]) -> None:
@@ -66,12 +67,19 @@ class Performances:
             yield performance
         finally:
             del self._running[recipe.id]
+            performance.ended.set()
             if not self._running:
                 self._none_running.set()
 
     def get(self, recipe_id: str) -> Performance | None:
         """The request with that recipe if it is in flight."""
         return self._running.get(recipe_id)
+
+    async def ended(self, recipe_id: str) -> None:
+        """Returns once the request with that recipe is not in flight."""
+        performance = self._running.get(recipe_id)
+        if performance is not None:
+            await performance.ended.wait()
 
     async def close(self, seconds: float) -> None:
         """Interrupts every request and gives them ``seconds`` to say so in their messages."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from bot import markdown
 from bot.live_message import Attached, Draft, LiveMessage
 from bot.locale import translate
-from bot.picture_buttons import Animate, Enlarge, Reroll, ShowRecipe, Vary
+from bot.picture_buttons import Animate, Enlarge, Reroll, Vary
 from bot.picture_recipes import kind, request, trails, typed
 from bot.result import Result
-from bot.views import Delete, RecipeButton, Retry, Stop, TryAgain
+from bot.views import Delete, RecipeButton, Retry, ShowRecipe, Stop, TryAgain
 from bot.worker_api import Drawing, WorkerAPI
 
 SMALL_PRINT = 1_900  # characters of what is said under pictures; Discord allows 2,000 in all

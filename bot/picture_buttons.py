@@ -1,4 +1,4 @@
-"""The buttons under pictures: others like these, near one, one alone, a walk past all, and how they were made."""
+"""The buttons under pictures: others like these, near one, one alone, a walk past all."""
 
 from __future__ import annotations
 
@@ -44,13 +44,4 @@ class Animate(RecipeButton, action="animate", label_key="button.animate", style=
         await interaction.client.perform(interaction, walk)
 
 
-class ShowRecipe(RecipeButton, action="recipe", label_key="button.recipe", style=discord.ButtonStyle.secondary, rank=2):
-    """Tells whoever asks, and only them, the command that makes the same again."""
-
-    async def press(self, interaction: discord.Interaction[Bot]) -> None:
-        recipe = await interaction.client.recipes.read(self.recipe_id)
-        command = picture_recipes.command(recipe, interaction.locale)
-        await interaction.response.send_message(f"```\n{command}\n```", ephemeral=True)
-
-
-PICTURE_BUTTONS = (Enlarge, Vary, Reroll, Animate, ShowRecipe)
+PICTURE_BUTTONS = (Enlarge, Vary, Reroll, Animate)

@@ -3,10 +3,14 @@
 import json
 import secrets
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+import discord
+
 from bot.errors import Refusal
+from bot.locale import translate
 from bot.store import Store
 from worker.schemas.contract import SEEDS
 
@@ -25,6 +29,11 @@ def check_range(option: str, value: float, low: float, high: float) -> None:
     """Raises Refusal unless a person's value lies in the range that Discord was to keep."""
     if not low <= value <= high:
         raise Refusal("error.out_of_range", option=option, value=f"{value:g}", low=f"{low:g}", high=f"{high:g}")
+
+
+def as_command(locale: discord.Locale, name: str, options: Mapping[str, object]) -> str:
+    """A command as people of that language type it; ``options`` are values under the keys of their options' names."""
+    return " ".join([f"/{name}", *(f"{translate(locale, key)}:{value}" for key, value in options.items())])
 
 
 def new_id() -> str:
@@ -58,15 +67,15 @@ class Recipe:
 
 
 class Recipes:
-    """The recipes in the store."""
+    """The recipes in the store, and which messages show what came of them."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def write(self, recipe: Recipe) -> None:
-        """Keeps ``recipe``, in place of an earlier state of it."""
+        """Keeps a new recipe."""
         await self._store.change(
-            "INSERT OR REPLACE INTO recipes"
+            "INSERT INTO recipes"
             " (id, created, owner, operation, model, version, parameters, seed, parent, result)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -81,6 +90,13 @@ class Recipes:
                 recipe.parent,
                 recipe.result,
             ],
+        )
+
+    async def update(self, recipe: Recipe) -> None:
+        """Keeps ``recipe`` in place of its earlier state, unless that was erased meanwhile."""
+        await self._store.change(
+            "UPDATE recipes SET model = ?, version = ?, parameters = ?, seed = ?, result = ? WHERE id = ?",
+            [recipe.model, recipe.version, json.dumps(recipe.parameters), recipe.seed, recipe.result, recipe.id],
         )
 
     async def read(self, recipe_id: str) -> Recipe:
@@ -105,3 +121,28 @@ class Recipes:
             parent=parent,
             result=result,
         )
+
+    async def shown_by(self, message: int, channel: int) -> Recipe | None:
+        """The recipe of what a message in that channel shows, or None."""
+        row = await self._store.row(
+            "SELECT recipe FROM messages JOIN recipes ON recipes.id = recipe WHERE messages.id = ? AND channel = ?",
+            [message, channel],
+        )
+        return await self.read(row[0]) if row else None
+
+    async def messages(self, recipe_id: str) -> list[int]:
+        """The messages that show what came of a recipe, oldest first."""
+        rows = await self._store.rows("SELECT id FROM messages WHERE recipe = ? ORDER BY id", [recipe_id])
+        return [message for (message,) in rows]
+
+    async def show(self, recipe_id: str, channel: int, messages: Sequence[int]) -> None:
+        """Notes which messages show what came of a recipe, unless that was erased meanwhile."""
+        for message in messages:
+            await self._store.change(
+                "INSERT INTO messages SELECT ?, ?, id FROM recipes WHERE id = ?", [message, channel, recipe_id]
+            )
+
+    async def erase(self, recipe_id: str) -> None:
+        """Keeps no record of a recipe and of its messages."""
+        await self._store.change("DELETE FROM messages WHERE recipe = ?", [recipe_id])
+        await self._store.change("DELETE FROM recipes WHERE id = ?", [recipe_id])

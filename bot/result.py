@@ -10,7 +10,7 @@ import discord
 
 from bot.errors import sentence
 from bot.live_message import Draft, LiveMessage
-from bot.locale import translate
+from bot.locale import ordinal, translate
 from bot.performances import Interruption
 from bot.recipes import Recipe
 
@@ -54,7 +54,7 @@ class Result:
             case Interruption.RESTARTING:
                 lines.append(translate(self.locale, "text.restarting"))
         if self.position is not None and not self.ended:
-            lines.append(translate(self.locale, "text.queued", position=self.position))
+            lines.append(translate(self.locale, "text.queued", ordinal=ordinal(self.locale, self.position)))
         return lines
 
 
@@ -77,5 +77,6 @@ async def perform(interaction: discord.Interaction[Bot], result: Result, work: W
                 expiry.cancel()
         if not result.finished:
             result.interruption = performance.interruption
-        await bot.recipes.write(result.outcome())
+        await bot.recipes.update(result.outcome())
         await message.finish()
+        await bot.recipes.show(result.recipe.id, message.channel_id, message.ids)

@@ -36,6 +36,11 @@ MIGRATIONS = (
     CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
     CREATE TRIGGER audit_keeps BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
     """,
+    """
+    CREATE TABLE messages (id INTEGER PRIMARY KEY, channel INTEGER NOT NULL, recipe TEXT NOT NULL);
+    CREATE INDEX messages_by_recipe ON messages (recipe);
+    CREATE INDEX recipes_by_owner ON recipes (owner);
+    """,
 )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import discord
@@ -10,12 +12,13 @@ import discord
 from bot.errors import Refusal, answering
 from bot.locale import translate
 from bot.performances import Interruption
-from bot.recipes import ID_PATTERN
+from bot.recipes import ID_PATTERN, Recipe
 
 if TYPE_CHECKING:
     from bot.client import Bot
 
 CONTINUED_PROMPT = 2_000  # characters of a text that a continuation begins with; far more than the models read
+LONGEST_COMMAND = 1_900  # characters of a command that are shown in a message; Discord allows 2,000 in all
 
 
 class LastingButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template="(?!)"):
@@ -85,18 +88,15 @@ class Stop(RecipeButton, action="stop", label_key="button.stop", style=discord.B
         performance.interrupt(Interruption.STOPPED)
 
 
-class Continue(RecipeButton, action="continue", label_key="button.continue", style=discord.ButtonStyle.primary):
+class Continue(RecipeButton, action="continue", label_key="button.continue", style=discord.ButtonStyle.primary, rank=2):
     """Writes on from where a text ended, as a new message."""
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
         recipe = await interaction.client.recipes.read(self.recipe_id)
-        whole: str = recipe.parameters["prompt"] + recipe.result
-        parameters = recipe.parameters | {"prompt": whole[-CONTINUED_PROMPT:]}
-        continuation = recipe.again(interaction.user.id, parameters=parameters, seed=None, parent=recipe.id)
-        await interaction.client.perform(interaction, continuation)
+        await interaction.client.perform(interaction, continued(recipe, interaction.user.id))
 
 
-class Retry(RecipeButton, action="retry", label_key="button.retry", style=discord.ButtonStyle.secondary):
+class Retry(RecipeButton, action="retry", label_key="button.retry", style=discord.ButtonStyle.secondary, rank=2):
     """Performs the same request once more, with another seed."""
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
@@ -104,7 +104,7 @@ class Retry(RecipeButton, action="retry", label_key="button.retry", style=discor
         await interaction.client.perform(interaction, recipe.again(interaction.user.id, seed=None))
 
 
-class TryAgain(RecipeButton, action="again", label_key="button.retry", style=discord.ButtonStyle.primary):
+class TryAgain(RecipeButton, action="again", label_key="button.retry", style=discord.ButtonStyle.primary, rank=2):
     """Performs a request that failed once more, with the same seed."""
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
@@ -112,15 +112,63 @@ class TryAgain(RecipeButton, action="again", label_key="button.retry", style=dis
         await interaction.client.perform(interaction, recipe.again(interaction.user.id))
 
 
+class ShowRecipe(RecipeButton, action="recipe", label_key="button.recipe", style=discord.ButtonStyle.secondary, rank=2):
+    """Tells whoever asks, and only them, the command that makes the same again."""
+
+    async def press(self, interaction: discord.Interaction[Bot]) -> None:
+        await show_recipe(interaction, await interaction.client.recipes.read(self.recipe_id))
+
+
 class Delete(RecipeButton, action="delete", label_key="button.delete", style=discord.ButtonStyle.danger, rank=2):
-    """Removes the message: for the person who asked and for those who may delete messages anyway."""
+    """Removes the result, of whose messages it may be the last, and what is kept about it.
+
+    That is for the person who asked and for those who may delete messages anyway.
+    """
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
         recipe = await interaction.client.recipes.read(self.recipe_id)
         if interaction.user.id != recipe.owner and not interaction.permissions.manage_messages:
             raise Refusal("error.delete_not_yours", owner=recipe.owner)
         await interaction.response.defer()
+        await interaction.client.performances.ended(self.recipe_id)  # it may just be noting its messages
+        messages = await interaction.client.recipes.messages(self.recipe_id)
+        await interaction.client.recipes.erase(self.recipe_id)
         await interaction.delete_original_response()
+        await self._delete_earlier(interaction, messages)
+
+    async def _delete_earlier(self, interaction: discord.Interaction[Bot], messages: Sequence[int]) -> None:
+        last = interaction.message
+        channel = interaction.client.get_partial_messageable(interaction.channel_id or 0)
+        for message in messages:
+            if last is None or message != last.id:
+                try:
+                    await channel.get_partial_message(message).delete()
+                except discord.NotFound:  # someone did already
+                    continue
+                except discord.Forbidden:
+                    raise Refusal("error.delete_rest") from None
 
 
-BUTTONS = (Stop, Continue, Retry, TryAgain, Delete)
+def continued(recipe: Recipe, owner: int) -> Recipe:
+    """The request for ``owner`` to write on from where a text ended."""
+    parameters = recipe.parameters | {"prompt": end_of(recipe)}
+    return recipe.again(owner, parameters=parameters, seed=None, parent=recipe.id)
+
+
+def end_of(recipe: Recipe) -> str:
+    """What a text goes on from: as much of its prompt and itself as a prompt may hold."""
+    whole: str = recipe.parameters["prompt"] + recipe.result
+    return whole[-CONTINUED_PROMPT:]
+
+
+async def show_recipe(interaction: discord.Interaction[Bot], recipe: Recipe) -> None:
+    """Answers only the person who asks with the command that makes the same again: to paste, or as a file if long."""
+    command = interaction.client.as_command(recipe, interaction.locale)
+    if len(command) <= LONGEST_COMMAND and "```" not in command:
+        await interaction.response.send_message(f"```\n{command}\n```", ephemeral=True)
+    else:
+        file = discord.File(io.BytesIO(command.encode()), "recipe.txt")
+        await interaction.response.send_message(file=file, ephemeral=True)
+
+
+BUTTONS = (Stop, Continue, Retry, TryAgain, ShowRecipe, Delete)

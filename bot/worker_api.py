@@ -9,7 +9,7 @@ from typing import NoReturn, TypeVar
 import aiohttp
 from pydantic import ValidationError
 
-from worker.schemas.completions import Completion, CompletionRequest, FinishReason
+from worker.schemas.completions import Completion, CompletionRequest, FinishReason, Logprobs
 from worker.schemas.contract import Contract, ErrorBody, ErrorResponse
 from worker.schemas.models import ModelInfo, ModelList, Readiness
 from worker.schemas.pictures import GenerationRequest, Images, InterpolationRequest, PictureRequest, VariationRequest
@@ -83,6 +83,7 @@ class Piece:
     seed: int
     version: str
     replaced: str  # the prompt's characters that the model never saw; each was read as a space
+    logprobs: Logprobs | None = None  # of the characters, when asked for
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,8 @@ class WorkerAPI:
                     yield part
                     continue
                 choice = part.choices[0]
-                yield Piece(choice.text, choice.seed, part.system_fingerprint.partition("@")[2], part.replaced)
+                version = part.system_fingerprint.partition("@")[2]
+                yield Piece(choice.text, choice.seed, version, part.replaced, choice.logprobs)
                 if choice.finish_reason is not None:
                     yield Finished(choice.finish_reason)
                     return

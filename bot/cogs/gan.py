@@ -15,7 +15,7 @@ from bot.errors import Refusal
 from bot.live_message import LiveMessage
 from bot.locale import command_text
 from bot.picture import Picture
-from bot.picture_recipes import LONGEST_LIST, MOST, SHARES, STOPS, STRENGTH, kind, read_trails
+from bot.picture_recipes import LONGEST_LIST, MOST, SHARES, STOPS, STRENGTH, command, kind, read_trails
 from bot.recipes import Recipe, check_range, read_seed
 from bot.result import perform
 from worker.schemas.models import ModelInfo
@@ -77,6 +77,7 @@ class Gan(commands.Cog):
         self.bot = bot
         for operation in ("sample", "number", "vary", "walk"):
             bot.operations[f"{FAMILY} {operation}"] = self.perform
+            bot.commands_of[f"{FAMILY} {operation}"] = command
 
     @gan.command(
         name=command_text("command.gan_sample.name"), description=command_text("command.gan_sample.description")

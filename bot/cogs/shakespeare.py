@@ -1,4 +1,4 @@
-"""``/shakespeare``: verse that grows in the channel, from a prompt."""
+"""``/shakespeare``: verse that grows in the channel, from a prompt; ``/letters``: how the model comes to its verse."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot import next_letters
+from bot.catalogue import names
 from bot.errors import Refusal
 from bot.live_message import LiveMessage
-from bot.locale import command_text
+from bot.locale import command_text, translate
+from bot.next_letters import NextLetters, ShowLetters
 from bot.passage import Passage
-from bot.recipes import Recipe, check_range, read_seed
+from bot.recipes import Recipe, as_command, check_range, read_seed
 from bot.result import perform
 from bot.worker_api import Finished, Piece, Queued
 from worker.schemas.completions import MAX_TOKENS, CompletionRequest
@@ -24,8 +27,10 @@ if TYPE_CHECKING:
     from bot.client import Bot
 
 OPERATION = "text"
+FAMILY = "gpt"
 MODEL = "gpt-shakespeare"
 
+MOST_CHOICES = 25  # that Discord shows
 LONGEST_PROMPT = 2_000  # characters: one Discord message, already more than the model reads
 LONGEST_TEXT = MAX_TOKENS
 HOTTEST = 2.0  # temperature; beyond it the letters are nearly random
@@ -44,6 +49,10 @@ class Shakespeare(commands.Cog):
     def __init__(self, bot: Bot) -> None:
         self.bot = bot
         bot.operations[OPERATION] = self.perform
+        bot.commands_of[OPERATION] = command
+        bot.operations[next_letters.OPERATION] = self.foresee
+        bot.commands_of[next_letters.OPERATION] = next_letters.command
+        bot.add_buttons(ShowLetters)
 
     @app_commands.command(
         name=command_text("command.shakespeare.name"), description=command_text("command.shakespeare.description")
@@ -55,6 +64,7 @@ class Shakespeare(commands.Cog):
         top_k=command_text("option.top_k.name"),
         top_p=command_text("option.top_p.name"),
         seed=command_text("option.seed.name"),
+        model=command_text("option.model.name"),
     )
     @app_commands.describe(
         prompt=command_text("option.prompt.description"),
@@ -63,6 +73,7 @@ class Shakespeare(commands.Cog):
         top_k=command_text("option.top_k.description"),
         top_p=command_text("option.top_p.description"),
         seed=command_text("option.seed.description"),
+        model=command_text("option.model.description"),
     )
     async def shakespeare(
         self,
@@ -73,11 +84,9 @@ class Shakespeare(commands.Cog):
         top_k: app_commands.Range[int, 0, WIDEST_CHOICE] = 0,
         top_p: app_commands.Range[float, SMALLEST_SHARE, 1.0] = 1.0,
         seed: str | None = None,
+        model: str = MODEL,
     ) -> None:
-        if not prompt.strip():
-            raise Refusal("error.prompt_empty")
-        if len(prompt) > LONGEST_PROMPT:
-            raise Refusal("error.prompt_long", length=len(prompt), longest=LONGEST_PROMPT)
+        _check_prompt(prompt)
         for option, value, low, high in (
             ("length", length, 1, LONGEST_TEXT),
             ("temperature", temperature, 0, HOTTEST),
@@ -85,10 +94,12 @@ class Shakespeare(commands.Cog):
             ("top_p", top_p, SMALLEST_SHARE, 1),
         ):
             check_range(option, value, low, high)
+        name, version = _pinned(model)
         recipe = Recipe(
             owner=interaction.user.id,
             operation=OPERATION,
-            model=MODEL,
+            model=name,
+            version=version,
             parameters={
                 "prompt": prompt,
                 "max_tokens": length,
@@ -100,10 +111,46 @@ class Shakespeare(commands.Cog):
         )
         await self.perform(interaction, recipe)
 
+    @app_commands.command(
+        name=command_text("command.letters.name"), description=command_text("command.letters.description")
+    )
+    @app_commands.rename(prompt=command_text("option.prompt.name"), model=command_text("option.model.name"))
+    @app_commands.describe(
+        prompt=command_text("option.prompt.description"), model=command_text("option.model.description")
+    )
+    async def letters(
+        self,
+        interaction: discord.Interaction[Bot],
+        prompt: app_commands.Range[str, 1, LONGEST_PROMPT],
+        model: str = MODEL,
+    ) -> None:
+        _check_prompt(prompt)
+        name, version = _pinned(model)
+        recipe = Recipe(
+            owner=interaction.user.id,
+            operation=next_letters.OPERATION,
+            model=name,
+            version=version,
+            parameters={"prompt": prompt},
+        )
+        await self.foresee(interaction, recipe)
+
+    @shakespeare.autocomplete("model")
+    @letters.autocomplete("model")
+    async def suggest(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
+        """Models, and their versions."""
+        writers = [model for model in self.bot.catalogue.models if model.family == FAMILY]
+        return [app_commands.Choice(name=name, value=name) for name in names(writers, typed)[:MOST_CHOICES]]
+
     async def perform(self, interaction: discord.Interaction[Any], recipe: Recipe) -> None:
         """Streams the text that ``recipe`` asks for into the answer to ``interaction``, and keeps what came of it."""
         passage = Passage(recipe, interaction.locale)
         await perform(interaction, passage, partial(self._write, passage))
+
+    async def foresee(self, interaction: discord.Interaction[Any], recipe: Recipe) -> None:
+        """Answers ``interaction`` with what the model would write next."""
+        letters = NextLetters(recipe, interaction.locale)
+        await perform(interaction, letters, partial(letters.foresee, self.bot.worker))
 
     async def _write(self, passage: Passage, message: LiveMessage) -> None:
         """Fills ``passage`` with what the worker writes until it is finished or its message is gone."""
@@ -125,6 +172,38 @@ class Shakespeare(commands.Cog):
                 if message.gone:
                     return
                 message.touch()
+
+
+def command(recipe: Recipe, locale: discord.Locale) -> str:
+    """The command that writes the same text again, as people of that language type it."""
+    parameters = recipe.parameters
+    options: dict[str, object] = {
+        "option.prompt.name": parameters["prompt"],
+        "option.length.name": parameters["max_tokens"],
+        "option.temperature.name": f"{parameters['temperature']:g}",
+    }
+    if parameters["top_k"]:
+        options["option.top_k.name"] = parameters["top_k"]
+    if parameters["top_p"] < 1:
+        options["option.top_p.name"] = f"{parameters['top_p']:g}"
+    if recipe.seed is not None:
+        options["option.seed.name"] = recipe.seed
+    options["option.model.name"] = recipe.pinned_model
+    return as_command(locale, translate(locale, "command.shakespeare.name"), options)
+
+
+def _check_prompt(prompt: str) -> None:
+    """Raises Refusal unless a text can begin like that."""
+    if not prompt.strip():
+        raise Refusal("error.prompt_empty")
+    if len(prompt) > LONGEST_PROMPT:
+        raise Refusal("error.prompt_long", length=len(prompt), longest=LONGEST_PROMPT)
+
+
+def _pinned(model: str) -> tuple[str, str | None]:
+    """The name and the version of a model as a person types it."""
+    name, _, version = model.strip().partition("@")
+    return name or MODEL, version or None
 
 
 async def setup(bot: Bot) -> None:

@@ -21,6 +21,15 @@ def translate(locale: discord.Locale, key: str, **values: object) -> str:
     return sentence.format(**values)
 
 
+def ordinal(locale: discord.Locale, number: int) -> str:
+    """A place in a line: 3rd, or 3º."""
+    if locale is discord.Locale.brazil_portuguese:
+        return f"{number}º"
+    teens = number % 100 in (11, 12, 13)
+    ending = "th" if teens else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
 def command_text(key: str) -> app_commands.locale_str:
     """A command's or option's name or description: English by default, translated by CommandTranslator."""
     return app_commands.locale_str(ENGLISH[key], key=key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from sandbox.settings import Settings as SandboxSettings
 from tests.discord_contract import Contract
 from tests.discord_contract import contract as contract  # a fixture
 from tests.person import Person
-from worker.schemas.completions import Completion, CompletionChoice
+from worker.schemas.completions import Completion, CompletionChoice, Logprobs
 from worker.schemas.contract import ErrorBody, ErrorResponse
 from worker.service import serve as serve_worker
 from worker.settings import Settings as WorkerSettings
@@ -38,8 +39,17 @@ class Stream:
     def queued(self, position: int) -> None:
         self._lines.put_nowait(f": queued {position}\n\n".encode())
 
-    def write(self, text: str, reason: str | None = None, replaced: str = "") -> None:
-        choice = CompletionChoice(text=text, index=0, finish_reason=reason, seed=self.wanted.get("seed", 7))
+    def write(
+        self, text: str, reason: str | None = None, replaced: str = "", alternatives: dict[str, float] | None = None
+    ) -> None:
+        """Some more of the text; ``alternatives`` are shares of letters that could have begun it."""
+        logprobs = None
+        if alternatives is not None:
+            top = {letter: math.log(share) for letter, share in alternatives.items()}
+            logprobs = Logprobs(tokens=[text], token_logprobs=[top[text]], top_logprobs=[top], text_offset=[0])
+        choice = CompletionChoice(
+            text=text, index=0, finish_reason=reason, seed=self.wanted.get("seed", 7), logprobs=logprobs
+        )
         chunk = Completion(
             id="c", created=0, model="gpt-shakespeare", system_fingerprint="gpt-shakespeare@told",
             choices=[choice], replaced=replaced,
@@ -196,6 +206,13 @@ async def island(tmp_path: Path, contract: Contract) -> AsyncIterator[Island]:
 async def bot(island: Island, told_worker: ToldWorker) -> Bot:
     """The bot, connected, with the told worker behind it."""
     return await island.start_bot(told_worker.url)
+
+
+async def verse(person: Person, told_worker: ToldWorker, written: str = " But") -> dict[str, Any]:
+    """The last message of a finished text that a person asked for, with ``ROMEO:`` as its prompt."""
+    answer = await person.slash("shakespeare", prompt="ROMEO:")
+    (await told_worker.stream()).finish(written)
+    return await answer.message(finished)
 
 
 def footer(message: dict[str, Any]) -> str:

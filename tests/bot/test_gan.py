@@ -327,10 +327,10 @@ async def test_the_place_in_the_queue_and_stop(island: Island, bot: Bot, told_wo
         stream = await told_worker.stream()
         stream.queued(3)
         message = await answer.message()
-        assert message["content"] == "-# Number 3 in line…"
+        assert message["content"] == "-# 3rd in line…"
         assert labels(message) == ["Stop"]
         stream.queued(2)
-        await miranda.message(message, lambda message: message["content"] == "-# Number 2 in line…")
+        await miranda.message(message, lambda message: message["content"] == "-# 2nd in line…")
         refused = await (await caliban.press(message, "Stop")).message()
         assert refused["flags"] & EPHEMERAL
         await miranda.press(message, "Stop")

@@ -10,10 +10,10 @@ import pytest
 from discord import app_commands
 
 import bot
-from bot.locale import CATALOGUES, ENGLISH, CommandTranslator, command_text, translate
+from bot.locale import CATALOGUES, ENGLISH, CommandTranslator, command_text, ordinal, translate
 
 SOURCES = list(Path(bot.__file__).parent.rglob("*.py"))
-KEY = re.compile(r"(command|option|help|about|button|text|picture|error|training|model|dataset|audit)\.[a-z_.]+")
+KEY = re.compile(r"(command|option|help|about|button|letters|text|picture|error|training|model|dataset|audit)\.[a-z_.]+")
 
 
 def literals() -> set[str]:
@@ -66,8 +66,14 @@ def test_languages_are_ones_that_discord_knows() -> None:
 
 
 def test_a_person_reads_their_own_language_or_english() -> None:
-    assert translate(discord.Locale.brazil_portuguese, "text.queued", position=3) == "Você é o 3º da fila…"
-    assert translate(discord.Locale.japanese, "text.queued", position=3) == "Number 3 in line…"
+    assert translate(discord.Locale.brazil_portuguese, "text.queued", ordinal="3º") == "Você é o 3º da fila…"
+    assert translate(discord.Locale.japanese, "text.queued", ordinal="3rd") == "3rd in line…"
+
+
+def test_places_in_a_line_are_said_as_people_say_them() -> None:
+    english = [ordinal(discord.Locale.american_english, number) for number in (1, 2, 3, 4, 11, 12, 13, 21, 112, 122)]
+    assert english == ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "112th", "122nd"]
+    assert ordinal(discord.Locale.brazil_portuguese, 2) == "2º"
 
 
 def test_a_missing_translation_falls_back_to_english(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,64 @@
+"""Delete under results: by the person who asked and by moderators, whole, in both languages."""
+
+import pytest
+
+from bot.client import Bot
+from sandbox.permissions import Permission
+from tests.bot.conftest import Island, ToldWorker, verse
+from tests.bot.test_shakespeare import EPHEMERAL
+
+
+@pytest.mark.parametrize(("who", "label"), [("Miranda", "Delete"), ("Ariel", "Delete")])
+async def test_by_the_person_who_asked_and_by_a_moderator(
+    island: Island, bot: Bot, told_worker: ToldWorker, who: str, label: str
+) -> None:
+    async with island.person() as miranda, island.person(who) as person:
+        message = await verse(miranda, told_worker, "But soft, what light\n" * 200)
+        assert len(await miranda.messages()) == 3
+        await person.press(message, label)
+        await miranda.until(lambda: not miranda.seen, 30, "all of it to go")
+        assert await miranda.messages() == []
+        assert await bot.store.row("SELECT 1 FROM recipes") is None
+        assert await bot.store.row("SELECT 1 FROM messages") is None
+
+
+async def test_not_by_others(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
+    async with island.person() as miranda, island.person("Caliban") as caliban:
+        message = await verse(miranda, told_worker)
+        refused = await (await caliban.press(message, "Delete")).message()
+        assert refused["content"] == f"Só <@{miranda.id}>, que fez o pedido, ou a moderação pode apagar isto."
+        assert refused["flags"] & EPHEMERAL
+        assert message["id"] in [one["id"] for one in await miranda.messages()]
+        state = island.sandbox.state
+        state.grant(state.named("Caliban").user, Permission.MANAGE_MESSAGES)
+        await caliban.press(message, "Delete")
+        await miranda.wait_for(lambda event: event["t"] == "MESSAGE_DELETE")
+
+
+async def test_in_a_direct_message_after_a_restart(island: Island, told_worker: ToldWorker) -> None:
+    await island.start_bot(told_worker.url)
+    async with island.person("Caliban") as caliban:
+        caliban.go("direct")
+        message = await verse(caliban, told_worker)
+        await island.stop_bot()
+        await island.start_bot(told_worker.url)
+        await caliban.press(message, "Apagar")
+        await caliban.wait_for(lambda event: event["t"] == "MESSAGE_DELETE")
+        assert await caliban.messages() == []
+
+
+async def test_a_part_that_is_gone_already_and_one_out_of_reach(
+    island: Island, bot: Bot, told_worker: ToldWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with island.person() as miranda:
+        message = await verse(miranda, told_worker, "But soft, what light\n" * 120)
+        first, _ = await miranda.messages()
+        island.sandbox.state.delete_message(first["id"])
+        await miranda.press(message, "Delete")
+        await miranda.until(lambda: not miranda.seen, 30, "the rest to go")
+
+        message = await verse(miranda, told_worker, "But soft, what light\n" * 120)
+        state = island.sandbox.state
+        state.forbid(state.channel(miranda.channel), state.bot, Permission.VIEW_CHANNEL)
+        refused = await (await miranda.press(message, "Delete")).message()
+        assert refused["content"].startswith("I could delete only the last message of this one")

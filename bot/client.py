@@ -27,6 +27,7 @@ from bot.settings import Settings
 from bot.store import Store
 from bot.switching import Switching
 from bot.training_api import TrainingAPI
+from bot.uploads import Uploads
 from bot.views import BUTTONS, LastingButton
 from bot.worker_api import WorkerAPI, at
 from bot.worker_process import WorkerProcess
@@ -55,15 +56,16 @@ class Tree(app_commands.CommandTree["Bot"]):
 class Bot(commands.Bot):
     """Prospero on Discord.
 
-    The cogs find here what they share: the ``worker``, the ``catalogue`` of its models, the ``recipes``, the
-    ``performances`` in flight, the ``scheduler`` of edits, and for those who may do more, the ``operators``, the
-    worker's ``trainings``, the ``switching`` of versions and the ``audit``;
-    and they register in ``operations`` what performs a recipe, and in
-    ``commands_of`` how an operation's recipes are written as commands.
+    The cogs find here what they share: the ``worker``, the ``catalogue`` of its models, the ``recipes`` and the
+    ``uploads`` that some need, the ``performances`` in flight, the ``scheduler`` of edits, and for those who may do
+    more, the ``operators``, the worker's ``trainings``, the ``switching`` of versions and the ``audit``; and they
+    register in ``operations`` what performs a recipe, and in ``commands_of`` how an operation's recipes are written
+    as commands.
     """
 
     store: Store
     recipes: Recipes
+    uploads: Uploads
     worker: WorkerAPI
     trainings: TrainingAPI
     catalogue: Catalogue
@@ -109,6 +111,7 @@ class Bot(commands.Bot):
         assert self.application is not None  # whoever logs in is told
         self.operators = Operators(self.settings, self.application)
         self._session = aiohttp.ClientSession()
+        self.uploads = Uploads(self.store, self.settings.home / "uploads", self._session)
         token = self.settings.worker_token.get_secret_value() if self.settings.worker_token else None
         if self.settings.worker_url is not None:
             self.worker = WorkerAPI(self._session, at(self.settings.worker_url), token)

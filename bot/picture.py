@@ -1,36 +1,74 @@
-"""Pictures in the making, and how a message shows them: one file with a description, small print, buttons."""
+"""Pictures in the making, and how a message shows them: one file with a description, words, small print, buttons."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import discord
 
 from bot import markdown
 from bot.live_message import Attached, Draft, LiveMessage
-from bot.locale import translate
-from bot.picture_buttons import Animate, Enlarge, Reroll, Vary
-from bot.picture_recipes import kind, request, trails, typed
-from bot.result import Result
-from bot.views import Delete, RecipeButton, Retry, ShowRecipe, Stop, TryAgain
-from bot.worker_api import Drawing, WorkerAPI
+from bot.picture_models import usual
+from bot.picture_recipes import kind
+from bot.result import Result, perform
+from bot.views import RecipeButton, Retry, Stop, TryAgain
+from bot.worker_api import Queued
 
-SMALL_PRINT = 1_900  # characters of what is said under pictures; Discord allows 2,000 in all
+if TYPE_CHECKING:
+    from bot.client import Bot
+
+LONGEST = 1_900  # characters of what is said under pictures; Discord allows 2,000 in all
+ENDINGS = {b"\x89PNG": "png", b"GIF8": "gif", b"RIFF": "webp"}  # of file names, by how the worker's files begin
+
+Answer = TypeVar("Answer")
 
 
 @dataclass
-class Picture(Result):
-    """One sheet, number or walk from its place in the queue to its file."""
+class Picture(Result, Generic[Answer]):
+    """One file from its place in the queue to its message; subclasses say what is asked and what comes of it."""
 
     content: bytes | None = None
 
-    async def draw(self, worker: WorkerAPI, max_bytes: int, message: LiveMessage) -> None:
-        """Has the worker draw it; ends early when its message is gone."""
-        async with aclosing(worker.draw(request(self.recipe, max_bytes))) as events:
+    def ask(self, bot: Bot, max_bytes: int) -> AsyncGenerator[Queued | Answer, None]:
+        """Has the worker make it; files are to have at most ``max_bytes``. May raise WorkerError and Refusal."""
+        raise NotImplementedError
+
+    def take(self, answer: Answer) -> bytes:
+        """Takes in what the worker made; returns the file."""
+        raise NotImplementedError
+
+    def description(self) -> str:
+        """What a person reads who does not see it."""
+        raise NotImplementedError
+
+    def name(self) -> str:
+        """Of the file, without its ending."""
+        raise NotImplementedError
+
+    def findings(self) -> list[str]:
+        """What there is to say about it, above the small print, a line each."""
+        return []
+
+    def how_it_was_made(self) -> list[str]:
+        """The small print, part by part."""
+        raise NotImplementedError
+
+    def buttons(self) -> Sequence[RecipeButton]:
+        """What can be done with it once it is there."""
+        raise NotImplementedError
+
+    async def make(self, bot: Bot, max_bytes: int, message: LiveMessage) -> None:
+        """Has the worker make it; ends early when its message is gone."""
+        if not self.recipe.model and kind(self.recipe.operation) != "decompress":  # a code names its model
+            self.recipe = replace(self.recipe, model=await usual(bot.catalogue, self.recipe.operation))
+        async with aclosing(self.ask(bot, max_bytes)) as events:
             async for event in events:
-                if isinstance(event, Drawing):
-                    self.content = event.files[0]
-                    self.recipe = replace(self.recipe, seed=event.seed, version=event.version)
+                if not isinstance(event, Queued):
+                    self.content = self.take(event)
                     self.finished = True
                     return
                 self.position = event.position
@@ -39,62 +77,26 @@ class Picture(Result):
                 message.touch()
 
     def draft(self) -> Draft:
-        lines = [self._how_it_was_made()] if self.content is not None else self.news()
-        small_print = "\n".join(markdown.small(line) for line in lines)
-        return Draft([small_print[:SMALL_PRINT]], self._buttons(), self._file())
-
-    def _file(self) -> Attached | None:
         if self.content is None:
-            return None
-        recipe = self.recipe
-        ending = "gif" if kind(recipe) == "walk" else "png"
-        return Attached(f"{recipe.model}-{recipe.seed}.{ending}", self.content, self._description())
+            lines = [markdown.small(line) for line in self.news()]
+            return Draft(["\n".join(lines)[:LONGEST]], self._buttons_without_it())
+        lines = [*self.findings(), markdown.small(" · ".join(self.how_it_was_made()))]
+        file = Attached(f"{self.name()}.{ENDINGS[self.content[:4]]}", self.content, self.description())
+        return Draft(["\n".join(lines)[:LONGEST]], self.buttons(), file)
 
-    def _description(self) -> str:
-        """What a person reads who does not see it."""
-        recipe = self.recipe
-        values = {"model": recipe.model, "seed": recipe.seed, "count": len(trails(recipe))}
-        match kind(recipe):
-            case "number":
-                return translate(self.locale, "picture.shows_number", digits=recipe.parameters["prompt"], **values)
-            case "walk":
-                return translate(self.locale, "picture.shows_walk", **values)
-            case "vary":
-                return translate(self.locale, "picture.shows_variations", **values)
-            case _ if values["count"] == 1:
-                return translate(self.locale, "picture.shows_one", **values)
-            case _:
-                return translate(self.locale, "picture.shows_sheet", **values)
+    @property
+    def repeatable(self) -> bool:
+        """Whether the recipe holds all that another try needs."""
+        return True
 
-    def _how_it_was_made(self) -> str:
-        recipe, parameters = self.recipe, self.recipe.parameters
-        parts = [recipe.pinned_model]
-        if kind(recipe) == "walk":
-            parts.append(translate(self.locale, "picture.seeds", seeds=" → ".join(map(typed, trails(recipe)))))
-        else:
-            parts.append(translate(self.locale, "text.seed", seed=recipe.seed))
-        if "around" in parameters:
-            near = typed(parameters["around"])
-            parts.append(translate(self.locale, "picture.near", picture=near, strength=f"{parameters['strength']:g}"))
-        if parameters["truncation"] < 1:
-            parts.append(translate(self.locale, "picture.truncation", truncation=f"{parameters['truncation']:g}"))
-        if parameters.get("label") is not None:
-            parts.append(translate(self.locale, "picture.label", label=parameters["label"]))
-        return " · ".join(parts)
-
-    def _buttons(self) -> Sequence[RecipeButton]:
-        identity, locale = self.recipe.id, self.locale
+    def _buttons_without_it(self) -> Sequence[RecipeButton]:
         if not self.ended:
-            return [Stop(identity, locale)]
-        if self.content is None:
-            return [(Retry if self.failure is None else TryAgain)(identity, locale)]
-        buttons: list[RecipeButton] = []
-        whole: list[type[RecipeButton]] = [ShowRecipe, Delete]
-        if kind(self.recipe) in ("sample", "vary"):
-            places = range(1, len(trails(self.recipe)) + 1)
-            buttons += [Enlarge(identity, locale, place) for place in places if len(places) > 1]
-            buttons += [Vary(identity, locale, place) for place in places]
-            whole.insert(0, Animate)
-        if "stops" not in self.recipe.parameters:  # a walk past given pictures has no others
-            whole.insert(0, Reroll)
-        return buttons + [button(identity, locale) for button in whole]
+            return [Stop(self.recipe.id, self.locale)]
+        if not self.repeatable:
+            return []
+        return [(Retry if self.failure is None else TryAgain)(self.recipe.id, self.locale)]
+
+
+async def show(interaction: discord.Interaction[Any], picture: Picture[Any]) -> None:
+    """Answers ``interaction`` with a picture as it becomes, and keeps its recipe."""
+    await perform(interaction, picture, partial(picture.make, interaction.client, interaction.filesize_limit))

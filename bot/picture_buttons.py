@@ -36,7 +36,7 @@ class Reroll(Retry, action="reroll", label_key="button.reroll", style=discord.Bu
 
 
 class Animate(RecipeButton, action="animate", label_key="button.animate", style=discord.ButtonStyle.secondary, rank=2):
-    """Walks past the pictures of a sheet."""
+    """Walks past the pictures of a sheet, or from one end of a strip to the other."""
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
         recipe = await interaction.client.recipes.read(self.recipe_id)

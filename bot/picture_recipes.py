@@ -1,7 +1,8 @@
-"""Recipes of pictures: what each asks of the worker, what may be made from it, and the command that makes it again.
+"""Recipes of pictures: what those from seeds ask of the worker, what may be made of each, and each as a command.
 
-An operation is a family and a kind, such as "gan sample"; the parameters are fields of the worker's request. A trail
-names one picture: its seed, and if it is a variation, the seeds that led to it; people write it as 42>77.
+An operation is the command's English name: a family and a kind, such as "gan sample". The parameters are fields of the
+worker's request. A trail names one picture: its seed, and if it is a variation, the seeds that led to it; people write
+it as 42>77.
 """
 
 import re
@@ -11,7 +12,7 @@ import discord
 
 from bot.errors import Refusal
 from bot.locale import translate
-from bot.recipes import Recipe, read_seed
+from bot.recipes import Recipe, as_command, read_seed
 from worker.schemas.pictures import (
     MAX_STOPS_OF_WALK,
     MAX_TRAIL,
@@ -25,31 +26,34 @@ from worker.schemas.pictures import (
 Trail = list[int]
 
 MOST = 4  # pictures on a sheet, so that each has its buttons
+STEPS = 6  # from one end of a strip to the other; more would be too small to look at
 STOPS = 4  # pictures that a walk without any given passes
 LONGEST_LIST = 1_500  # characters that name pictures: four of the longest trails, and a command that fits a message
 
-SHARES = ("truncation", "strength")  # parameters from 0 to 1
 STRENGTH = 0.4  # of a variation: plainly another picture, plainly akin
 
-COMMANDS = {
-    "sample": "command.gan_sample.name",
-    "number": "command.gan_number.name",
-    "vary": "command.gan_vary.name",
-    "walk": "command.gan_walk.name",
-}
-OPTIONS = {
+OPTIONS = {  # of the commands, by the parameters that they give
     "n": "option.count.name",
     "prompt": "option.digits.name",
     "around": "option.picture.name",
     "strength": "option.strength.name",
     "truncation": "option.truncation.name",
     "label": "option.label.name",
+    "code": "option.code.name",
+    "dimension": "option.dimension.name",
+    "lines": "option.lines.name",
+    "animated": "option.animated.name",
 }
 
 
-def kind(recipe: Recipe) -> str:
-    """Which operation of its family a recipe asks for."""
-    return recipe.operation.partition(" ")[2]
+def family(operation: str) -> str:
+    """The first word of an operation: the family of models, where it is about one."""
+    return operation.partition(" ")[0]
+
+
+def kind(operation: str) -> str:
+    """Which operation of its family it is."""
+    return operation.rpartition(" ")[2]
 
 
 def request(recipe: Recipe, max_bytes: int) -> PictureRequest:
@@ -61,15 +65,22 @@ def request(recipe: Recipe, max_bytes: int) -> PictureRequest:
         "max_bytes": max_bytes,
         **recipe.parameters,
     }
-    match kind(recipe):
+    match kind(recipe.operation):
         case "sample":
             return GenerationRequest(layout="sheet", **fields)
         case "number":
             return GenerationRequest(**fields)
         case "vary":
             return VariationRequest(layout="sheet", **fields)
+        case "interpolate":
+            return InterpolationRequest(layout="strip", closed=False, steps=STEPS, **fields)
         case _:
             return InterpolationRequest(output_format="gif", **fields)  # every client plays it
+
+
+def passes(recipe: Recipe) -> bool:
+    """Whether it leads from picture to picture, each named by its own seeds."""
+    return kind(recipe.operation) in ("walk", "interpolate") and "pictures" not in recipe.parameters
 
 
 def trails(recipe: Recipe) -> list[Trail]:
@@ -95,7 +106,9 @@ def varied(recipe: Recipe, place: int, owner: int) -> Recipe:
 
 
 def walked(recipe: Recipe, owner: int) -> Recipe:
-    """A walk past the pictures of a sheet, of which one alone gets some company."""
+    """A walk past the pictures of a sheet or strip, of which one alone gets some company."""
+    if "pictures" in recipe.parameters:
+        return recipe.again(owner, parameters=recipe.parameters | {"animated": True}, parent=recipe.id)
     stops = trails(recipe)
     if len(stops) == 1:
         stops = [[*stops[0][:-1], seed] for seed in successive(stops[0][-1], STOPS)]
@@ -105,18 +118,33 @@ def walked(recipe: Recipe, owner: int) -> Recipe:
 
 
 def command(recipe: Recipe, locale: discord.Locale) -> str:
-    """The command that makes the same again, as people of that language type it."""
-    family = recipe.operation.partition(" ")[0]
-    given: dict[str, object] = {"option.model.name": recipe.pinned_model}
-    if kind(recipe) == "walk":
-        given["option.pictures.name"] = " ".join(map(typed, trails(recipe)))
-    else:
+    """The command that makes the same again, as people of that language type it; pictures by their files' names."""
+    given: dict[str, object] = {}
+    pictures = recipe.parameters.get("pictures", [])
+    names = ["option.image.name"] if len(pictures) == 1 else ["option.first.name", "option.second.name"]
+    given.update((name, picture["name"]) for name, picture in zip(names, pictures, strict=False))
+    given["option.model.name"] = recipe.pinned_model
+    if passes(recipe):
+        name = "option.pictures.name" if kind(recipe.operation) == "walk" else "option.seeds.name"
+        given[name] = " ".join(map(typed, trails(recipe)))
+    elif recipe.seed is not None:
         given["option.seed.name"] = recipe.seed
     for name, value in recipe.parameters.items():
-        if name in OPTIONS and value is not None and not (name == "n" and kind(recipe) == "walk"):
-            given[OPTIONS[name]] = typed(value) if name == "around" else f"{value:g}" if name in SHARES else value
-    options = [f"{translate(locale, key)}:{value}" for key, value in given.items()]
-    return " ".join([f"/{family}", translate(locale, COMMANDS[kind(recipe)]), *options])
+        if name in OPTIONS and value is not None and not (name == "n" and passes(recipe)):
+            given[OPTIONS[name]] = _written(name, value, locale)
+    path = [translate(locale, f"command.{word}.name") for word in recipe.operation.split()]
+    return as_command(locale, " ".join(path), given)
+
+
+def _written(name: str, value: Any, locale: discord.Locale) -> str:
+    """A parameter as people type it."""
+    match name:
+        case "around":
+            return typed(value)
+        case "lines":
+            return translate(locale, f"choice.{value}")
+        case _:
+            return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def typed(trail: Trail) -> str:
@@ -136,4 +164,4 @@ def read_trails(words: str, least: int = 1) -> list[Trail]:
 
 def _other(recipe: Recipe, other: str) -> str:
     """The operation of that kind of the same family."""
-    return f"{recipe.operation.partition(' ')[0]} {other}"
+    return f"{family(recipe.operation)} {other}"

@@ -41,6 +41,16 @@ MIGRATIONS = (
     CREATE INDEX messages_by_recipe ON messages (recipe);
     CREATE INDEX recipes_by_owner ON recipes (owner);
     """,
+    """
+    CREATE TABLE uploads (
+        recipe TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        owner INTEGER NOT NULL,
+        PRIMARY KEY (recipe, digest)
+    ) WITHOUT ROWID;
+    CREATE INDEX uploads_by_digest ON uploads (digest);
+    CREATE INDEX uploads_by_owner ON uploads (owner);
+    """,
 )
 
 

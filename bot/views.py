@@ -133,6 +133,7 @@ class Delete(RecipeButton, action="delete", label_key="button.delete", style=dis
         await interaction.client.performances.ended(self.recipe_id)  # it may just be noting its messages
         messages = await interaction.client.recipes.messages(self.recipe_id)
         await interaction.client.recipes.erase(self.recipe_id)
+        await interaction.client.uploads.release(recipe)
         await interaction.delete_original_response()
         await self._delete_earlier(interaction, messages)
 

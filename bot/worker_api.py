@@ -13,6 +13,18 @@ from worker.schemas.completions import Completion, CompletionRequest, FinishReas
 from worker.schemas.contract import Contract, ErrorBody, ErrorResponse
 from worker.schemas.models import ModelInfo, ModelList, Readiness
 from worker.schemas.pictures import GenerationRequest, Images, InterpolationRequest, PictureRequest, VariationRequest
+from worker.schemas.vision import (
+    AnomalyRequest,
+    BlendRequest,
+    CompressionRequest,
+    DecompressionRequest,
+    MapRequest,
+    Presentation,
+    ReconstructionRequest,
+    TranslationRequest,
+    TraversalRequest,
+    VisionAnswer,
+)
 
 CONNECT_TIMEOUT = 5  # seconds; a worker that listens accepts at once
 SILENCE_TIMEOUT = 120  # seconds without a byte in a stream, queue notices included, before the worker counts as hung
@@ -110,6 +122,16 @@ PICTURE_PATHS: dict[type[PictureRequest], str] = {
     VariationRequest: "/v1/images/variations",
     InterpolationRequest: "/v1/images/interpolations",
 }
+VISION_PATHS: dict[type[Presentation], str] = {
+    ReconstructionRequest: "/v1/images/reconstructions",
+    AnomalyRequest: "/v1/images/anomalies",
+    BlendRequest: "/v1/images/blends",
+    TraversalRequest: "/v1/images/traversals",
+    TranslationRequest: "/v1/images/translations",
+    CompressionRequest: "/v1/codes/compress",
+    DecompressionRequest: "/v1/codes/decompress",
+    MapRequest: "/v1/latents/map",
+}
 
 
 def at(address: str) -> Address:
@@ -201,6 +223,18 @@ class WorkerAPI:
                 yield Drawing(files, part.data[0].seed, part.system_fingerprint.partition("@")[2])
                 return
         raise WorkerInterrupted("the worker's answer ended before its pictures came")
+
+    async def look(self, request: Presentation) -> AsyncGenerator[Queued | VisionAnswer, None]:
+        """Asks what a model makes of a picture: ``Queued`` as often as the place changes, then the answer.
+
+        Closing the generator closes the connection, which gives the place in the queue up. Raises WorkerError.
+        """
+        async with aclosing(self._stream(VISION_PATHS[type(request)], request, VisionAnswer)) as parts:
+            async for part in parts:
+                yield part
+                if isinstance(part, VisionAnswer):
+                    return
+        raise WorkerInterrupted("the worker's answer ended before it said anything")
 
     async def _stream(self, path: str, request: Contract, shape: type[Shape]) -> AsyncGenerator[Queued | Shape, None]:
         """What comes of a streamed request: places in the queue and the answer's parts."""

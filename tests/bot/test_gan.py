@@ -230,7 +230,7 @@ async def test_models_are_suggested_without_asking_the_worker(miranda: Person, i
     bot = island.bot
     assert bot is not None
     async with asyncio.timeout(20):
-        while not bot.catalogue.heard("gan"):  # noqa: ASYNC110 (it is heard of in the background)
+        while not bot.catalogue.models:  # noqa: ASYNC110 (it is heard of in the background)
             await asyncio.sleep(0.01)
 
     async def unreachable() -> str:
@@ -298,7 +298,7 @@ async def test_no_model_that_draws(island: Island, tmp_path: Path) -> None:
     async with real_worker(store) as url, island.person() as miranda, island.person("Caliban") as caliban:
         await island.start_bot(url)
         failed = await (await miranda.slash("gan sample")).message()
-        assert failed["content"].startswith("-# There is no model that draws pictures here yet;")
+        assert failed["content"].startswith("-# There is no model that can do this here yet;")
         told = await (await caliban.slash("gan number", digits="7")).message()
         assert told["content"].startswith("-# Ainda não há aqui um modelo que desenhe algarismos;")
         keep_gan(store, "gan-digits", DIGITS)

@@ -62,14 +62,15 @@ class VariationRequest(PictureRequest):
 
 
 class InterpolationRequest(PictureRequest):
-    """``POST /v1/images/interpolations``: a walk from picture to picture, as one animation."""
+    """``POST /v1/images/interpolations``: a walk from picture to picture, as one animation or side by side."""
 
     stops: list[Trail] = Field([], max_length=MAX_STOPS_OF_WALK)  # none: the seed and the ``n`` - 1 after it
     n: int = Field(4, ge=2, le=MAX_STOPS_OF_WALK)
     strength: float = Field(0.4, ge=0.0, le=1.0)  # of the steps within the stops' trails
     steps: int = Field(12, ge=1, le=MAX_STEPS)  # pictures from one stop to the next
     closed: bool = True  # whether the walk returns to its first stop
-    output_format: Literal["webp", "gif"] = "webp"
+    layout: Literal["strip", "animation"] = "animation"
+    output_format: Literal["webp", "gif"] = "webp"  # of an animation
 
     @field_validator("stops")
     @classmethod

@@ -1,0 +1,126 @@
+"""Pictures that people handed in, kept for as long as a result needs them so that its buttons can make it again.
+
+A file lies under the hash of its content in the data home; the store says which recipes need it and whose it is, which
+is whoever handed it in, not whoever pressed a button later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+import aiohttp
+import discord
+
+from bot.errors import Refusal
+from bot.recipes import Recipe
+from bot.store import Store
+from worker.schemas.vision import MAX_PICTURE
+
+TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif")  # what the worker reads
+BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8")  # of such files
+HEIC = ("image/heic", "image/heif")
+HEIC_ENDINGS = (".heic", ".heif")  # for clients that name no type
+FETCH_TIMEOUT = 60  # seconds; ten MiB in that time is a slow connection
+CHUNK = 2**16  # bytes
+
+MEBI = 2**20
+
+
+def check(attachment: discord.Attachment) -> None:
+    """Raises Refusal for what is too large or, by what Discord says about it, no picture that the worker reads."""
+    kind = (attachment.content_type or "").partition(";")[0]
+    if kind in HEIC or attachment.filename.lower().endswith(HEIC_ENDINGS):
+        raise Refusal("error.picture_heic")
+    if kind and kind not in TYPES:
+        raise Refusal("error.picture_type")
+    if attachment.size > MAX_PICTURE:
+        raise Refusal("error.picture_large", most=MAX_PICTURE // MEBI)
+
+
+def first_picture(message: discord.Message) -> discord.Attachment:
+    """The first picture in a message; Refusal when there is none, or none that the worker reads."""
+    pictures = [file for file in message.attachments if (file.content_type or "").startswith("image/")]
+    if not pictures:
+        raise Refusal("error.no_picture")
+    check(pictures[0])
+    return pictures[0]
+
+
+class Uploads:
+    """The files that were handed in."""
+
+    def __init__(self, store: Store, folder: Path, session: aiohttp.ClientSession) -> None:
+        self._store = store
+        self._folder = folder
+        self._session = session
+
+    async def fetch(self, attachment: discord.Attachment, recipe: Recipe) -> str:
+        """Downloads a file, keeps it for ``recipe``, and returns its hash; raises Refusal."""
+        content = await self._download(attachment)
+        if not content.startswith(BEGINNINGS):
+            raise Refusal("error.picture_type")
+        digest = hashlib.sha256(content).hexdigest()
+        await asyncio.to_thread(self._write, digest, content)
+        await self._need(digest, recipe.owner, recipe)
+        return digest
+
+    async def read(self, digest: str, owner: int, recipe: Recipe) -> bytes:
+        """The file that ``owner`` handed in, which ``recipe`` needs from now on too; Refusal when it was erased."""
+        row = await self._store.row("SELECT 1 FROM uploads WHERE digest = ? AND owner = ?", [digest, owner])
+        if row is None:
+            raise Refusal("error.picture_unknown")
+        await self._need(digest, owner, recipe)
+        try:
+            return await asyncio.to_thread(self._path(digest).read_bytes)
+        except FileNotFoundError:  # whoever keeps the data home removed it
+            raise Refusal("error.picture_unknown") from None
+
+    async def release(self, recipe: Recipe) -> None:
+        """Erases what nothing but ``recipe`` needed."""
+        held = await self._store.rows("SELECT digest FROM uploads WHERE recipe = ?", [recipe.id])
+        await self._store.change("DELETE FROM uploads WHERE recipe = ?", [recipe.id])
+        await self._erase_unneeded(str(digest) for (digest,) in held)
+
+    async def forget(self, owner: int) -> None:
+        """Erases every file that a person handed in, whoever used it since."""
+        held = await self._store.rows("SELECT DISTINCT digest FROM uploads WHERE owner = ?", [owner])
+        await self._store.change("DELETE FROM uploads WHERE owner = ?", [owner])
+        await self._erase_unneeded(str(digest) for (digest,) in held)
+
+    async def _need(self, digest: str, owner: int, recipe: Recipe) -> None:
+        await self._store.change("INSERT OR IGNORE INTO uploads VALUES (?, ?, ?)", [recipe.id, digest, owner])
+
+    async def _erase_unneeded(self, digests: Iterable[str]) -> None:
+        for digest in digests:
+            if await self._store.row("SELECT 1 FROM uploads WHERE digest = ?", [digest]) is None:
+                await asyncio.to_thread(self._path(digest).unlink, missing_ok=True)
+
+    async def _download(self, attachment: discord.Attachment) -> bytes:
+        """At most one byte more than may be handed in, whatever size was declared."""
+        content = bytearray()
+        try:
+            limits = aiohttp.ClientTimeout(total=FETCH_TIMEOUT)
+            async with self._session.get(attachment.url, timeout=limits, raise_for_status=True) as response:
+                async for some in response.content.iter_chunked(CHUNK):
+                    content += some
+                    if len(content) > MAX_PICTURE:
+                        raise Refusal("error.picture_large", most=MAX_PICTURE // MEBI)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Refusal("error.picture_away") from error
+        return bytes(content)
+
+    def _write(self, digest: str, content: bytes) -> None:
+        path = self._path(digest)
+        if path.exists():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f"{digest}.{secrets.token_hex(4)}")  # others may hand in the same at this moment
+        beside.write_bytes(content)
+        beside.replace(path)
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / digest

@@ -10,7 +10,7 @@ Shapes: B batch, C picture's channels, S its side, N numbers of a code, W and G 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from models import codes
 from models.augmentation import mirror
+from models.batched import Batched
 from models.checkpoint import Checkpoint
 from models.configuration import Configuration, ConfigurationError
 from models.convolution import Decoder, Encoder, widths
@@ -31,11 +32,14 @@ from models.pictures import Pictures, from_unit, load, sheet, to_unit
 from models.projection import principal_axes
 from models.quality import coded, psnr, ssim
 from models.registry import Family, Metric, Recipe
+from models.roles import Reconstructor, Role, Sight
 from models.training import Progress, Run, Trained, cosine
 
 MEASURED = 400  # held-out pictures that are compared with codecs
 SEEDS = 3  # of the detectors that see one class each
 CLASS_STEPS = 600  # of their training: seven passes over a digit; more gains little
+SEEN = 4  # pictures that are handed in and looked at at once: seldom do more come at the same moment
+GLANCED = 50  # remembered pictures that tell what all look like
 
 
 @dataclass(frozen=True)
@@ -248,6 +252,25 @@ def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: tor
             sheet(network.paint(network.quantise(kept)), out)
 
 
+# Its roles
+
+
+@torch.inference_mode()
+def sight(network: Autoencoder) -> Sight:
+    """How its training pictures look."""
+    return Sight.of(network.paint(network.quantise(network.detector.codes[:GLANCED])))
+
+
+def reconstructor(network: Autoencoder) -> Reconstructor:
+    """What the bottleneck leaves of pictures."""
+    return Reconstructor(Batched(SEEN, home(network), lambda pictures: (reconstruct(network, pictures),)))
+
+
+ROLES: dict[type[Role], Callable[[Autoencoder], Role]] = {
+    Sight: sight,
+    Reconstructor: reconstructor,
+}
+
 # Evaluation
 
 
@@ -354,5 +377,7 @@ FAMILY = Family(
     train=train,
     evaluate=evaluate,
     sample=sample,
+    restore=restore,
+    roles=ROLES,
     continues=True,
 )

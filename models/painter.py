@@ -1,7 +1,5 @@
 """Painter: a loaded network that draws pictures from points of its latent space, and the points that people ask for.
 
-What is drawn at a point never depends on what is drawn beside it, so requests may share batches as they like.
-
 A trail names a point: a seed, and the seeds that it was led towards since, each a ``strength`` of the way.
 
 Shapes: N points, Z latent numbers, K classes (one when there are none), C picture's channels, H height, W width.
@@ -9,14 +7,16 @@ Shapes: N points, Z latent numbers, K classes (one when there are none), C pictu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from models import latents
+from models.batched import Batched, Rows
 
 Trail = Sequence[int]
 
@@ -31,6 +31,11 @@ class Points:
     def __len__(self) -> int:
         return len(self.latent)
 
+    @property
+    def rows(self) -> Rows:
+        """What a painter draws."""
+        return self.latent, self.classes
+
     def __getitem__(self, some: slice) -> Points:
         return Points(self.latent[some], self.classes[some])
 
@@ -42,12 +47,14 @@ class Points:
 
 @dataclass(frozen=True)
 class Painter:
-    """A loaded network, as whoever wants pictures of it sees it."""
+    """A loaded network, as whoever wants pictures of it sees it: a role (``models/roles.py``)."""
+
+    operations: ClassVar[tuple[str, ...]] = ("generations", "variations", "interpolations")
+    deed: ClassVar[str] = "draw pictures"
 
     latent: int  # numbers that a picture is drawn from
     classes: int  # 1 when there are none
-    batch: int  # points always drawn at once; fewer are filled up and cost as much
-    draw: Callable[[Points], Tensor]  # pictures (N, C, H, W) in [-1, 1], on the processor
+    draw: Batched  # latents (N, Z) and weights (N, K) of the classes to pictures (N, C, H, W) in [-1, 1]
 
     def sample(self, seeds: Sequence[int], label: int | None = None, truncation: float = 1.0) -> Points:
         """The points of seeds; truncation below 1 trades variety for typical pictures."""

@@ -10,6 +10,7 @@ import gzip
 import io
 import logging
 import math
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from models import sprites
@@ -30,7 +31,10 @@ MAX_PIXELS = 40_000_000  # of one picture: more than a camera's, far less than w
 MAX_BYTES = 32 * 2**20  # of one picture's file
 MAX_PICTURES = 200_000  # of one data set: 2.5 GB at 64x64
 SAID = 10  # problems of a data set that are logged; all are in Pictures.problems
+MALFORMED = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error, zlib.error)  # Pillow's
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
+
+Image.MAX_IMAGE_PIXELS = None  # its limit warns only; ours is asked before anything is decoded
 
 logger = logging.getLogger(__name__)
 
@@ -86,16 +90,29 @@ def decode(content: bytes, channels: int = 3, size: int = SIZE) -> Tensor:
         picture = Image.open(io.BytesIO(content))
         if picture.width * picture.height > MAX_PIXELS:
             raise DataError(f"has {picture.width}x{picture.height} pixels, more than {MAX_PIXELS:,}; make it smaller.")
-        picture.draft("RGB", (2 * size, 2 * size))  # JPEG: decode no more than is needed
-        upright = ImageOps.exif_transpose(picture)
-        if "A" in upright.getbands() or "transparency" in upright.info:
-            layer = upright.convert("RGBA")
-            upright = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-        fitted = ImageOps.fit(upright.convert("L" if channels == 1 else "RGB"), (size, size), Image.Resampling.LANCZOS)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return middle(picture, channels, size)
+    except MALFORMED as error:
         raise DataError("is no picture that can be decoded; save it again as PNG or JPEG.") from error
-    array = np.asarray(fitted).reshape(size, size, channels)
-    return torch.from_numpy(array.copy()).permute(2, 0, 1).contiguous()  # (C, H, W)
+
+
+def middle(picture: Image.Image, channels: int, size: int) -> Tensor:
+    """An opened file's middle square as (C, size, size), uint8: upright, transparency on white; MALFORMED errors.
+
+    Scaled down before anything is composed or converted, so that a large picture is in memory twice at most.
+    """
+    picture.draft("RGB", (2 * size, 2 * size))  # JPEG: decode no more than is needed
+    ImageOps.exif_transpose(picture, in_place=True)
+    if picture.mode == "I;16":  # Pillow would clip its values to 255
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    see_through = picture.has_transparency_data
+    wanted = "RGBA" if see_through else "L" if channels == 1 else "RGB"
+    fitted = ImageOps.fit(
+        picture if picture.mode == wanted else picture.convert(wanted), (size, size), Image.Resampling.LANCZOS
+    )
+    if see_through:
+        fitted = Image.alpha_composite(Image.new("RGBA", fitted.size, "white"), fitted)
+    array = np.array(fitted.convert("L" if channels == 1 else "RGB")).reshape(size, size, channels)
+    return torch.from_numpy(array).permute(2, 0, 1).contiguous()  # (C, H, W)
 
 
 def sheet(images: Tensor, path: Path | None = None, columns: int = 8, scale: int = 2) -> Image.Image:

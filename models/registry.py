@@ -16,10 +16,9 @@ import torch
 
 from models.checkpoint import Checkpoint
 from models.configuration import Configuration
+from models.roles import Role
 
 if TYPE_CHECKING:
-    from models.gpt import GPT
-    from models.painter import Painter
     from models.training import Progress, Run, Trained
 
 
@@ -66,8 +65,8 @@ class Family:
     sheet: str = "samples.png"  # the file that shows a version's samples beside its weights
     sheet_count: int = 64  # of them
     continues: bool = False  # whether a training can begin from a version's weights
-    writer: Callable[[Checkpoint, torch.device], GPT] | None = None  # loads what continues texts
-    painter: Callable[[Checkpoint, torch.device], Painter] | None = None  # loads what draws pictures from seeds
+    restore: Callable[[Checkpoint, torch.device], Any] | None = None  # loads the network that takes the roles
+    roles: Mapping[type[Role], Callable[[Any], Role]] = field(default_factory=dict)  # what it can be asked for
 
     @property
     def balances(self) -> bool:
@@ -77,8 +76,7 @@ class Family:
     @property
     def operations(self) -> tuple[str, ...]:
         """What can be asked of a version over HTTP: the last words of its addresses."""
-        writing = ("completions",) if self.writer else ()
-        return writing + (("generations", "variations", "interpolations") if self.painter else ())
+        return tuple(operation for role in self.roles for operation in role.operations)
 
 
 @cache

@@ -33,6 +33,7 @@ from models.sprites import FACTORS
 from models.training import Progress, Run, Stateful, Trained, cosine, renew
 from models.variational import (
     MEMORY,
+    ROLES,
     VAE,
     Config,
     Evidence,
@@ -241,5 +242,7 @@ FAMILY = Family(
     train=train,
     evaluate=evaluate,
     sample=sample,
+    restore=restore,
+    roles=ROLES,
     continues=True,
 )

@@ -9,7 +9,7 @@ Shapes: B batch, C picture's channels, S its side, Z latents, W and G channels a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,17 +18,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import latents
+from models.batched import Batched
 from models.checkpoint import Checkpoint
 from models.configuration import Configuration, ConfigurationError
 from models.convolution import Decoder, Encoder, widths
 from models.dense import Dense
 from models.flow import Flow, normal_log_density
 from models.likelihood import Bounds, bounds
+from models.painter import Painter
 from models.pictures import to_unit
 from models.projection import principal_axes
+from models.roles import Likelihood, Reconstructor, Role, Sight
 
 MEMORY = 1_000  # latents and likelihoods kept in the checkpoint, for the map and for percentiles
 WEIGHED = 64  # posterior samples for the likelihood of a single picture
+DRAWN = 16  # pictures drawn at once
+SEEN = 4  # pictures that are handed in and looked at at once: seldom do more come at the same moment
+GLANCED = 50  # remembered pictures that tell what all look like
 
 
 @dataclass(frozen=True)
@@ -254,3 +260,37 @@ def shown_once(network: VAE, pictures: Tensor) -> Tensor:
 def binarise(pictures: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Black or white drawn with the grey value as chance of white, all in [-1, 1] (Salakhutdinov & Murray 2008)."""
     return 2 * torch.bernoulli((pictures + 1) / 2, generator=generator) - 1
+
+
+# Its roles
+
+
+def sight(network: VAE) -> Sight:
+    """How its training pictures look."""
+    return Sight.of(decode(network, network.codes[:: MEMORY // GLANCED]))
+
+
+def painter(network: VAE) -> Painter:
+    """Pictures of base vectors."""
+
+    def paint(base: Tensor, _: Tensor) -> tuple[Tensor]:
+        return (network.paint(network.prior.from_base(base)),)
+
+    return Painter(network.config.latent, 1, Batched(DRAWN, network.codes.device, paint))
+
+
+def reconstructor(network: VAE) -> Reconstructor:
+    """What the posteriors' means say of pictures, and how likely those are."""
+    device = network.codes.device
+    weigh = Batched(1, device, lambda pictures: (log_likelihood(network, pictures),))  # each takes WEIGHED samples
+    return Reconstructor(
+        Batched(SEEN, device, lambda pictures: (reconstruct(network, pictures),)),
+        Likelihood(weigh, network.likelihoods.cpu()),
+    )
+
+
+ROLES: dict[type[Role], Callable[[VAE], Role]] = {
+    Sight: sight,
+    Painter: painter,
+    Reconstructor: reconstructor,
+}

@@ -13,6 +13,7 @@ from models.checkpoint import Checkpoint
 from models.decoder import CHUNK, TorchDecoder
 from models.gpt import GPT, Config, encode, evaluate, load, train
 from models.registry import Family, Recipe
+from models.roles import Writer
 
 LENGTH = 500  # characters of each sampled text
 
@@ -58,7 +59,8 @@ FAMILY = Family(
     train=train,
     evaluate=evaluate,
     sample=sample,
-    writer=load,
+    restore=load,
+    roles={Writer: Writer},
     sheet="samples.txt",
     sheet_count=4,
     continues=True,

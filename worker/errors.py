@@ -2,6 +2,7 @@
 
     WorkerError                 500
     ├── BadRequest              400   names the field
+    │   └── TooLong             413
     ├── Unauthorized            401
     ├── NotFound                404
     ├── QueueFull               429   names the place in the queue that the request would have had
@@ -48,6 +49,10 @@ class WorkerError(Exception):
 class BadRequest(WorkerError):
     status = 400
     type = "invalid_request_error"
+
+
+class TooLong(BadRequest):
+    status = 413
 
 
 class Unauthorized(WorkerError):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import structlog
 import torch
@@ -16,16 +17,27 @@ import torch
 from models.checkpoint import Checkpoint, CheckpointError, Store
 from models.configuration import ConfigurationError
 from models.registry import families
+from models.roles import Role, Writer
 from worker.engine.hardware import build_decoder
-from worker.engine.images import ImageModel
 from worker.engine.text import TextModel
 from worker.errors import NotFound
 from worker.settings import Settings
 
 log = structlog.get_logger()
 
-Loaded = TypeVar("Loaded", TextModel, ImageModel)
-VERBS = {TextModel: "write texts", ImageModel: "draw pictures"}
+Taken = TypeVar("Taken", bound=Role)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageModel:
+    """A loaded model that draws or looks at pictures; ``name`` is "model@version"."""
+
+    name: str
+    roles: dict[type[Role], Any]  # each of its own type
+
+    def role(self, kind: type[Taken]) -> Taken:
+        """What is asked of it; KeyError when the gallery was not asked for a model with that role."""
+        return self.roles[kind]  # type: ignore[no-any-return]
 
 
 class Gallery:
@@ -56,11 +68,9 @@ class Gallery:
         """Load the versions that serve; what cannot be loaded is reported and left out."""
         for model in self.store.models():
             try:
-                kind = _kind(self.store.open(model))
-                if kind is TextModel:
-                    await self.text_model(model)
-                elif kind is ImageModel:
-                    await self.image_model(model)
+                roles = _roles(self.store.open(model))
+                if roles:
+                    await self._find(model, roles[0])
             except (NotFound, CheckpointError) as error:
                 log.error("model not loaded", model=model, reason=str(error))
         if not self._models:
@@ -69,31 +79,47 @@ class Gallery:
 
     async def text_model(self, name: str) -> TextModel:
         """The model called ``name``, "model" or "model@version", that writes texts; NotFound says which there are."""
-        return await self._find(name, TextModel)
+        found = await self._find(name, Writer)
+        assert isinstance(found, TextModel)
+        return found
 
-    async def image_model(self, name: str) -> ImageModel:
-        """The model called ``name``, "model" or "model@version", that draws; NotFound says which there are."""
-        return await self._find(name, ImageModel)
+    async def image_model(self, name: str, role: type[Role]) -> ImageModel:
+        """The model called ``name``, "model" or "model@version", that has a role; NotFound says which do."""
+        found = await self._find(name, role)
+        assert isinstance(found, ImageModel)
+        return found
 
-    async def _find(self, name: str, kind: type[Loaded]) -> Loaded:
+    async def _find(self, name: str, role: type[Role]) -> TextModel | ImageModel:
         """Where the version that serves is damaged, the one before it answers."""
         model, _, pinned = name.partition("@")
         try:
             serving = self.store.open(model, pinned or None)
         except CheckpointError as error:
             raise NotFound(str(error), param="model") from error
-        if _kind(serving) is not kind:
-            raise NotFound(f"{model} does not {VERBS[kind]}; GET /v1/models lists what does.", param="model")
+        if role not in _roles(serving):
+            raise NotFound(f"{model} does not {role.deed}; {self._advice(role)}.", param="model")
         try:
-            found = await self._load(serving)
+            return await self._load(serving)
         except CheckpointError as error:
             log.error("version damaged", model=model, version=serving.version, reason=str(error))
             older = [version for version in self.store.versions(model) if version < serving.version]
             if pinned or not older:
                 raise NotFound(str(error), param="model") from error
-            return await self._find(f"{model}@{older[-1]}", kind)
-        assert isinstance(found, kind)  # the same card says so
-        return found
+            return await self._find(f"{model}@{older[-1]}", role)
+
+    def _advice(self, role: type[Role]) -> str:
+        """Which models take a role, or which could if they were trained."""
+        here = []
+        for model in self.store.models():
+            try:
+                if role in _roles(self.store.open(model)):
+                    here.append(model)
+            except CheckpointError:  # told when it is asked for itself
+                continue
+        if here:
+            return f"ask {' or '.join(here)}"
+        able = sorted(family.default for family in families().values() if role in family.roles)
+        return f"train a model that does, such as {able[0]}" if able else "no installed model does"
 
     async def _load(self, checkpoint: Checkpoint) -> TextModel | ImageModel:
         name = f"{checkpoint.model}@{checkpoint.version}"
@@ -111,15 +137,16 @@ class Gallery:
 
     def _build(self, name: str, checkpoint: Checkpoint) -> TextModel | ImageModel:
         family = families()[checkpoint.card.family]
+        assert family.restore is not None  # where there are roles
         try:
-            if family.painter is not None:
-                painter = family.painter(checkpoint, self.device)
-                log.info("model loaded", model=name, batch=painter.batch)
-                return ImageModel(name, painter)
-            assert family.writer is not None
-            network = family.writer(checkpoint, self.device)
+            network = family.restore(checkpoint, self.device)
         except (RuntimeError, ConfigurationError) as error:  # the weights do not fit the card
             raise CheckpointError(f"{name} cannot be loaded ({error}); delete the version.") from error
+        roles: dict[type[Role], Any] = {role: build(network) for role, build in family.roles.items()}
+        if Writer not in roles:
+            log.info("model loaded", model=name, operations=family.operations)
+            return ImageModel(name, roles)
+        network = roles[Writer].network
         decoder = build_decoder(network, self._settings.slots, self._settings.precision, torch.get_num_threads())
         log.info("model loaded", model=name, decoder=type(decoder).__name__, precision=str(decoder.precision))
         return TextModel(name, decoder)
@@ -132,9 +159,7 @@ class Gallery:
                 del self._models[name]
 
 
-def _kind(checkpoint: Checkpoint) -> type[TextModel] | type[ImageModel] | None:
-    """What a version is loaded as; None when it can neither write nor draw, or its family is not installed."""
+def _roles(checkpoint: Checkpoint) -> tuple[type[Role], ...]:
+    """What a version can be asked; nothing when its family is not installed."""
     family = families().get(checkpoint.card.family)
-    if family is None:
-        return None
-    return TextModel if family.writer else ImageModel if family.painter else None
+    return tuple(family.roles) if family else ()

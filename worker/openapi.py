@@ -11,6 +11,7 @@ from worker.schemas.completions import Completion, CompletionRequest
 from worker.schemas.contract import ErrorResponse
 from worker.schemas.models import ModelInfo, ModelList, Readiness
 from worker.schemas.pictures import GenerationRequest, Images, InterpolationRequest, VariationRequest
+from worker.schemas.vision import ReconstructionRequest, VisionAnswer
 
 
 class Operation(NamedTuple):
@@ -28,6 +29,12 @@ OPERATIONS = [
     Operation("post", "/v1/images/variations", "Draw pictures near one.", VariationRequest, Images, streams=True),
     Operation(
         "post", "/v1/images/interpolations", "Walk between pictures.", InterpolationRequest, Images, streams=True
+    ),
+    *(
+        Operation("post", path, summary, shape, VisionAnswer, streams=True)
+        for path, summary, shape in (
+            ("/v1/images/reconstructions", "Take a picture through a bottleneck and back.", ReconstructionRequest),
+        )
     ),
     Operation("get", "/v1/models", "The models and the versions that serve.", None, ModelList),
     Operation("get", "/v1/models/{id}", "One model, or one version of it.", None, ModelInfo),

@@ -7,7 +7,9 @@ from typing import TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from worker.errors import BadRequest
+from worker.errors import BadRequest, TooLong
+
+MAX_BODY = 2**20  # bytes; the longest prompt allowed is 80 kB of UTF-8
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -27,6 +29,7 @@ SENTENCES = {  # of pydantic's error types that people meet; what is missing her
     "bool_parsing": "{field} must be true or false, not {input}.",
     "bool_type": "{field} must be true or false, not {input}.",
     "string_type": "{field} must be a text, not {input}.",
+    "string_too_short": "{field} is empty; fill it in.",
     "string_too_long": "{field} must have at most {max_length} characters.",
     "too_long": "{field} must have at most {max_length} entries.",
     "too_short": "{field} must have at least {min_length} in it.",
@@ -35,9 +38,13 @@ SENTENCES = {  # of pydantic's error types that people meet; what is missing her
 }
 
 
-async def read(request: web.Request, shape: type[Body]) -> Body:
-    """The request's body as ``shape``; a ValidationError is the middleware's matter."""
-    return shape.model_validate_json(await request.read())
+async def read(request: web.Request, shape: type[Body], most: int = MAX_BODY) -> Body:
+    """The request's body of at most ``most`` bytes as ``shape``; a ValidationError is the middleware's matter."""
+    try:
+        content = await request.clone(client_max_size=most).read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise TooLong(f"The request is too long; send at most {most:,} bytes.") from error
+    return shape.model_validate_json(content)
 
 
 def complaint(invalid: ValidationError) -> BadRequest:

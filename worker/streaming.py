@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel
 
 from worker.engine.stream import Queued
 from worker.errors import WorkerError
+
+Answer = TypeVar("Answer", bound=BaseModel)
+Tell = Callable[[Queued], None]  # of a place in the line
+
+
+async def told(work: Callable[[Tell], Awaitable[Answer]]) -> AsyncGenerator[Queued | Answer, None]:
+    """The places in the line that some work is told of, then its answer; closing the iterator ends the work."""
+    places: asyncio.Queue[Queued | None] = asyncio.Queue()
+    task = asyncio.ensure_future(work(places.put_nowait))
+    task.add_done_callback(lambda _: places.put_nowait(None))
+    try:
+        while place := await places.get():
+            yield place
+        yield task.result()
+    finally:
+        task.cancel()
 
 
 async def stream(request: web.Request, parts: AsyncIterator[Queued | BaseModel]) -> web.StreamResponse:

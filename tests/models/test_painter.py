@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
 from models import gan
 from models.painter import Painter, Points
@@ -11,11 +12,8 @@ from models.painter import Painter, Points
 SMALL = {"channels": 1, "classes": 10, "base": 7, "widths": "32,16", "blocks": "1,0", "latent": 8}
 
 
-def of(network: gan.Generator) -> Painter:
-    config = network.config
-    return Painter(
-        config.latent, config.classes, gan.CHUNK, lambda points: gan.draw(network, points.latent, points.classes)
-    )
+def drawn(painter: Painter, points: Points) -> Tensor:
+    return painter.draw(*points.rows)[0]
 
 
 @pytest.fixture(scope="module")
@@ -26,29 +24,29 @@ def network() -> gan.Generator:
 
 @pytest.fixture(scope="module")
 def painter(network: gan.Generator) -> Painter:
-    return of(network)
+    return gan.painter(network)
 
 
 @pytest.mark.parametrize("shape", [gan.DIGITS, gan.CATS], ids=["digits", "cats"])
 def test_a_point_gives_the_same_numbers_in_any_place_of_any_batch(shape: dict[str, object]) -> None:
     """With the networks that ship: a kernel for another size or place could round differently."""
     torch.manual_seed(1)
-    painter = of(gan.Generator(gan.Config.parse(shape)).eval())
+    painter = gan.painter(gan.Generator(gan.Config.parse(shape)).eval())
     points = painter.sample(range(gan.CHUNK + 5))
-    together = painter.draw(points)
+    together = drawn(painter, points)
     for i in (0, 3, gan.CHUNK - 1, gan.CHUNK + 4):
-        assert torch.equal(painter.draw(points[i : i + 1])[0], together[i])
+        assert torch.equal(drawn(painter, points[i : i + 1])[0], together[i])
         moved = Points.join([points[5:7], points[i : i + 1], points[:6]])
-        assert torch.equal(painter.draw(moved)[2], together[i])
+        assert torch.equal(drawn(painter, moved)[2], together[i])
 
 
 def test_seeds_without_a_class_go_through_all_classes(network: gan.Generator, painter: Painter) -> None:
-    assert torch.equal(painter.draw(painter.sample([17, 18])), gan.generate(network, [17, 18], [7, 8]))
+    assert torch.equal(drawn(painter, painter.sample([17, 18])), gan.generate(network, [17, 18], [7, 8]))
 
 
 def test_a_number_is_written_in_one_hand(network: gan.Generator, painter: Painter) -> None:
-    drawn = painter.draw(painter.number("2026", seed=3))
-    assert torch.equal(drawn, gan.generate(network, [3] * 4, [2, 0, 2, 6]))
+    number = drawn(painter, painter.number("2026", seed=3))
+    assert torch.equal(number, gan.generate(network, [3] * 4, [2, 0, 2, 6]))
 
 
 @pytest.mark.parametrize("text", ["", "-4", "12a", "٣", "1.5"])
@@ -58,15 +56,15 @@ def test_what_is_no_number_is_refused(painter: Painter, text: str) -> None:
 
 
 def test_variations_leave_the_picture_as_far_as_asked(painter: Painter) -> None:
-    centre = painter.draw(painter.sample([4]))
-    apart = [(painter.draw(painter.vary([4], range(5, 13), s)) - centre).abs().mean() for s in (0.0, 0.3, 1.0)]
+    centre = drawn(painter, painter.sample([4]))
+    apart = [(drawn(painter, painter.vary([4], range(5, 13), s)) - centre).abs().mean() for s in (0.0, 0.3, 1.0)]
     assert apart[0] < 1e-4 < apart[1] < apart[2]
 
 
 def test_a_variation_can_be_varied(painter: Painter) -> None:
-    first = painter.draw(painter.vary([4], [70], 0.1))
-    second = painter.draw(painter.vary([4, 70], [71], 0.1))
-    assert 1e-4 < (second - first).abs().mean() < (painter.draw(painter.sample([71], label=4)) - first).abs().mean()
+    first = drawn(painter, painter.vary([4], [70], 0.1))
+    second = drawn(painter, painter.vary([4, 70], [71], 0.1))
+    assert 1e-4 < (second - first).abs().mean() < (drawn(painter, painter.sample([71], label=4)) - first).abs().mean()
 
 
 def test_a_variation_keeps_the_class_that_it_began_with(painter: Painter) -> None:
@@ -80,6 +78,6 @@ def test_a_walk_passes_its_stops_and_their_classes(painter: Painter) -> None:
     assert torch.allclose(points.classes.sum(1), torch.ones(9))
     assert points.classes[2, 1] == points.classes[2, 2] == 0.5
     stops = Points.join([painter.sample([1, 2]), painter.vary([3], [9], 0.4)])
-    assert torch.allclose(painter.draw(points[::4]), painter.draw(stops), atol=1e-4)
-    way = painter.draw(points)
+    assert torch.allclose(drawn(painter, points[::4]), drawn(painter, stops), atol=1e-4)
+    way = drawn(painter, points)
     assert (way[1:] - way[:-1]).abs().mean((1, 2, 3)).max() < (way[0] - way[4]).abs().mean()

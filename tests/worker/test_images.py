@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from models.checkpoint import Store
+from models.painter import Painter
 from tests.conftest import CATS, DIGITS, keep_gan
 from tests.worker.conftest import Start, Worker
 from worker.engine import images as engine
@@ -46,6 +47,10 @@ class Gallery:
 
     async def refused(self, status: int, path: str = GENERATIONS, **fields: Any) -> dict[str, Any]:
         return (await self.ask(path, status, **fields))["error"]
+
+    async def painter(self) -> Painter:
+        """The role that draws digits."""
+        return (await self.worker.gallery.image_model("gan-digits", Painter)).role(Painter)
 
     async def hold(self) -> threading.Event:
         """Keep the device busy until the event is set."""
@@ -165,6 +170,13 @@ async def test_a_walk_passes_its_stops(gallery: Gallery, kind: str) -> None:
     assert there.n_frames == 4
 
 
+async def test_a_walk_side_by_side(gallery: Gallery) -> None:
+    strip = await gallery.picture(WALKS, seed=5, n=2, steps=9, closed=False, layout="strip", scale=1)
+    assert (strip.format, strip.size) == ("PNG", (5 * 29 + 1, 2 * 29 + 1))
+    (first,) = await gallery.files(seed=5, scale=1)
+    assert strip.crop((1, 1, 29, 29)).tobytes() == Image.open(io.BytesIO(first)).tobytes()
+
+
 async def test_files_are_made_to_fit(gallery: Gallery) -> None:
     (large,) = await gallery.files(seed=1)
     for path, more in ((GENERATIONS, {"seed": 1}), (WALKS, {"seed": 1, "n": 2, "steps": 4})):
@@ -208,9 +220,9 @@ async def test_a_bad_wish_names_its_field(
 
 async def test_models_that_do_something_else(gallery: Gallery) -> None:
     error = await gallery.refused(404, model="gpt-shakespeare")
-    assert error["message"] == "gpt-shakespeare does not draw pictures; GET /v1/models lists what does."
+    assert error["message"] == "gpt-shakespeare does not draw pictures; ask gan-cats or gan-digits."
     error = await gallery.worker.error(404, model="gan-digits")
-    assert error["message"] == "gan-digits does not write texts; GET /v1/models lists what does."
+    assert error["message"] == "gan-digits does not write texts; ask gpt-shakespeare."
     for name in ("gan-dogs", "../gan-digits", "gan-digits@../tiny", "gan-digits@.tiny", "/etc", "", "@"):
         assert (await gallery.refused(404, model=name))["param"] == "model"
 
@@ -277,14 +289,14 @@ async def test_a_full_line_names_the_place_and_a_time(start: Start, tmp_path: An
 
 
 async def test_a_long_wish_does_not_hold_up_a_short_one(gallery: Gallery) -> None:
-    model = await gallery.worker.gallery.image_model("gan-digits")
-    draw, wanted, batches = model.painter.draw, model.painter.sample([1_000]).latent[0], []
+    painter = await gallery.painter()
+    draw, wanted, batches = painter.draw.function, painter.sample([1_000]).latent[0], []
 
-    def watching(points: Any) -> Any:
-        batches.append(bool((points.latent == wanted).all(1).any()))
-        return draw(points)
+    def watching(latent: Any, classes: Any) -> Any:
+        batches.append(bool((latent == wanted).all(1).any()))
+        return draw(latent, classes)
 
-    object.__setattr__(model.painter, "draw", watching)
+    object.__setattr__(painter.draw, "function", watching)
     release = await gallery.hold()
     long = await begin(gallery, user="long", n=64, seed=0)
     short = await begin(gallery, user="short", n=16, seed=1_000)
@@ -315,17 +327,17 @@ async def test_a_request_past_its_deadline(start: Start, tmp_path: Any) -> None:
 
 
 async def test_a_failing_picture_harms_no_other(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = await gallery.worker.gallery.image_model("gan-digits")
-    draw = model.painter.draw
-    bad = model.painter.sample([13]).latent[0]
+    painter = await gallery.painter()
+    draw = painter.draw.function
+    bad = painter.sample([13]).latent[0]
 
-    def fragile(points: Any) -> Any:
-        if any((latent == bad).all() for latent in points.latent):
+    def fragile(latents: Any, classes: Any) -> Any:
+        if any((latent == bad).all() for latent in latents):
             raise RuntimeError("thirteen")
-        return draw(points)
+        return draw(latents, classes)
 
     expected = await gallery.files(seed=1)
-    object.__setattr__(model.painter, "draw", fragile)
+    object.__setattr__(painter.draw, "function", fragile)
     release = await gallery.hold()
     fine = [asyncio.create_task(gallery.files(seed=1, user=str(i))) for i in range(3)]
     failing = asyncio.create_task(gallery.refused(500, seed=13))
@@ -333,7 +345,7 @@ async def test_a_failing_picture_harms_no_other(gallery: Gallery, monkeypatch: p
     release.set()
     assert await asyncio.gather(*fine) == [expected] * 3
     assert "thirteen" in (await failing)["message"]
-    object.__setattr__(model.painter, "draw", lambda points: draw(points) * float("nan"))
+    object.__setattr__(painter.draw, "function", lambda *points: (draw(*points)[0] * float("nan"),))
     assert "not a number" in (await gallery.refused(500, seed=1))["message"]
 
 
@@ -347,14 +359,14 @@ async def test_texts_and_pictures_share_the_device(gallery: Gallery) -> None:
 
 
 async def test_wishes_of_one_moment_share_a_batch(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = await gallery.worker.gallery.image_model("gan-digits")
-    draw, sizes = model.painter.draw, []
+    painter = await gallery.painter()
+    draw, sizes = painter.draw.function, []
 
-    def counting(points: Any) -> Any:
-        sizes.append(len(points))
-        return draw(points)
+    def counting(latents: Any, classes: Any) -> Any:
+        sizes.append(int(latents.any(1).sum()))  # what is filled up is zero
+        return draw(latents, classes)
 
-    object.__setattr__(model.painter, "draw", counting)
+    object.__setattr__(painter.draw, "function", counting)
     monkeypatch.setattr(engine, "GATHER", 5.0)  # nobody waits so long: the batch is full before
     await asyncio.gather(*(gallery.files(seed=i, n=4) for i in range(4)))
     assert sizes == [16]

@@ -20,6 +20,7 @@ from worker.errors import BadRequest
 STILL = 768  # pixels that a picture is enlarged to at most: as wide as chats show it
 MOVING = 384  # the same for an animation, whose every frame costs time and bytes
 FRAME = 80  # milliseconds: slow enough to look at, fast enough to flow
+WIDEST = 8  # pictures in a row of a strip: more would be too small to look at
 LARGEST = 4_096  # pixels a side that a scale may lead to
 MOST_PIXELS = 32_000_000  # of all frames of a file together: a hundred megabytes while it is encoded
 
@@ -33,7 +34,17 @@ def grid(images: Tensor, scale: int | None, most: int | None) -> list[bytes]:
     """All pictures on one sheet, as square as it can be; a single one needs none."""
     if len(images) == 1:
         return stills(images, scale, most)
-    return [_encode([sheet(images, columns=math.ceil(math.sqrt(len(images))), scale=1)], "png", scale, most)]
+    return rows(images, math.ceil(math.sqrt(len(images))), scale, most)
+
+
+def rows(images: Tensor, columns: int, scale: int | None, most: int | None) -> list[bytes]:
+    """All pictures on one sheet, ``columns`` in a row."""
+    return [_encode([sheet(images, columns=columns, scale=1)], "png", scale, most)]
+
+
+def strip(images: Tensor, scale: int | None, most: int | None) -> list[bytes]:
+    """Pictures to be read like text, in rows of equal length."""
+    return rows(images, math.ceil(len(images) / math.ceil(len(images) / WIDEST)), scale, most)
 
 
 def animation(images: Tensor, kind: Literal["webp", "gif"], scale: int | None, most: int | None) -> list[bytes]:

@@ -1,9 +1,10 @@
-"""Image engine: micro-batching. Every turn draws one batch of one model, whoever asked for its pictures.
+"""Image engine: micro-batching. Every turn computes one batch of one function, whoever asked for it.
 
-A request is cut into parts of at most a batch, which wait in line, so that a long walk does not hold up a single
-picture. A turn takes the part whose turn it is and fills the batch with what else waits for the same model. A batch
-that is not full waits ``GATHER`` seconds for others, since it costs as much as a full one. Files are encoded beside
-the device's thread, several at once.
+A request is rows (latents to be drawn, pictures to be looked at) for a function of a model. It is cut into parts of
+at most a batch, which wait in line, so that a long walk does not hold up a single picture. A turn takes the part whose
+turn it is and fills the batch with what else waits for the same function. A batch that is not full waits ``GATHER``
+seconds for others, since it costs as much as a full one. Files are read and written beside the device's thread, several
+at once.
 """
 
 from __future__ import annotations
@@ -13,15 +14,14 @@ import math
 import os
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import structlog
-import torch
-from torch import Tensor
 
-from models.painter import Painter, Points
+from models.batched import Batched, Rows, count, cut, join
 from worker.engine.device import Device
 from worker.engine.line import Line
 from worker.engine.stream import Queued
@@ -33,90 +33,82 @@ TOO_LATE = "The pictures took longer than {:g} s; ask for fewer."
 
 log = structlog.get_logger()
 
-
-@dataclass(frozen=True, eq=False)
-class ImageModel:
-    """A loaded model that draws; ``name`` is "model@version"."""
-
-    name: str
-    painter: Painter
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class ImageRequest:
-    """What is to be drawn, and how the pictures (N, C, H, W) in [-1, 1] become files."""
+class Ticket:
+    """Whose a request is, which may take several computations, and who is told of its places in the line."""
 
-    model: ImageModel
-    points: Points
-    encode: Callable[[Tensor], list[bytes]]
-    user: str = ""
-
-
-@dataclass(frozen=True)
-class Files:
-    """The pictures, encoded."""
-
-    contents: list[bytes]
-
-
-Event = Queued | Tensor | WorkerError
+    model: str  # "model@version"
+    user: str
+    deadline: float  # monotonic seconds
+    tell: Callable[[Queued], None]
 
 
 class Order:
-    """A request on its way: the device's thread puts in what happens, its reader on the event loop takes it out."""
+    """A computation on its way: the device's thread tells what happens, its reader on the event loop awaits the end."""
 
-    def __init__(self, request: ImageRequest, deadline: float) -> None:
-        """``deadline`` in monotonic seconds."""
-        self.request, self.deadline = request, deadline
-        self.events: asyncio.Queue[Event] = asyncio.Queue()
+    def __init__(self, function: Batched, rows: Rows, ticket: Ticket) -> None:
+        self.function, self.ticket = function, ticket
         self._loop = asyncio.get_running_loop()
+        self.answer: asyncio.Future[Rows] = self._loop.create_future()
         self._position = 0
-        self._drawn: dict[int, Tensor] = {}
-        batch = request.model.painter.batch
-        self.parts = [Part(self, i, request.points[i : i + batch]) for i in range(0, len(request.points), batch)]
+        self._done: dict[int, Rows] = {}
+        size = function.size
+        self.parts = [Part(self, i, cut(rows, i, i + size)) for i in range(0, count(rows), size)]
 
     def place(self, position: int) -> None:
         """Tell the reader its place in the line, once for each change."""
         if position != self._position:
             self._position = position
-            self.put(Queued(position))
+            self._loop.call_soon_threadsafe(self.ticket.tell, Queued(position))
 
-    def deliver(self, part: Part, pictures: Tensor) -> None:
-        """Take a part's pictures (N, C, H, W); the last part completes the order."""
-        self._drawn[part.begin] = pictures
-        if len(self._drawn) == len(self.parts):
-            self.put(torch.cat([drawn for _, drawn in sorted(self._drawn.items(), key=lambda item: item[0])]))
+    def deliver(self, part: Part, answers: Rows) -> None:
+        """Take a part's answers; the last part completes the order."""
+        self._done[part.begin] = answers
+        if len(self._done) == len(self.parts):
+            whole = join([self._done[begin] for begin in sorted(self._done)])
+            self._loop.call_soon_threadsafe(self._settle, whole)
 
-    def put(self, event: Event) -> None:
-        self._loop.call_soon_threadsafe(self.events.put_nowait, event)
+    def fail(self, error: WorkerError) -> None:
+        """End with an error."""
+        self._loop.call_soon_threadsafe(self._settle, error)
+
+    def _settle(self, result: Rows | WorkerError) -> None:
+        if self.answer.done():  # its reader left, or another part failed before
+            return
+        if isinstance(result, WorkerError):
+            self.answer.set_exception(result)
+        else:
+            self.answer.set_result(result)
 
 
 @dataclass(eq=False)
 class Part:
-    """Some points of an order, few enough for one batch."""
+    """Some rows of an order, few enough for one batch."""
 
     order: Order
-    begin: int  # of its points among the order's
-    points: Points
+    begin: int  # of its rows among the order's
+    rows: Rows
     gathered: bool = field(default=False, init=False)  # it waited long enough for others to join it
 
-    @property
-    def model(self) -> ImageModel:
-        return self.order.request.model
+    def __len__(self) -> int:
+        return count(self.rows)
 
 
 class ImageEngine:
-    """Draws pictures on a device."""
+    """Computes pictures on a device."""
 
     def __init__(self, device: Device, queue: int, deadline: float) -> None:
         """``queue`` batches may wait; a request has ``deadline`` seconds from its arrival to its last picture."""
         self.queue, self.deadline = queue, deadline
-        self.pictures = 0  # drawn since the start
+        self.pictures = 0  # drawn or looked at since the start
         self._device = device
         self._line: Line[Part] = Line()
         self._lock = threading.Lock()  # guards the line, which both threads use
-        self._drawing: list[Part] = []
-        self._encoders = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="encoder")
+        self._computing: list[Part] = []
+        self._aside = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="encoder")
         self._closed = False
         self._seconds = 0.1  # running mean of what a batch takes
         device.add(self)
@@ -127,35 +119,38 @@ class ImageEngine:
         with self._lock:
             return len({part.order for part in self._line})
 
-    async def paint(self, request: ImageRequest) -> AsyncGenerator[Queued | Files, None]:
-        """Draw: places in the line, then the files. Closing the iterator gives the turns that are left to others.
+    def ticket(self, model: str, user: str, tell: Callable[[Queued], None]) -> Ticket:
+        """For a request that has just arrived."""
+        return Ticket(model, user, time.monotonic() + self.deadline, tell)
+
+    async def compute(self, ticket: Ticket, function: Batched, rows: Rows) -> Rows:
+        """The function's answers to the rows; leaving earlier gives the turns that are left to others.
 
         QueueFull when there is no room to wait.
         """
-        order = Order(request, time.monotonic() + self.deadline)
+        order = Order(function, rows, ticket)
         self._enqueue(order)
         try:
-            while isinstance(event := await order.events.get(), Queued):
-                yield event
+            return await order.answer
         finally:
             self._withdraw(order)
-        if isinstance(event, WorkerError):
-            raise event
+
+    async def aside(self, function: Callable[[], Result]) -> Result:
+        """What a function returns that needs no device, computed in a thread of its own."""
         if self._closed:
             raise Unavailable(CLOSING)
-        contents = await asyncio.get_running_loop().run_in_executor(self._encoders, request.encode, event)
-        yield Files(contents)
+        return await asyncio.get_running_loop().run_in_executor(self._aside, function)
 
     def close(self) -> None:
         """Tell everybody who waits to leave, and take nothing more."""
         self._closed = True
         self._device.wake()
-        self._encoders.shutdown(wait=False)
+        self._aside.shutdown(wait=False)
 
     def _enqueue(self, order: Order) -> None:
         if self._closed:
             raise Unavailable(CLOSING)
-        user = order.request.user
+        user = order.ticket.user
         with self._lock:
             if self._line and len(self._line) + len(order.parts) > self.queue:
                 seconds = max(1, math.ceil(self._seconds * (len(self._line) + 1)))
@@ -173,23 +168,23 @@ class ImageEngine:
     def _withdraw(self, order: Order) -> None:
         with self._lock:
             for part in order.parts:
-                self._line.remove(order.request.user, part)
+                self._line.remove(order.ticket.user, part)
 
     # From here on: the device's thread.
 
     def turn(self) -> bool:
-        """Admit, draw, deliver; False when there is nothing to draw."""
+        """Admit, compute, deliver; False when there is nothing to do."""
         self._expire()
-        self._drawing = self._admit()
-        if self._drawing:
+        self._computing = self._admit()
+        if self._computing:
             begin = time.monotonic()
-            self._draw(self._drawing)
+            self._compute(self._computing)
             self._seconds += 0.1 * (time.monotonic() - begin - self._seconds)
-        return bool(self._drawing)
+        return bool(self._computing)
 
     def fail(self, error: Exception) -> None:
-        """End what is being drawn with an error."""
-        for part in self._drawing:
+        """End what is being computed with an error."""
+        for part in self._computing:
             self._fail(part, error)
 
     def _admit(self) -> list[Part]:
@@ -198,50 +193,53 @@ class ImageEngine:
             waiting = list(self._line)
             if not waiting:
                 return []
-            same = [part for part in waiting if part.model is waiting[0].model]
-            room = same[0].model.painter.batch
-            if not any(part.gathered for part in same) and sum(len(part.points) for part in same) < room:
+            same = [part for part in waiting if part.order.function is waiting[0].order.function]
+            room = same[0].order.function.size
+            if not any(part.gathered for part in same) and sum(map(len, same)) < room:
                 return []
             batch = [self._line.pop()]  # whose user's next turn comes after everybody else's
-            room -= len(batch[0].points)
+            room -= len(batch[0])
             for part in same[1:]:
-                if len(part.points) <= room:
-                    self._line.remove(part.order.request.user, part)
+                if len(part) <= room:
+                    self._line.remove(part.order.ticket.user, part)
                     batch.append(part)
-                    room -= len(part.points)
+                    room -= len(part)
             begun = {part.order for part in batch}
             orders = dict.fromkeys(part.order for part in self._line if part.order not in begun)
         for position, order in enumerate(orders, start=1):
             order.place(position)
         return batch
 
-    def _draw(self, batch: list[Part]) -> None:
-        """Draw and deliver; where that fails, each part alone, so that only the one that is to blame fails."""
+    def _compute(self, batch: list[Part]) -> None:
+        """Compute and deliver; where that fails, each part alone, so that only the one that is to blame fails."""
         try:
-            pictures = batch[0].model.painter.draw(Points.join([part.points for part in batch]))
+            answers = batch[0].order.function(*join([part.rows for part in batch]))
         except Exception as error:
             if len(batch) == 1:
                 self._fail(batch[0], error)
             else:
                 for part in batch:
-                    self._draw([part])
+                    self._compute([part])
             return
-        for part, own in zip(batch, torch.split(pictures, [len(part.points) for part in batch]), strict=True):
-            if own.isfinite().all():
-                self.pictures += len(own)
+        begin = 0
+        for part in batch:
+            own = cut(answers, begin, begin + len(part))
+            begin += len(part)
+            if all(answer.isfinite().all() for answer in own):
+                self.pictures += len(part)
                 part.order.deliver(part, own)
             else:
                 self._fail(part, ArithmeticError("its output is not a number"))
 
     def _fail(self, part: Part, error: Exception) -> None:
-        log.error("picture failed", model=part.model.name, error=repr(error), exc_info=error)
-        part.order.put(WorkerError(f"The model failed: {error}; try again, and read the worker's log if it recurs."))
+        log.error("picture failed", model=part.order.ticket.model, error=repr(error), exc_info=error)
+        part.order.fail(WorkerError(f"The model failed: {error}; try again, and read the worker's log if it recurs."))
 
     def _expire(self) -> None:
         """End what waits past its deadline; everything when the engine is to close."""
         now = math.inf if self._closed else time.monotonic()
         with self._lock:
-            late = {part.order for part in self._line if part.order.deadline < now}
+            late = {part.order for part in self._line if part.order.ticket.deadline < now}
         for order in late:
             self._withdraw(order)
-            order.put(Unavailable(CLOSING) if self._closed else DeadlineExceeded(TOO_LATE.format(self.deadline)))
+            order.fail(Unavailable(CLOSING) if self._closed else DeadlineExceeded(TOO_LATE.format(self.deadline)))

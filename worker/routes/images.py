@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -16,11 +14,9 @@ from torch import Tensor
 
 from models.painter import Painter, Points
 from worker.engine import encoding
-from worker.engine.images import Files, ImageModel, ImageRequest
-from worker.engine.stream import Queued
 from worker.errors import BadRequest
 from worker.requests import read
-from worker.routes import GALLERY, IMAGES
+from worker.routes import GALLERY
 from worker.schemas.pictures import (
     GenerationRequest,
     Image,
@@ -30,7 +26,7 @@ from worker.schemas.pictures import (
     VariationRequest,
     successive,
 )
-from worker.streaming import stream
+from worker.visit import Visit, answer
 
 DRAWN_SEEDS = 2**32  # seeds drawn here stay short enough to be typed
 
@@ -63,7 +59,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
         layout = encoding.grid if wanted.layout == "sheet" else encoding.stills
         return layout(images, wanted.scale, wanted.max_bytes)
 
-    return await answer(request, wanted, plan, encode)
+    return await draw(request, wanted, plan, encode)
 
 
 @routes.post("/v1/images/variations")
@@ -76,7 +72,7 @@ async def vary(request: web.Request) -> web.StreamResponse:
         return painter.vary(wanted.around, seeds, wanted.strength, wanted.label, wanted.truncation)
 
     layout = encoding.grid if wanted.layout == "sheet" else encoding.stills
-    return await answer(request, wanted, plan, partial(layout, scale=wanted.scale, most=wanted.max_bytes))
+    return await draw(request, wanted, plan, partial(layout, scale=wanted.scale, most=wanted.max_bytes))
 
 
 @routes.post("/v1/images/interpolations")
@@ -91,42 +87,40 @@ async def walk(request: web.Request) -> web.StreamResponse:
         way = painter.walk([*stops, stops[0]], wanted.steps, wanted.strength, wanted.label, wanted.truncation)
         return way[:-1]  # its last picture is the first, which follows anyway
 
-    encode = partial(encoding.animation, kind=wanted.output_format, scale=wanted.scale, most=wanted.max_bytes)
-    return await answer(request, wanted, plan, encode)
+    def encode(images: Tensor) -> list[bytes]:
+        if wanted.layout == "strip":
+            return encoding.strip(images, wanted.scale, wanted.max_bytes)
+        return encoding.animation(images, wanted.output_format, wanted.scale, wanted.max_bytes)
+
+    return await draw(request, wanted, plan, encode)
 
 
-async def answer(request: web.Request, wanted: PictureRequest, plan: Plan, encode: Encoder) -> web.StreamResponse:
-    """Have drawn what a request wants, whole or with its places in the line before."""
-    model = await request.app[GALLERY].image_model(wanted.model)
-    check_label(wanted.label, model)
+async def draw(request: web.Request, wanted: PictureRequest, plan: Plan, encode: Encoder) -> web.StreamResponse:
+    """Have drawn what a request wants."""
+    model = await request.app[GALLERY].image_model(wanted.model, Painter)
+    painter = model.role(Painter)
+    check_label(wanted.label, model.name, painter.classes)
     seed = secrets.randbelow(DRAWN_SEEDS) if wanted.seed is None else wanted.seed
-    points = await asyncio.to_thread(plan, model.painter, seed)
-    order = ImageRequest(model, points, encode, wanted.user or "")
 
-    async def parts() -> AsyncGenerator[Queued | Images, None]:
-        async with aclosing(request.app[IMAGES].paint(order)) as events:
-            async for event in events:
-                yield described(event.contents, seed, model) if isinstance(event, Files) else event
+    async def work(visit: Visit) -> Images:
+        points = await visit.aside(plan, painter, seed)
+        (pictures,) = await visit.compute(painter.draw, *points.rows)
+        return described(await visit.aside(encode, pictures), seed, model.name)
 
-    async with aclosing(parts()) as steps:
-        if wanted.stream:
-            return await stream(request, steps)
-        whole = [step async for step in steps if isinstance(step, Images)]
-        return web.json_response(text=whole[0].model_dump_json())
+    return await answer(request, wanted, model, work)
 
 
-def check_label(label: int | None, model: ImageModel) -> None:
-    """BadRequest unless the model has the class."""
-    classes = model.painter.classes
+def check_label(label: int | None, name: str, classes: int) -> None:
+    """BadRequest unless the model of that name has the class."""
     if label is None or (label < classes and classes > 1):
         return
     if classes == 1:
-        raise BadRequest(f"{model.name} draws one kind of picture only; leave label out.", param="label")
-    raise BadRequest(f"label must be from 0 to {classes - 1} for {model.name}, not {label}.", param="label")
+        raise BadRequest(f"{name} draws one kind of picture only; leave label out.", param="label")
+    raise BadRequest(f"label must be from 0 to {classes - 1} for {name}, not {label}.", param="label")
 
 
-def described(contents: list[bytes], seed: int, model: ImageModel) -> Images:
+def described(contents: list[bytes], seed: int, name: str) -> Images:
     """The files as the API hands them over."""
     files = [base64.b64encode(content).decode() for content in contents]
     data = [Image(b64_json=file, seed=own) for file, own in zip(files, successive(seed, len(files)), strict=True)]
-    return Images(created=int(time.time()), data=data, system_fingerprint=model.name)
+    return Images(created=int(time.time()), data=data, system_fingerprint=name)

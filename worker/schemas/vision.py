@@ -2,8 +2,8 @@
 
 A picture travels as base64 of a PNG, JPEG, WebP or GIF file (its first frame). The worker turns it upright, drops its
 metadata, composes transparency on white, cuts the middle square out and scales it to the model's side, in grey where
-the model knows only grey. Where all of a model's training pictures show something light on dark (digits), a picture whose
-edge is on the other side of middle grey is taken as its negative and inverted.
+the model knows only grey. Where all of a model's training pictures show something light on dark (digits), a picture
+whose edge is on the other side of middle grey is taken as its negative and inverted.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class VisionRequest(Presentation):
 class ReconstructionRequest(VisionRequest):
     """``POST /v1/images/reconstructions``: a picture, what is left of it on the other side, and the difference.
 
-    Figures: ``psnr`` in dB and ``ssim``; where the model knows likelihoods ``log_likelihood`` in nats and ``percentile``,
-    the share of held-out pictures, 0 to 100, that are less likely.
+    Figures: ``psnr`` in dB and ``ssim``; where the model knows likelihoods ``log_likelihood`` in nats and
+    ``percentile``, the share of held-out pictures, 0 to 100, that are less likely.
     """
 
     image: Picture
@@ -99,8 +99,8 @@ class TranslationRequest(VisionRequest):
 class CompressionRequest(VisionRequest):
     """``POST /v1/codes/compress``: a picture as a text short enough to paste.
 
-    The sheet shows the picture, what its code gives back, and what WebP and JPEG make of it at the same quality. Figures:
-    ``code_bytes``, ``webp_bytes``, ``jpeg_bytes``, and ``psnr`` in dB, which the two need at least as many bytes for.
+    The sheet shows the picture, what its code gives back, and what WebP and JPEG make of it at the same quality.
+    Figures: ``code_bytes``; ``psnr`` in dB; ``webp_bytes`` and ``jpeg_bytes``, the least for which those reach it.
     """
 
     image: Picture

@@ -1,0 +1,260 @@
+"""Pictures handed in over real HTTP: what each operation answers, the same bytes in any crowd, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import threading
+from typing import Any
+
+import jsonschema
+import pytest
+from PIL import Image, ImageDraw
+
+from models.checkpoint import Store
+from tests.conftest import DIGITS, keep_gan
+from tests.viewers import COLOURED, keep_autoencoder, keep_vae
+from tests.worker.conftest import Start, Worker
+from worker.engine.images import ImageEngine
+from worker.routes import IMAGES
+
+RECONSTRUCTIONS = "/v1/images/reconstructions"
+
+
+class Studio:
+    """A running worker with a VAE, an autoencoder and a GAN, as people who hand pictures in see it."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.engine: ImageEngine = worker.app[IMAGES]
+
+    async def ask(self, path: str, status: int = 200, **fields: Any) -> dict[str, Any]:
+        async with self.worker.session.post(path, json={"model": "vae-digits", **fields}) as response:
+            assert response.status == status, await response.text()
+            return await response.json()
+
+    async def refused(self, path: str, status: int = 400, **fields: Any) -> str:
+        return (await self.ask(path, status, **fields))["error"]["message"]
+
+    async def sheet(self, path: str, **fields: Any) -> Image.Image:
+        return opened(await self.ask(path, **fields))
+
+    async def hold(self) -> threading.Event:
+        """Keep the device busy until the event is set."""
+        going, release = threading.Event(), threading.Event()
+
+        def wait() -> None:
+            going.set()
+            release.wait(30)
+
+        self.held = asyncio.create_task(self.worker.engine._device.call(wait))
+        await self.worker.until(going.is_set)
+        return release
+
+
+@pytest.fixture
+async def studio(start: Start, tmp_path: Any) -> Studio:
+    store = Store(tmp_path, tmp_path / "none")
+    keep_vae(store)
+    keep_autoencoder(store)
+    keep_autoencoder(store, "autoencoder-cats", **COLOURED)
+    keep_gan(store, "gan-digits", DIGITS)
+    studio = Studio(await start())
+    await studio.worker.until(lambda: studio.worker.gallery.ready)
+    return studio
+
+
+def opened(answer: dict[str, Any]) -> Image.Image:
+    """The first file."""
+    return Image.open(io.BytesIO(base64.b64decode(answer["data"][0]["b64_json"])))
+
+
+def drawing(size: tuple[int, int] = (40, 40), ground: str = "black", ink: str = "white") -> Image.Image:
+    """A stroke."""
+    picture = Image.new("RGB", size, ground)
+    ImageDraw.Draw(picture).line((10, 8, 26, 33), fill=ink, width=5)
+    return picture
+
+
+def handed(picture: Image.Image | bytes, kind: str = "PNG", **options: Any) -> str:
+    """A picture or a file's bytes as the API takes them."""
+    if isinstance(picture, Image.Image):
+        out = io.BytesIO()
+        picture.save(out, kind, **options)
+        picture = out.getvalue()
+    return base64.b64encode(picture).decode()
+
+
+def cell(sheet: Image.Image, row: int, column: int, side: int = 28) -> Image.Image:
+    """One picture of a sheet at scale 1."""
+    left, top = 1 + column * (side + 1), 1 + row * (side + 1)
+    return sheet.crop((left, top, left + side, top + side))
+
+
+async def test_a_reconstruction_shows_picture_result_and_difference(studio: Studio) -> None:
+    answer = await studio.ask(RECONSTRUCTIONS, image=handed(drawing()), scale=1)
+    sheet = opened(answer)
+    assert (sheet.format, sheet.size) == ("PNG", (1 + 3 * 29, 30))
+    seen, result, apart = (cell(sheet, 0, i).tobytes() for i in range(3))
+    assert seen == drawing().convert("L").resize((28, 28), Image.Resampling.LANCZOS).tobytes()
+    for a, b, difference in zip(seen, result, apart, strict=True):
+        assert abs(min(2 * abs(a - b), 255) - difference) <= 2
+    figures = answer["figures"]
+    assert set(figures) == {"psnr", "ssim", "log_likelihood", "percentile"}
+    assert figures["log_likelihood"] < 0 <= figures["percentile"] <= 100
+    assert answer["prepared"] == [{"width": 40, "height": 40, "cropped": False, "inverted": False}]
+    assert answer["system_fingerprint"] == "vae-digits@tiny"
+    document = await (await studio.worker.session.get("/openapi.json")).json()
+    jsonschema.validate(answer, {"$ref": "#/components/schemas/VisionAnswer", "components": document["components"]})
+    assert set((await studio.ask(RECONSTRUCTIONS, model="autoencoder-digits", image=handed(drawing())))["figures"]) == {
+        "psnr",
+        "ssim",
+    }
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
+async def test_every_kind_of_picture_is_read_by_its_content(studio: Studio, kind: str) -> None:
+    answer = await studio.ask(RECONSTRUCTIONS, image=handed(drawing((80, 60)), kind), scale=1)
+    assert answer["prepared"] == [{"width": 80, "height": 60, "cropped": True, "inverted": False}]
+
+
+async def test_dark_on_light_is_inverted_for_a_model_of_light_on_dark(studio: Studio) -> None:
+    light = await studio.ask(RECONSTRUCTIONS, image=handed(drawing(ground="white", ink="black")), scale=1)
+    dark = await studio.ask(RECONSTRUCTIONS, image=handed(drawing()), scale=1)
+    assert [answer["prepared"][0]["inverted"] for answer in (light, dark)] == [True, False]
+    shown = [cell(opened(answer), 0, 0).tobytes() for answer in (light, dark)]
+    assert max(abs(a - b) for a, b in zip(*shown, strict=True)) <= 1
+
+
+async def test_pictures_are_upright_on_white_and_in_the_models_colours(studio: Studio) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter to the right
+    lying = drawing((40, 60), "navy", "gold").transpose(Image.Transpose.ROTATE_90)
+    cats = {"model": "autoencoder-cats", "scale": 1}
+    upright = await studio.ask(RECONSTRUCTIONS, image=handed(drawing((40, 60), "navy", "gold")), **cats)
+    turned = await studio.ask(RECONSTRUCTIONS, image=handed(lying, exif=exif), **cats)
+    assert turned["prepared"][0] == {"width": 40, "height": 60, "cropped": True, "inverted": False}
+    assert turned["data"] == upright["data"]
+    red, _, blue = cell(opened(upright), 0, 0, 16).getpixel((15, 0))
+    assert blue > 100 > red
+    clear = Image.new("RGBA", (20, 20), (0, 0, 0, 0))
+    seen = cell(await studio.sheet(RECONSTRUCTIONS, image=handed(clear), **cats), 0, 0, 16)
+    assert set(seen.tobytes()) == {255}
+
+
+async def test_the_first_frame_counts(studio: Studio) -> None:
+    frames = [drawing(), Image.new("RGB", (40, 40), "grey")]
+    moving = handed(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert (await studio.ask(RECONSTRUCTIONS, image=moving))["data"] == (
+        await studio.ask(RECONSTRUCTIONS, image=handed(frames[0], "GIF"))
+    )["data"]
+
+
+def bomb() -> bytes:
+    """A PNG of 30,000 x 30,000 pixels in a hundred kilobytes."""
+    out = io.BytesIO()
+    Image.new("1", (30_000, 30_000)).save(out, "PNG", compress_level=9)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "image is a HEIC picture, which cannot be read here; hand in a PNG"),
+        (b"\0\0\0\x18ftypavif\0\0\0\0", "image is an AVIF picture, which cannot be read here"),
+        (
+            b"\0\0\0\x18ftypmp42\0\0\0\0",
+            "image is a video, which cannot be read here; hand in a PNG, JPEG, WebP or GIF.",
+        ),
+        (b"%PDF-1.7", "image is a PDF document, which cannot be read here"),
+        (b"To be, or not to be", "image is no picture, or a damaged one; hand in"),
+        (base64.b64decode(handed(drawing(), "BMP")), "image is a BMP picture"),
+        (base64.b64decode(handed(drawing(), "PNG"))[:100], "image is damaged"),
+        (base64.b64decode(handed(drawing((400, 400)), "JPEG"))[:900], "image is damaged"),
+        (base64.b64decode(handed(drawing((40, 40)), "GIF"))[:60], "image is damaged"),
+        (base64.b64decode(handed(drawing((40, 40)), "WEBP"))[:60], "image is"),
+        (bomb(), "image has 30000x30000 pixels; make it smaller than 40 megapixels."),
+    ],
+    ids=["heic", "avif", "video", "pdf", "text", "bmp", "png", "jpeg", "gif", "webp", "bomb"],
+)
+async def test_what_is_no_picture_is_refused_by_what_it_is(studio: Studio, content: bytes, said: str) -> None:
+    assert said in await studio.refused(RECONSTRUCTIONS, image=handed(content))
+
+
+async def test_bad_requests_name_what_is_wrong(studio: Studio) -> None:
+    assert "image is not base64" in await studio.refused(RECONSTRUCTIONS, image="&%$")
+    assert "image is empty" in await studio.refused(RECONSTRUCTIONS, image="")
+    assert "image is missing" in await studio.refused(RECONSTRUCTIONS)
+    assert "too long; send at most" in await studio.refused(RECONSTRUCTIONS, 413, image="A" * 16 * 2**20)
+    assert (
+        await studio.refused(RECONSTRUCTIONS, 404, model="gan-digits", image=handed(drawing()))
+        == "gan-digits does not reconstruct pictures; ask autoencoder-cats or autoencoder-digits or vae-digits."
+    )
+    assert "max_bytes must be at least" in await studio.refused(RECONSTRUCTIONS, image=handed(drawing()), max_bytes=9)
+
+
+async def test_models_tell_what_they_can_do(studio: Studio) -> None:
+    async with studio.worker.session.get("/v1/models") as response:
+        models = {model["id"]: model["operations"] for model in (await response.json())["data"]}
+    assert {"generations", "variations", "interpolations", "reconstructions"} <= set(models["vae-digits"])
+    assert "reconstructions" in models["autoencoder-digits"]
+    assert "generations" not in models["autoencoder-digits"]
+
+
+async def test_a_vae_draws_from_seeds(studio: Studio) -> None:
+    for path, fields in (
+        ("/v1/images/generations", {"n": 2, "seed": 3}),
+        ("/v1/images/variations", {"around": [3], "seed": 9}),
+        ("/v1/images/interpolations", {"seed": 3, "n": 2, "steps": 3}),
+    ):
+        alone = await studio.ask(path, **fields)
+        assert (await studio.ask(path, **fields))["data"] == alone["data"]
+    assert "one kind of picture only" in await studio.refused("/v1/images/generations", label=3)
+
+
+async def test_the_same_bytes_alone_and_in_any_crowd(studio: Studio) -> None:
+    wishes: list[tuple[str, dict[str, Any]]] = [
+        (RECONSTRUCTIONS, {"image": handed(drawing()), "user": "a"}),
+        (RECONSTRUCTIONS, {"image": handed(drawing(ink="grey")), "user": "b"}),
+        (RECONSTRUCTIONS, {"image": handed(drawing(ink="gold")), "model": "autoencoder-digits"}),
+        (RECONSTRUCTIONS, {"image": handed(drawing(ground="teal")), "model": "autoencoder-cats"}),
+        ("/v1/images/generations", {"n": 3, "seed": 8}),
+    ]
+    alone = [essence(await studio.ask(path, **fields)) for path, fields in wishes]
+    crowd = await asyncio.gather(*(studio.ask(path, **fields) for path, fields in wishes * 3))
+    assert [essence(answer) for answer in crowd] == alone * 3
+
+
+def essence(answer: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in answer.items() if name != "created"}
+
+
+async def test_who_leaves_gives_the_turn_to_others(studio: Studio) -> None:
+    release = await studio.hold()
+    fields = {"image": handed(drawing())}
+    left = asyncio.create_task(studio.ask(RECONSTRUCTIONS, **fields, user="left"))
+    await studio.worker.until(lambda: studio.engine.waiting == 1)
+    stays = asyncio.create_task(studio.ask(RECONSTRUCTIONS, **fields, user="stays", stream=False))
+    await studio.worker.until(lambda: studio.engine.waiting == 2)
+    left.cancel()
+    await studio.worker.until(lambda: studio.engine.waiting == 1)
+    release.set()
+    assert (await stays)["figures"]
+    assert studio.engine.pictures == 2  # reconstructed and weighed
+
+
+async def test_the_place_in_the_line_is_told(studio: Studio) -> None:
+    release = await studio.hold()
+    bodies = [
+        {"model": "vae-digits", "image": handed(drawing()), "stream": True},
+        {"model": "autoencoder-digits", "image": handed(drawing()), "stream": True, "user": "second"},
+    ]
+    asked = []
+    for i, body in enumerate(bodies, start=1):
+        asked.append(asyncio.create_task(studio.worker.session.post(RECONSTRUCTIONS, json=body)))
+        await studio.worker.until(lambda i=i: studio.engine.waiting == i)
+    release.set()
+    told = [(await (await one).text()).split("\n\n") for one in asked]
+    assert ": queued 1" in told[1]
+    assert all(one[-2] == "data: [DONE]" for one in told)

@@ -1,0 +1,71 @@
+"""Visit: one request for pictures on its way through the model, the engine and the files' encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from functools import partial
+from typing import Protocol, TypeVar
+
+from aiohttp import web
+from torch import Tensor
+
+from models.batched import Batched, Rows
+from models.roles import Sight
+from worker.engine.decoding import Seen, decode
+from worker.engine.images import ImageEngine
+from worker.engine.stream import Queued
+from worker.gallery import ImageModel
+from worker.routes import IMAGES
+from worker.schemas.contract import Contract
+from worker.streaming import Tell, stream, told
+
+Result = TypeVar("Result")
+
+
+class Wanted(Protocol):
+    """What every request for pictures says."""
+
+    @property
+    def user(self) -> str | None: ...
+    @property
+    def stream(self) -> bool: ...
+
+
+class Visit:
+    """What the work on a request may use; each step waits for its own turn."""
+
+    def __init__(self, engine: ImageEngine, model: ImageModel, user: str | None, tell: Tell) -> None:
+        self.model = model
+        self._engine = engine
+        self._ticket = engine.ticket(model.name, user or "", tell)
+
+    async def compute(self, function: Batched, *rows: Tensor) -> Rows:
+        """A function of the model, on the device."""
+        return await self._engine.compute(self._ticket, function, rows)
+
+    async def aside(self, function: Callable[..., Result], *given: object, **named: object) -> Result:
+        """Anything that takes a while and needs no device."""
+        return await self._engine.aside(partial(function, *given, **named))
+
+    async def look(self, image: str, param: str = "image") -> Seen:
+        """A picture that was handed in, as the model sees it."""
+        return await self.aside(decode, image, self.model.role(Sight), param)
+
+
+async def answer(
+    request: web.Request, wanted: Wanted, model: ImageModel, work: Callable[[Visit], Awaitable[Contract]]
+) -> web.StreamResponse:
+    """Do the work of a request; its answer whole, or with its places in the line before."""
+
+    async def visit(tell: Tell) -> Contract:
+        return await work(Visit(request.app[IMAGES], model, wanted.user, tell))
+
+    if not wanted.stream:
+        return web.json_response(text=(await visit(ignore)).model_dump_json())
+    async with aclosing(told(visit)) as parts:
+        return await stream(request, parts)
+
+
+def ignore(place: Queued) -> None:
+    """Who gets a whole answer is not told of places."""

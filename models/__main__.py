@@ -35,6 +35,8 @@ from models.failures import Failure, explain
 from models.registry import Family, Recipe, resolve
 from models.training import Progress, Run, Trained, TrainingError
 
+GROUP = Path("/proc/self/autogroup")
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
@@ -199,6 +201,8 @@ def settle(options: argparse.Namespace) -> None:
     """Take only what the options leave to this process of the machine."""
     if options.background:
         os.nice(19)  # the last of all
+        if GROUP.exists():  # a kernel that shares the processor out between sessions looks at this instead
+            GROUP.write_text("19")
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) - 1))
     if options.memory_share and options.device.type == "cuda":
         torch.cuda.set_per_process_memory_fraction(options.memory_share)

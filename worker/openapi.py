@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -11,7 +12,14 @@ from worker.schemas.completions import Completion, CompletionRequest
 from worker.schemas.contract import ErrorResponse
 from worker.schemas.models import ModelInfo, ModelList, Readiness
 from worker.schemas.pictures import GenerationRequest, Images, InterpolationRequest, VariationRequest
-from worker.schemas.vision import ReconstructionRequest, VisionAnswer
+from worker.schemas.training import (
+    Job,
+    JobCheckpointList,
+    JobEventList,
+    JobList,
+    JobRequest,
+    TrainingCatalogue,
+)
 
 
 class Operation(NamedTuple):
@@ -30,14 +38,17 @@ OPERATIONS = [
     Operation(
         "post", "/v1/images/interpolations", "Walk between pictures.", InterpolationRequest, Images, streams=True
     ),
-    *(
-        Operation("post", path, summary, shape, VisionAnswer, streams=True)
-        for path, summary, shape in (
-            ("/v1/images/reconstructions", "Take a picture through a bottleneck and back.", ReconstructionRequest),
-        )
-    ),
     Operation("get", "/v1/models", "The models and the versions that serve.", None, ModelList),
     Operation("get", "/v1/models/{id}", "One model, or one version of it.", None, ModelInfo),
+    Operation("post", "/v1/fine_tuning/jobs", "Train a model.", JobRequest, Job),
+    Operation("get", "/v1/fine_tuning/jobs", "The trainings, the newest first.", None, JobList),
+    Operation("get", "/v1/fine_tuning/catalogue", "What can be trained, and on what.", None, TrainingCatalogue),
+    Operation("get", "/v1/fine_tuning/jobs/{id}", "One training.", None, Job),
+    Operation("post", "/v1/fine_tuning/jobs/{id}/cancel", "End a training.", None, Job),
+    Operation("post", "/v1/fine_tuning/jobs/{id}/resume", "Take a training up that failed.", None, Job),
+    Operation("get", "/v1/fine_tuning/jobs/{id}/events", "What happened to a training.", None, JobEventList),
+    Operation("get", "/v1/fine_tuning/jobs/{id}/checkpoints", "A training's snapshot.", None, JobCheckpointList),
+    Operation("get", "/v1/fine_tuning/jobs/{id}/samples/{step}", "A picture of a step, PNG.", None, None),
     Operation("get", "/healthz", "Whether the process answers.", None, None),
     Operation("get", "/readyz", "Whether models are loaded.", None, Readiness),
     Operation("get", "/metrics", "Figures in Prometheus' format.", None, None),
@@ -81,8 +92,10 @@ def _describe(operation: Operation) -> dict[str, Any]:
     }
     if operation.request:
         described["requestBody"] = {"required": True, "content": _content(operation.request)}
-    if "{id}" in operation.path:
-        described["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
+    if named := re.findall(r"{(\w+)}", operation.path):
+        described["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in named
+        ]
     return described
 
 

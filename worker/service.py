@@ -10,13 +10,17 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from models.checkpoint import Store
+from models.data import look_in
 from worker.app import create_app
 from worker.engine.device import Device
 from worker.engine.hardware import pick_device, set_threads
 from worker.engine.images import ImageEngine
 from worker.engine.text import TextEngine
 from worker.gallery import Gallery
+from worker.job_store import JobStore
+from worker.jobs import Jobs
 from worker.settings import Settings
+from worker.trainer import Trainer
 
 GRACE = 0.5  # seconds that open connections get at the end; all is to be gone within two
 
@@ -31,16 +35,24 @@ async def serve(settings: Settings, listener: socket.socket) -> AsyncIterator[we
     painting = ImageEngine(device, settings.queue, settings.deadline)
     store = Store(settings.home, settings.shipped)
     gallery = Gallery(settings, store, torch_device)
-    app = create_app(settings, engine, painting, gallery)
+    look_in(settings.home)
+    records = JobStore(settings.home / "jobs.sqlite")
+    trainer = Trainer(settings.home, settings.shipped, torch_device.type, settings.training_memory)
+    jobs = Jobs(settings, records, store, trainer)
+    app = create_app(settings, engine, painting, gallery, jobs)
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=GRACE)
     await runner.setup()
     await web.SockSite(runner, listener).start()
     opening = asyncio.create_task(gallery.open())
+    training = asyncio.create_task(jobs.run())
     try:
         yield app
     finally:
         opening.cancel()
+        training.cancel()
         engine.close()
         painting.close()
         await runner.cleanup()
+        await asyncio.wait([training])
+        records.close()
         await asyncio.to_thread(device.close)

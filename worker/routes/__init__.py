@@ -5,6 +5,7 @@ from aiohttp import web
 from worker.engine.images import ImageEngine
 from worker.engine.text import TextEngine
 from worker.gallery import Gallery
+from worker.jobs import Jobs
 from worker.metrics import Metrics
 from worker.settings import Settings
 
@@ -12,4 +13,5 @@ SETTINGS = web.AppKey("settings", Settings)
 ENGINE = web.AppKey("engine", TextEngine)
 IMAGES = web.AppKey("images", ImageEngine)
 GALLERY = web.AppKey("gallery", Gallery)
+JOBS = web.AppKey("jobs", Jobs)
 METRICS = web.AppKey("metrics", Metrics)

@@ -197,7 +197,7 @@ class Deleted(Contract):
 
 
 class RecipeInfo(Contract):
-    """A model that can be trained: what ``GET /v1/fine_tuning/recipes`` lists."""
+    """A model that can be trained: what ``GET /v1/fine_tuning/catalogue`` lists."""
 
     model: str
     family: str

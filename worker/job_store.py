@@ -1,0 +1,119 @@
+"""Job store: trainings and what happened to them, in one SQLite file of the data home.
+
+Every statement takes microseconds, and none waits for the disk (the log is synced at checkpoints only), so they are run
+where they are needed, on the event loop.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from worker.schemas.training import Job, JobEvent, JobStatus
+
+Level = Literal["info", "warn", "error"]
+Kind = Literal["message", "metrics", "report"]
+EVENT = "ftevent-{:012d}"  # so that ids grow as texts, too
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS jobs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    status TEXT NOT NULL,
+    record TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS events (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    job TEXT NOT NULL,
+    event TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS events_of_job ON events (job, number);
+"""
+
+
+class Record(BaseModel):
+    """A job as clients see it, and what its training needs beside that."""
+
+    model_config = ConfigDict(frozen=True)
+
+    job: Job
+    dataset: str
+    version: str  # the name of the one that it will leave
+    start: str  # "scratch", or the version whose weights it begins with
+    attempts: int = 0  # since it last got any further
+
+    def with_job(self, **changes: Any) -> Record:
+        """The same with some fields of the job changed."""
+        return self.model_copy(update={"job": self.job.model_copy(update=changes)})
+
+
+class JobStore:
+    """An open file; every change is committed when its call returns."""
+
+    def __init__(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._connection = sqlite3.connect(file, isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")  # WAL keeps the file whole after a crash either way
+        self._connection.executescript(TABLES)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def add(self, record: Record) -> None:
+        """Put a new job at the end of the queue."""
+        self._connection.execute(
+            "INSERT INTO jobs (id, status, record) VALUES (?, ?, ?)",
+            (record.job.id, record.job.status, record.model_dump_json()),
+        )
+
+    def save(self, record: Record) -> Record:
+        """Replace a job's record; returns it."""
+        self._connection.execute(
+            "UPDATE jobs SET status = ?, record = ? WHERE id = ?",
+            (record.job.status, record.model_dump_json(), record.job.id),
+        )
+        return record
+
+    def get(self, id: str) -> Record | None:
+        row = self._connection.execute("SELECT record FROM jobs WHERE id = ?", (id,)).fetchone()
+        return Record.model_validate_json(row[0]) if row else None
+
+    def with_status(self, *statuses: JobStatus) -> list[Record]:
+        """The jobs of these statuses, the oldest first."""
+        marks = ", ".join("?" for _ in statuses)
+        rows = self._connection.execute(f"SELECT record FROM jobs WHERE status IN ({marks}) ORDER BY number", statuses)
+        return [Record.model_validate_json(row[0]) for row in rows]
+
+    def page(self, after: str | None, limit: int) -> list[Record]:
+        """Jobs, the newest first, from the one after ``after`` on."""
+        rows = self._connection.execute(
+            "SELECT record FROM jobs WHERE ?1 IS NULL OR number < (SELECT number FROM jobs WHERE id = ?1) "
+            "ORDER BY number DESC LIMIT ?2",
+            (after, limit),
+        )
+        return [Record.model_validate_json(row[0]) for row in rows]
+
+    def tell(
+        self, job: str, message: str, level: Level = "info", type: Kind = "message", data: dict[str, Any] | None = None
+    ) -> None:
+        """Note that something happened to a job."""
+        event = JobEvent(id="", created_at=int(time.time()), level=level, type=type, message=message, data=data)
+        self._connection.execute("INSERT INTO events (job, event) VALUES (?, ?)", (job, event.model_dump_json()))
+
+    def events(self, job: str, after: str | None, limit: int, type: Kind | None = None) -> list[JobEvent]:
+        """What happened to a job, the newest first, from the event after ``after`` on."""
+        before = int(after.rpartition("-")[2]) if after else None
+        rows = self._connection.execute(
+            "SELECT number, event FROM events WHERE job = ?1 AND (?2 IS NULL OR number < ?2) "
+            "AND (?3 IS NULL OR event ->> 'type' = ?3) ORDER BY number DESC LIMIT ?4",
+            (job, before, type, limit),
+        )
+        return [
+            JobEvent.model_validate_json(event).model_copy(update={"id": EVENT.format(number)})
+            for number, event in rows
+        ]

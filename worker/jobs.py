@@ -1,0 +1,258 @@
+"""Jobs: the queue of trainings, and how each goes on from the command to a version and its report.
+
+A training is a child process (``worker/trainer.py``) in a folder of its own under the data home. One that is killed
+goes on from its last snapshot; so does, at the next start, one that ran when this process ended. A finished version is
+measured against the one that serves, by the same command on the same data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import structlog
+
+from models.checkpoint import CheckpointError, Store
+from worker.job_store import JobStore, Record
+from worker.job_words import compare_words, sample_address, sheet_address, train_words
+from worker.schemas.training import JobError, Report, Step
+from worker.settings import Settings
+from worker.trainer import Trainer
+from worker.versions import figures, is_better
+
+ATTEMPTS = 3  # to get a training any further before it has failed
+LOOK = 0.5  # seconds between tries to become the process that trains in this data home
+
+log = structlog.get_logger()
+
+
+class Failed(Exception):
+    """A job that ends without a version."""
+
+    def __init__(self, error: JobError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class Jobs:
+    """Performs the jobs of a store, the oldest first."""
+
+    def __init__(self, settings: Settings, records: JobStore, versions: Store, trainer: Trainer) -> None:
+        self.records = records
+        self.versions = versions
+        self._settings = settings
+        self._trainer = trainer
+        self._news = asyncio.Event()  # a job was queued
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def folder(self, id: str) -> Path:
+        """Where a job's snapshot, sample pictures and log are kept."""
+        return self._settings.home / "jobs" / id
+
+    def snapshot(self, id: str) -> Path:
+        """What a job would go on from; there is none before its first report."""
+        return self.folder(id) / "run" / "snapshot.pt"
+
+    def enqueue(self, record: Record) -> None:
+        """Perform a new job when its turn comes."""
+        self.records.add(record)
+        self.records.tell(record.job.id, f"{record.job.model} is to be trained on {record.dataset}.")
+        self._news.set()
+
+    def resume(self, record: Record) -> Record:
+        """Queue a job that failed again; it goes on from its snapshot."""
+        queued = record.with_job(status="queued", error=None, finished_at=None).model_copy(update={"attempts": 0})
+        self.records.tell(record.job.id, "The training is queued again.")
+        self._news.set()
+        return self.records.save(queued)
+
+    async def cancel(self, id: str) -> None:
+        """End a job that is queued or runs, and forget the snapshot, also of one that failed."""
+        task = self._running.get(id)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        record = self.records.get(id)
+        assert record is not None
+        if record.job.status == "succeeded":  # it was quicker
+            return
+        if record.version in self.versions.versions(record.job.model):  # it was being measured
+            self.versions.delete(record.job.model, record.version)
+        await asyncio.to_thread(shutil.rmtree, self.folder(id), ignore_errors=True)
+        self._finish(record, status="cancelled", estimated_finish=None)
+        self.records.tell(id, "The training is cancelled; nothing of it is kept.")
+
+    async def run(self) -> None:
+        """Perform jobs until cancelled. Of several processes with one data home, one does, the others wait."""
+        if not self._settings.trainings:
+            return
+        try:
+            async with self._alone() as lock:
+                for record in self.records.with_status("running"):  # when the process before this one ended
+                    self.records.tell(record.job.id, "The worker was restarted; the training goes on.", "warn")
+                    self.records.save(record.with_job(status="queued"))
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(self._settings.trainings):
+                        group.create_task(self._work(lock))
+        except Exception:
+            log.exception("no more trainings are performed until the worker is started again")
+            raise
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[int]:
+        """Hold the lock of the data home; children hold it, too, so that no job is ever performed twice at once."""
+        folder = self._settings.home / "jobs"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            while not _try_to_lock(lock):  # noqa: ASYNC110 (what is waited for belongs to another process)
+                await asyncio.sleep(LOOK)
+            yield lock.fileno()
+
+    async def _work(self, lock: int) -> None:
+        """Perform one job after the other."""
+        while True:
+            self._news.clear()
+            waiting = self.records.with_status("queued")
+            if not waiting:
+                await self._news.wait()
+                continue
+            id = waiting[0].job.id
+            record = self.records.save(waiting[0].with_job(status="running"))
+            task = self._running[id] = asyncio.create_task(self._perform(record, lock))
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError:  # this process ends, the job does not
+                task.cancel()
+                await asyncio.wait([task])
+                interrupted = self.records.get(id)
+                if interrupted and interrupted.job.status == "running":
+                    self.records.save(interrupted.with_job(status="queued").model_copy(update={"attempts": 0}))
+                raise
+            finally:
+                del self._running[id]
+
+    async def _perform(self, record: Record, lock: int) -> None:
+        """A whole job, whose end is written down whatever it is; only being cancelled leaves that to others."""
+        id = record.job.id
+        try:
+            await self._train(record, lock)
+            report = await self._compare(record, lock)
+            self._finish(record, status="succeeded", fine_tuned_model=f"{report.model}@{report.version}")
+        except Failed as failed:
+            self.records.tell(id, failed.error.message, "error")
+            self._finish(record, status="failed", error=failed.error)
+        except Exception as error:  # a fault of ours: logged whole, told in one sentence
+            log.exception("job failed", job=id)
+            told = JobError(code="failed", message=f"The worker failed: {error!r}; its log says more.")
+            self.records.tell(id, told.message, "error")
+            self._finish(record, status="failed", error=told)
+
+    def _finish(self, record: Record, **changes: Any) -> None:
+        """The last change of a job."""
+        self.records.save(record.with_job(finished_at=int(time.time()), **changes))
+
+    async def _train(self, record: Record, lock: int) -> None:
+        """Train until there is a version; Failed says why there will be none."""
+        id, attempts, said = record.job.id, record.attempts, None
+
+        def hear(message: dict[str, Any]) -> None:
+            nonlocal attempts, said
+            if "error" in message:
+                said = JobError(**message["error"])
+            elif "step" in message:
+                attempts = 1  # it got further
+                self._note_step(record, message)
+
+        folder = self.folder(id)
+        folder.mkdir(parents=True, exist_ok=True)
+        ended = 0
+        while record.version not in self.versions.versions(record.job.model):
+            if attempts == ATTEMPTS:
+                raise Failed(_worn_out(ended))
+            attempts += 1
+            self.records.save(record.model_copy(update={"attempts": attempts}))
+            again = self.snapshot(id).exists()
+            self.records.tell(id, "The training goes on from its snapshot." if again else "The training begins.")
+            said = None
+            ended = await self._trainer.run(
+                train_words(record, folder, self._settings.report_every), hear, folder / "log.txt", lock
+            )
+            if said is not None and said.code != "interrupted":
+                raise Failed(said)
+            if ended > 0 and said is None:
+                raise Failed(JobError(code="failed", message=f"The training broke off; {folder / 'log.txt'} says why."))
+            if ended:
+                self.records.tell(id, "The training was ended from outside.", "warn")
+
+    def _note_step(self, record: Record, message: dict[str, Any]) -> None:
+        """Write progress down, and that the job got further."""
+        id = record.job.id
+        if message["sample"]:
+            message["sample"] = sample_address(id, message["step"])
+        step = Step(**message)
+        told = ", ".join(f"{name} {value:.4g}" for name, value in {**step.losses, **step.metrics}.items())
+        self.records.tell(id, f"Step {step.step:,}: {told}.", type="metrics", data=step.model_dump())
+        finish = int(time.time() + step.seconds_left)
+        self.records.save(record.with_job(estimated_finish=finish).model_copy(update={"attempts": 1}))
+
+    async def _compare(self, record: Record, lock: int) -> Report:
+        """Measure the new version against the one that serves, and let it serve if that was asked for."""
+        job = record.job
+        answer: dict[str, Any] = {}
+        try:
+            serving: str | None = self.versions.current(job.model)
+        except CheckpointError:  # the model's first version
+            serving = None
+        self.records.tell(job.id, f"{job.model}@{record.version} is written and being measured.")
+        status = await self._trainer.run(
+            compare_words(job.model, record.version, serving or record.version),
+            answer.update,
+            self.folder(job.id) / "log.txt",
+            lock,
+        )
+        for version, problem in answer.get("problems", {}).items():
+            self.records.tell(job.id, f"{version} cannot be measured on {record.dataset}: {problem}", "warn")
+        if status:
+            said = answer.get("error", {}).get("message", "its log says why.")
+            self.records.tell(job.id, f"The versions could not be measured: {said}", "warn")
+        measured = figures(answer.get("metrics", {}), record.version, serving)
+        better = is_better(measured)
+        report = Report(
+            model=job.model,
+            version=record.version,
+            serving=serving,
+            figures=measured,
+            better=better,
+            promoted=job.promote == "if_better" and bool(better) and self.versions.current(job.model) == serving,
+            sample=sheet_address(job.model, record.version),
+            serving_sample=sheet_address(job.model, serving) if serving else None,
+        )
+        if report.promoted:
+            self.versions.promote(job.model, record.version)
+        told = f"{job.model}@{record.version} is ready" + (" and serves." if report.promoted else ".")
+        self.records.tell(job.id, told, type="report", data=report.model_dump())
+        return report
+
+
+def _try_to_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _worn_out(ended: int) -> JobError:
+    """Why a job that does not get any further has failed; ``ended`` is its last exit status."""
+    if ended < 0:
+        return JobError(
+            code="out_of_memory",
+            message=f"The training was killed {ATTEMPTS} times, as happens when memory is short; set a smaller batch.",
+        )
+    return JobError(code="interrupted", message=f"The training was interrupted {ATTEMPTS} times; resume it.")

@@ -1,0 +1,246 @@
+"""``/v1/fine_tuning/…``: trainings, in the shapes of OpenAI's fine-tuning API."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from models.checkpoint import CheckpointError
+from models.configuration import ConfigurationError
+from models.data import SETS, find, listing
+from models.registry import Family, Recipe, UnknownModelError, families, resolve
+from worker.errors import BadRequest, NotFound, QueueFull
+from worker.job_store import Record
+from worker.jobs import Jobs
+from worker.requests import read
+from worker.routes import JOBS
+from worker.schemas.training import (
+    DatasetInfo,
+    Job,
+    JobCheckpoint,
+    JobCheckpointList,
+    JobEventList,
+    JobList,
+    JobRequest,
+    RecipeInfo,
+    TrainingCatalogue,
+)
+
+MOST_QUEUED = 20  # jobs: days of work
+PAGE, LONGEST_PAGE = 20, 100  # entries of a list
+DRAWN_SEEDS = 2**31
+
+routes = web.RouteTableDef()
+
+
+@routes.post("/v1/fine_tuning/jobs")
+async def create(request: web.Request) -> web.Response:
+    """Queue a training."""
+    jobs = request.app[JOBS]
+    wanted = await read(request, JobRequest)
+    waiting = jobs.records.with_status("queued")
+    if len(waiting) >= MOST_QUEUED:
+        raise QueueFull(len(waiting) + 1, retry_after=600)
+    record = plan(wanted, jobs)
+    jobs.enqueue(record)
+    return answer(jobs, record)
+
+
+@routes.get("/v1/fine_tuning/jobs")
+async def list_jobs(request: web.Request) -> web.Response:
+    """Trainings, the newest first."""
+    jobs, limit = request.app[JOBS], page_length(request)
+    found = jobs.records.page(request.query.get("after"), limit + 1)
+    data = [shown(jobs, record) for record in found[:limit]]
+    return reply(JobList(data=data, has_more=len(found) > limit))
+
+
+@routes.get("/v1/fine_tuning/catalogue")
+async def show_catalogue(request: web.Request) -> web.Response:
+    """What can be trained, and on what."""
+    recipes = [
+        RecipeInfo(
+            model=recipe.model,
+            family=family.name,
+            dataset=recipe.dataset,
+            minutes=recipe.minutes,
+            continues=family.continues,
+            balances=family.balances,
+        )
+        for family in families().values()
+        for recipe in family.recipes.values()
+    ]
+    datasets = [DatasetInfo(name=entry.name, kind=entry.kind, note=entry.note) for entry in listing()]
+    return reply(TrainingCatalogue(recipes=recipes, datasets=datasets))
+
+
+@routes.get("/v1/fine_tuning/jobs/{id}")
+async def show(request: web.Request) -> web.Response:
+    """One training."""
+    return answer(request.app[JOBS], named(request))
+
+
+@routes.post("/v1/fine_tuning/jobs/{id}/cancel")
+async def cancel(request: web.Request) -> web.Response:
+    """End a training, or forget the snapshot of one that failed."""
+    jobs, record = request.app[JOBS], named(request)
+    if record.job.status in ("succeeded", "cancelled"):
+        raise BadRequest(f"The training has {record.job.status} already; there is nothing to cancel.", param="id")
+    await jobs.cancel(record.job.id)
+    return answer(jobs, named(request))
+
+
+@routes.post("/v1/fine_tuning/jobs/{id}/resume")
+async def resume(request: web.Request) -> web.Response:
+    """Queue a training that failed again; it goes on from its snapshot."""
+    jobs, record = request.app[JOBS], named(request)
+    if record.job.status != "failed":
+        raise BadRequest(f"The training is {record.job.status}; only one that failed can be resumed.", param="id")
+    return answer(jobs, jobs.resume(record))
+
+
+@routes.get("/v1/fine_tuning/jobs/{id}/events")
+async def list_events(request: web.Request) -> web.Response:
+    """What happened to a training, the newest first."""
+    jobs, record, limit = request.app[JOBS], named(request), page_length(request)
+    after = request.query.get("after")
+    if after is not None and not after.removeprefix("ftevent-").isdecimal():
+        raise BadRequest(f"after must be the id of an event, not {after!r}.", param="after")
+    found = jobs.records.events(record.job.id, after, limit + 1)
+    return reply(JobEventList(data=found[:limit], has_more=len(found) > limit))
+
+
+@routes.get("/v1/fine_tuning/jobs/{id}/checkpoints")
+async def list_checkpoints(request: web.Request) -> web.Response:
+    """The snapshot that a training would go on from, if it has one."""
+    jobs, record = request.app[JOBS], named(request)
+    steps = jobs.records.events(record.job.id, None, 1, type="metrics")
+    if not steps or not jobs.snapshot(record.job.id).exists():
+        return reply(JobCheckpointList(data=[]))
+    (latest,) = steps
+    assert latest.data is not None  # an event of this type always has it
+    checkpoint = JobCheckpoint(
+        id=f"ftckpt-{latest.id.rpartition('-')[2]}",
+        created_at=latest.created_at,
+        fine_tuning_job_id=record.job.id,
+        fine_tuned_model_checkpoint=f"{record.job.model}@{record.version}:{latest.data['step']}",
+        step_number=latest.data["step"],
+        metrics={**latest.data["losses"], **latest.data["metrics"]},
+    )
+    return reply(JobCheckpointList(data=[checkpoint]))
+
+
+@routes.get("/v1/fine_tuning/jobs/{id}/samples/{step}")
+async def show_sample(request: web.Request) -> web.FileResponse:
+    """What the network drew at a step, as PNG."""
+    id, step = named(request).job.id, request.match_info["step"]
+    file = request.app[JOBS].folder(id) / "samples" / f"{step}.png"
+    if not step.isdecimal() or not file.exists():
+        raise NotFound(f"There is no picture of step {step}; the events name the steps that have one.", param="step")
+    return web.FileResponse(file)
+
+
+def plan(wanted: JobRequest, jobs: Jobs) -> Record:
+    """The job that a request asks for; BadRequest says what cannot be trained."""
+    try:
+        family, recipe = resolve(wanted.model)
+    except UnknownModelError as error:
+        raise BadRequest(str(error), param="model") from error
+    check_hyperparameters(wanted, family, recipe)
+    dataset = wanted.training_file or recipe.dataset
+    check_dataset(dataset, recipe)
+    start = "scratch"
+    if wanted.hyperparameters.start == "current":
+        try:
+            start = jobs.versions.current(recipe.model)
+        except CheckpointError as error:
+            raise BadRequest(str(error), param="hyperparameters") from error
+    job = Job(
+        id=f"ftjob-{secrets.token_hex(12)}",
+        created_at=int(time.time()),
+        model=recipe.model,
+        status="queued",
+        training_file=wanted.training_file or recipe.dataset,
+        hyperparameters=wanted.hyperparameters,
+        seed=secrets.randbelow(DRAWN_SEEDS) if wanted.seed is None else wanted.seed,
+        promote=wanted.promote,
+        user=wanted.user,
+    )
+    return Record(job=job, dataset=dataset, version=version_name(wanted.suffix, recipe.model, jobs), start=start)
+
+
+def check_hyperparameters(wanted: JobRequest, family: Family, recipe: Recipe) -> None:
+    """BadRequest for what the family cannot do."""
+    given = wanted.hyperparameters
+    try:
+        family.config.parse({**recipe.config, **given.options})
+    except ConfigurationError as error:
+        raise BadRequest(str(error), param="hyperparameters") from error
+    if given.balance and not family.balances:
+        raise BadRequest(f"{recipe.model} has no fair sampling; leave balance out.", param="hyperparameters")
+    if given.start == "current" and not family.continues:
+        raise BadRequest(
+            f"{recipe.model} cannot go on from a version, which lacks the network that judged it; start from scratch.",
+            param="hyperparameters",
+        )
+
+
+def check_dataset(name: str, recipe: Recipe) -> None:
+    """BadRequest unless the data set is here, or can be downloaded, and is of the kind that the recipe takes."""
+    known = {entry.name: entry for entry in listing()}
+    if name not in known:
+        listed = ", ".join(sorted(known))
+        raise BadRequest(f"There is no data set {name!r}; choose from {listed}.", param="training_file")
+    if name in SETS and SETS[name].file and find(SETS[name].file) is None:
+        raise BadRequest(f"The data set {name} is {known[name].note}.", param="training_file")
+    kind = known[recipe.dataset].kind
+    if known[name].kind != kind:
+        raise BadRequest(f"{recipe.model} learns from {kind}, which {name} is not.", param="training_file")
+
+
+def version_name(suffix: str | None, model: str, jobs: Jobs) -> str:
+    """A name that no version of the model has, nor will get from a job."""
+    unfinished = jobs.records.with_status("queued", "running", "failed")
+    taken = {*jobs.versions.versions(model), *(other.version for other in unfinished if other.job.model == model)}
+    if suffix is not None:
+        if suffix in taken:
+            raise BadRequest(f"{model} already has a version {suffix!r}; choose another suffix.", param="suffix")
+        return suffix
+    moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return next(name for name in (moment, *(f"{moment}-{i}" for i in range(2, 2 + len(taken)))) if name not in taken)
+
+
+def named(request: web.Request) -> Record:
+    """The job of the address; NotFound when there is none."""
+    id = request.match_info["id"]
+    record = request.app[JOBS].records.get(id)
+    if record is None:
+        raise NotFound(f"There is no training {id!r}; GET /v1/fine_tuning/jobs lists them.", param="id")
+    return record
+
+
+def page_length(request: web.Request) -> int:
+    """How many entries of a list were asked for."""
+    limit = request.query.get("limit", str(PAGE))
+    if not limit.isdecimal() or not 1 <= int(limit) <= LONGEST_PAGE:
+        raise BadRequest(f"limit must be from 1 to {LONGEST_PAGE}, not {limit}.", param="limit")
+    return int(limit)
+
+
+def shown(jobs: Jobs, record: Record) -> Job:
+    """A job with its place in the queue."""
+    if record.job.status != "queued":
+        return record.job
+    waiting = [other.job.id for other in jobs.records.with_status("queued")]
+    return record.job.model_copy(update={"position": 1 + waiting.index(record.job.id)})
+
+
+def answer(jobs: Jobs, record: Record) -> web.Response:
+    return reply(shown(jobs, record))
+
+
+def reply(message: Job | JobList | JobEventList | JobCheckpointList | TrainingCatalogue) -> web.Response:
+    return web.json_response(text=message.model_dump_json())

@@ -38,6 +38,7 @@ GOODBYE = 0.5  # seconds for Discord to acknowledge the end of the connection
 
 Operation = Callable[[discord.Interaction[Any], Recipe], Awaitable[None]]
 Writer = Callable[[Recipe, discord.Locale], str]
+Forgetter = Callable[[int], Awaitable[None]]  # erases everything of the person with that Discord id
 
 logger = structlog.get_logger(__name__)
 
@@ -59,8 +60,8 @@ class Bot(commands.Bot):
     The cogs find here what they share: the ``worker``, the ``catalogue`` of its models, the ``recipes`` and the
     ``uploads`` that some need, the ``performances`` in flight, the ``scheduler`` of edits, and for those who may do
     more, the ``operators``, the worker's ``trainings``, the ``switching`` of versions and the ``audit``; and they
-    register in ``operations`` what performs a recipe, and in ``commands_of`` how an operation's recipes are written
-    as commands.
+    register in ``operations`` what performs a recipe, in ``commands_of`` how an operation's recipes are written as
+    commands, and in ``forgetters`` what erases a person's data.
     """
 
     store: Store
@@ -99,6 +100,7 @@ class Bot(commands.Bot):
         self.performances = Performances(settings.requests_per_person)
         self.operations: dict[str, Operation] = {}
         self.commands_of: dict[str, Writer] = {}
+        self.forgetters: list[Forgetter] = []
         self._buttons: list[type[LastingButton]] = []
         self._session: aiohttp.ClientSession | None = None
         self._worker_process: WorkerProcess | None = None
@@ -123,6 +125,7 @@ class Bot(commands.Bot):
         self.switching = Switching(self.trainings, self.audit)
         self.catalogue = Catalogue(self.worker)
         self.catalogue.start()
+        self.forgetters += [self.uploads.forget, self.recipes.forget]
         self.add_buttons(*BUTTONS, *PICTURE_BUTTONS)
         await self._load_cogs()
         await self.tree.set_translator(CommandTranslator())

@@ -142,6 +142,13 @@ class Recipes:
                 "INSERT INTO messages SELECT ?, ?, id FROM recipes WHERE id = ?", [message, channel, recipe_id]
             )
 
+    async def forget(self, owner: int) -> None:
+        """Keeps no record of anything that a person asked for."""
+        await self._store.change(
+            "DELETE FROM messages WHERE recipe IN (SELECT id FROM recipes WHERE owner = ?)", [owner]
+        )
+        await self._store.change("DELETE FROM recipes WHERE owner = ?", [owner])
+
     async def erase(self, recipe_id: str) -> None:
         """Keeps no record of a recipe and of its messages."""
         await self._store.change("DELETE FROM messages WHERE recipe = ?", [recipe_id])

@@ -13,9 +13,8 @@ import bot
 from bot.locale import CATALOGUES, ENGLISH, CommandTranslator, command_text, ordinal, translate
 
 SOURCES = list(Path(bot.__file__).parent.rglob("*.py"))
-KEY = re.compile(
-    r"(command|option|help|about|button|letters|text|picture|error|training|model|dataset|audit|menu|choice|vision)\.[a-z_.]+"
-)
+KINDS = "|".join({key.partition(".")[0] for key in ENGLISH})
+KEY = re.compile(rf"({KINDS})\.[a-z_.]+")
 
 
 def literals() -> set[str]:

@@ -1,0 +1,81 @@
+"""/privacy and /forget-me: what people read about their data, and that it is gone once they say so."""
+
+import pytest
+
+from bot.client import Bot
+from tests.bot.conftest import Island, ToldWorker, finished, verse
+from tests.bot.test_shakespeare import EPHEMERAL
+from tests.person import labels
+
+UNKNOWN = "I have no record of how this was made any more"
+
+
+@pytest.mark.parametrize("channel", ["the-stage", "direct"])
+async def test_what_is_kept_in_both_languages(island: Island, bot: Bot, channel: str) -> None:
+    async with island.person() as miranda, island.person("Caliban") as caliban:
+        for person, beginning in ((miranda, "**What I keep, and why**"), (caliban, "**O que eu guardo, e por quê**")):
+            person.go(channel)
+            told = await (await person.slash("privacy")).message()
+            assert told["content"].startswith(beginning)
+            assert told["flags"] & EPHEMERAL
+
+
+async def test_everything_of_one_person_is_erased_and_nothing_of_others(
+    island: Island, bot: Bot, told_worker: ToldWorker
+) -> None:
+    async with island.person() as miranda, island.person("Ariel") as ariel:
+        hers, his = await verse(miranda, told_worker), await verse(ariel, told_worker)
+        asked = await (await miranda.slash("forget-me")).message()
+        assert asked["content"].endswith("Erase everything?")
+        assert asked["flags"] & EPHEMERAL
+        assert labels(asked) == ["Erase everything", "Keep it"]
+        await miranda.press(asked, "Erase everything")
+        done = await miranda.message(asked, lambda message: message["content"].startswith("Done:"))
+        assert labels(done) == []
+        for label in ("Continue", "Retry", "Next letters", "Recipe", "Delete"):
+            refused = await (await miranda.press(hers, label)).message()
+            assert refused["content"].startswith(UNKNOWN)
+        told = await (await miranda.press(his, "Recipe")).message()
+        assert "/shakespeare prompt:ROMEO:" in told["content"]
+    assert await bot.store.rows("SELECT owner FROM recipes") == [(int(ariel.id),)]
+    assert len(await bot.store.rows("SELECT id FROM messages")) == 1
+
+
+async def test_in_portuguese_in_a_direct_message_after_a_restart(island: Island, told_worker: ToldWorker) -> None:
+    await island.start_bot(told_worker.url)
+    async with island.person("Caliban") as caliban:
+        caliban.go("direct")
+        message = await verse(caliban, told_worker)
+        asked = await (await caliban.slash("forget-me")).message()
+        await island.stop_bot()
+        await island.start_bot(told_worker.url)
+        await caliban.press(asked, "Apagar tudo")
+        await caliban.message(asked, lambda message: message["content"].startswith("Pronto:"))
+        refused = await (await caliban.press(message, "Continuar")).message()
+        assert refused["content"].startswith("Não tenho mais o registro de como isto foi feito")
+
+
+async def test_changing_ones_mind(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
+    async with island.person() as miranda:
+        message = await verse(miranda, told_worker)
+        asked = await (await miranda.slash("forget-me")).message()
+        await miranda.press(asked, "Keep it")
+        kept = await miranda.message(asked, lambda message: message["content"] == "Nothing was erased.")
+        assert labels(kept) == []
+        told = await (await miranda.press(message, "Recipe")).message()
+        assert "ROMEO:" in told["content"]
+
+
+async def test_what_is_in_the_making_leaves_no_trace(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
+    async with island.person() as miranda:
+        answer = await miranda.slash("shakespeare", prompt="ROMEO:")
+        stream = await told_worker.stream()
+        asked = await (await miranda.slash("forget-me")).message()
+        await miranda.press(asked, "Erase everything")
+        await miranda.message(asked, lambda message: message["content"].startswith("Done:"))
+        stream.finish(" But")
+        message = await answer.message(finished)
+        refused = await (await miranda.press(message, "Continue")).message()
+        assert refused["content"].startswith(UNKNOWN)
+    assert await bot.store.rows("SELECT id FROM recipes") == []
+    assert await bot.store.rows("SELECT id FROM messages") == []

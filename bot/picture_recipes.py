@@ -123,7 +123,8 @@ def command(recipe: Recipe, locale: discord.Locale) -> str:
     pictures = recipe.parameters.get("pictures", [])
     names = ["option.image.name"] if len(pictures) == 1 else ["option.first.name", "option.second.name"]
     given.update((name, picture["name"]) for name, picture in zip(names, pictures, strict=False))
-    given["option.model.name"] = recipe.pinned_model
+    if "code" not in recipe.parameters:  # which names its model
+        given["option.model.name"] = recipe.pinned_model
     if passes(recipe):
         name = "option.pictures.name" if kind(recipe.operation) == "walk" else "option.seeds.name"
         given[name] = " ".join(map(typed, trails(recipe)))

@@ -65,18 +65,25 @@ class Uploads:
             raise Refusal("error.picture_type")
         digest = hashlib.sha256(content).hexdigest()
         await asyncio.to_thread(self._write, digest, content)
-        await self._need(digest, recipe.owner, recipe)
+        await self._store.change(
+            "INSERT OR IGNORE INTO uploads SELECT id, ?, owner FROM recipes WHERE id = ?", [digest, recipe.id]
+        )
+        await self._erase_unneeded([digest])  # if the recipe was erased meanwhile
         return digest
 
     async def read(self, digest: str, owner: int, recipe: Recipe) -> bytes:
         """The file that ``owner`` handed in, which ``recipe`` needs from now on too; Refusal when it was erased."""
-        row = await self._store.row("SELECT 1 FROM uploads WHERE digest = ? AND owner = ?", [digest, owner])
-        if row is None:
+        await self._store.change(
+            "INSERT OR IGNORE INTO uploads SELECT recipes.id, digest, uploads.owner FROM uploads, recipes"
+            " WHERE digest = ? AND uploads.owner = ? AND recipes.id = ? LIMIT 1",
+            [digest, owner, recipe.id],
+        )
+        held = "SELECT 1 FROM uploads WHERE recipe = ? AND digest = ? AND owner = ?"
+        if await self._store.row(held, [recipe.id, digest, owner]) is None:
             raise Refusal("error.picture_unknown")
-        await self._need(digest, owner, recipe)
         try:
             return await asyncio.to_thread(self._path(digest).read_bytes)
-        except FileNotFoundError:  # whoever keeps the data home removed it
+        except FileNotFoundError:  # erased this very moment, or by whoever keeps the data home
             raise Refusal("error.picture_unknown") from None
 
     async def release(self, recipe: Recipe) -> None:
@@ -91,10 +98,8 @@ class Uploads:
         await self._store.change("DELETE FROM uploads WHERE owner = ?", [owner])
         await self._erase_unneeded(str(digest) for (digest,) in held)
 
-    async def _need(self, digest: str, owner: int, recipe: Recipe) -> None:
-        await self._store.change("INSERT OR IGNORE INTO uploads VALUES (?, ?, ?)", [recipe.id, digest, owner])
-
     async def _erase_unneeded(self, digests: Iterable[str]) -> None:
+        """Erases those files that no recipe needs."""
         for digest in digests:
             if await self._store.row("SELECT 1 FROM uploads WHERE digest = ?", [digest]) is None:
                 await asyncio.to_thread(self._path(digest).unlink, missing_ok=True)

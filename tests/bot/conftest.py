@@ -23,6 +23,7 @@ from tests.discord_contract import Contract
 from tests.discord_contract import contract as contract  # a fixture
 from tests.person import Person
 from worker.schemas.completions import Completion, CompletionChoice, Logprobs
+from worker.schemas.contract import Contract as Message
 from worker.schemas.contract import ErrorBody, ErrorResponse
 from worker.service import serve as serve_worker
 from worker.settings import Settings as WorkerSettings
@@ -59,6 +60,11 @@ class Stream:
     def finish(self, text: str = "") -> None:
         self.write(text, "length")
 
+    def tell(self, answer: Message) -> None:
+        """The whole answer at once."""
+        self._lines.put_nowait(f"data: {answer.model_dump_json()}\n\n".encode())
+        self._lines.put_nowait(b"data: [DONE]\n\n")
+
     def die(self) -> None:
         """Breaks the connection off."""
         self._lines.put_nowait(None)
@@ -69,7 +75,7 @@ class Stream:
             await response.prepare(request)
             while (line := await self._lines.get()) is not None:
                 await response.write(line)
-                if b'"finish_reason":"length"' in line:
+                if b'"finish_reason":"length"' in line or b"[DONE]" in line:
                     return response
         except (asyncio.CancelledError, ConnectionResetError):
             self.closed.set()
@@ -168,7 +174,7 @@ async def told_worker() -> AsyncIterator[ToldWorker]:
     worker = ToldWorker()
     app = web.Application()
     app.router.add_post("/v1/completions", worker.complete)
-    app.router.add_post("/v1/images/{operation}", worker.complete)
+    app.router.add_post("/v1/{kind:images|codes|latents}/{operation}", worker.complete)
     runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

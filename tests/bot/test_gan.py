@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,10 +14,9 @@ from bot.client import Bot
 from models.checkpoint import Store
 from sandbox.interactions import COMMAND
 from tests.bot.conftest import Island, ToldWorker, real_worker
+from tests.bot.pictures import EPHEMERAL, pasted, picture, pixels, recipe
 from tests.conftest import CATS, DIGITS, keep_gan
-from tests.person import JSON, Answer, Person, labels
-
-EPHEMERAL = 1 << 6
+from tests.person import Person, labels
 
 SHEET = ["U1", "U2", "U3", "U4", "V1", "V2", "V3", "V4", "Re-roll", "Animate", "Recipe", "Delete"]
 
@@ -40,34 +38,6 @@ async def miranda(island: Island, store: Store) -> AsyncIterator[Person]:
         async with island.person() as person:
             yield person
         await island.stop_bot()
-
-
-def drawn(message: JSON) -> bool:
-    return bool(message["attachments"])
-
-
-async def picture(person: Person, answer: Answer) -> tuple[JSON, bytes]:
-    """The message with the picture, and its file."""
-    message = await answer.message(lambda message: drawn(message) or "again:" in json.dumps(message["components"]))
-    assert drawn(message), message["content"]
-    return message, await person.fetch(message["attachments"][0])
-
-
-async def pasted(person: Person, command: str) -> Answer:
-    """What comes of a command as the Recipe button tells it, typed in by hand."""
-    words = command.removeprefix("/")
-    options = dict(re.findall(r"(\w+):([^:]+?)(?= \w+:|$)", words))
-    name = re.match(r"[\w ]+?(?= \w+:)", words)
-    assert name is not None
-    numbers = {"count": int, "label": int, "truncation": float, "strength": float}
-    return await person.slash(name[0], **{key: numbers.get(key, str)(value) for key, value in options.items()})
-
-
-async def recipe(person: Person, message: JSON, label: str = "Recipe") -> str:
-    """The command under the Recipe button."""
-    told = await (await person.press(message, label)).message()
-    assert told["flags"] & EPHEMERAL
-    return str(told["content"]).strip("`\n")
 
 
 async def test_a_sheet_with_its_small_print_description_and_buttons(miranda: Person) -> None:
@@ -102,14 +72,6 @@ async def test_enlarge_shows_the_very_picture_of_the_sheet(miranda: Person) -> N
     assert pixels(content, 16) == pixels(sheet, 16, top=17, cells=35)
     further, _ = await picture(miranda, await miranda.press(nearer, "V1"))
     assert re.search(r"near 8>\d+, strength 0.4$", further["content"])
-
-
-def pixels(content: bytes, side: int, left: int = 0, top: int = 0, cells: int | None = None) -> bytes:
-    """A model's pixels in an enlarged picture; of a sheet ``cells`` wide those of the cell at (left, top)."""
-    picture = Image.open(io.BytesIO(content))
-    small = picture.resize([(cells or side)] * 2, Image.Resampling.NEAREST)
-    edge = 1 if cells else 0
-    return small.crop((left + edge, top + edge, left + edge + side, top + edge + side)).tobytes()
 
 
 async def test_reroll_keeps_the_parameters_and_anyone_may(miranda: Person, island: Island) -> None:

@@ -1,0 +1,127 @@
+"""Pictures that people hand in: what is refused before it is fetched, how long one is kept, and who can erase it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.client import Bot
+from models.checkpoint import Store
+from tests.bot.conftest import Island, real_worker
+from tests.bot.pictures import EPHEMERAL, handed_in, picture
+from tests.person import File, Person, labels
+from tests.viewers import keep_autoencoder, keep_vae
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "home", shipped=tmp_path / "shipped")
+    keep_autoencoder(store)
+    keep_vae(store)
+    return store
+
+
+@pytest.fixture
+async def miranda(island: Island, store: Store) -> AsyncIterator[Person]:
+    """Someone on an island whose bot has a worker with an autoencoder and a VAE."""
+    async with real_worker(store) as url:
+        await island.start_bot(url)
+        async with island.person() as person:
+            yield person
+        await island.stop_bot()
+
+
+def kept(island: Island) -> list[str]:
+    """The names of the files that are kept."""
+    return sorted(path.name for path in (island.home / "uploads").glob("*"))
+
+
+async def until_gone(person: Person, message: dict[str, str]) -> None:
+    await person.wait_for(lambda event: event["t"] == "MESSAGE_DELETE" and event["d"]["id"] == message["id"])
+
+
+async def test_what_cannot_be_read_is_not_even_fetched(
+    island: Island, bot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.uploads.MAX_PICTURE", 400)
+    async with island.person() as miranda:
+        for file, said in (
+            (File("notes.txt", b"ROMEO:\n"), "That is not a picture I can read;"),
+            (File("film.mp4", b"\0\0\0\x18ftypmp42"), "That is not a picture I can read;"),
+            (File("photo.HEIC", b"\0\0\0\x18ftypheic"), "I cannot read HEIC pictures;"),
+            (handed_in("large.png", 200, 200), "That file is too large; hand in one of at most 0 MiB."),
+        ):
+            refused = await (await miranda.slash("autoencoder reconstruct", image=file)).message()
+            assert refused["content"].startswith(said)
+            assert refused["flags"] & EPHEMERAL
+    assert kept(island) == []
+
+
+async def test_what_lies_about_its_type_or_size_is_told(
+    miranda: Person, island: Island, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lie = File("cat.png", b"Macbeth doth murder sleep")
+    refused = await (await miranda.slash("autoencoder reconstruct", image=lie)).message()
+    assert refused["content"].startswith("-# That is not a picture I can read;")
+    assert labels(refused) == []  # there is nothing to try again with
+    broken = File("cat.png", handed_in().content[:60])
+    refused = await (await miranda.slash("autoencoder reconstruct", image=broken)).message()
+    assert refused["content"].startswith("-# The models cannot do that: ")
+    monkeypatch.setattr("bot.uploads.check", lambda attachment: None)
+    monkeypatch.setattr("bot.examined.check", lambda attachment: None)
+    monkeypatch.setattr("bot.uploads.MAX_PICTURE", 100)
+    refused = await (await miranda.slash("autoencoder reconstruct", image=handed_in())).message()
+    assert refused["content"].startswith("-# That file is too large;")
+
+
+async def test_a_picture_outlives_bot_and_worker_and_gives_the_same_bytes(island: Island, store: Store) -> None:
+    first, second = handed_in("first.png"), handed_in("second.jpg", shade=200)
+    async with island.person() as miranda:
+        async with real_worker(store) as url:
+            await island.start_bot(url)
+            _, content = await picture(miranda, await miranda.slash("autoencoder reconstruct", image=first))
+            strip, _ = await picture(miranda, await miranda.slash("vae interpolate", first=first, second=second))
+            _, moving = await picture(miranda, await miranda.press(strip, "Animate"))
+        failed = await (await miranda.slash("autoencoder reconstruct", image=first)).message()
+        assert failed["content"].startswith("-# The models cannot be reached right now.")
+        assert labels(failed) == ["Retry"]
+        await island.stop_bot()
+        keep_vae(store, version="zz", seed=1)
+        async with real_worker(store) as url:
+            await island.start_bot(url)
+            assert (await picture(miranda, await miranda.press(failed, "Retry")))[1] == content
+            assert (await picture(miranda, await miranda.press(strip, "Animate")))[1] == moving
+            await island.stop_bot()
+
+
+async def test_a_picture_goes_with_the_last_result_that_needs_it(miranda: Person, island: Island) -> None:
+    cat = handed_in()
+    shown = [(await picture(miranda, await miranda.slash("autoencoder reconstruct", image=cat)))[0] for _ in range(2)]
+    (digest,) = kept(island)
+    async with island.person("Caliban") as caliban:
+        refused = await (await caliban.press(shown[0], "Delete")).message()
+        assert refused["content"] == f"Só <@{miranda.id}>, que fez o pedido, ou a moderação pode apagar isto."
+    await miranda.press(shown[0], "Delete")
+    await until_gone(miranda, shown[0])
+    assert kept(island) == [digest]
+    await miranda.press(shown[1], "Delete")
+    await until_gone(miranda, shown[1])
+    assert kept(island) == []
+
+
+async def test_whoever_handed_a_picture_in_can_have_it_erased_from_others_results_too(
+    miranda: Person, island: Island
+) -> None:
+    assert island.bot is not None
+    first, second = handed_in("first.png"), handed_in("second.png", shade=100)
+    strip, _ = await picture(miranda, await miranda.slash("vae interpolate", first=first, second=second))
+    async with island.person("Caliban") as caliban:
+        await picture(caliban, await caliban.press(strip, "Animate"))
+        await picture(caliban, await caliban.slash("autoencoder reconstruct", image=second))
+        assert len(kept(island)) == 2
+        await island.bot.uploads.forget(int(miranda.id))
+        assert len(kept(island)) == 1  # he handed the same in himself
+        refused = await (await caliban.press(strip, "Animate")).message()
+        assert refused["content"].startswith("-# Não tenho mais a imagem que foi enviada;")
+        await island.bot.uploads.forget(int(caliban.id))
+    assert kept(island) == []

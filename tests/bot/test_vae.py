@@ -1,0 +1,157 @@
+"""/vae as people see it: sheets and their buttons, rebuilt pictures, ways between, and strips of dimensions."""
+
+import io
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from models.checkpoint import Store
+from tests.bot.conftest import Island, real_worker
+from tests.bot.pictures import EPHEMERAL, handed_in, pasted, picture, pixels, recipe
+from tests.conftest import CATS, keep_gan
+from tests.person import Person, labels
+from tests.viewers import keep_vae
+
+SHEET = ["U1", "U2", "U3", "U4", "V1", "V2", "V3", "V4", "Re-roll", "Animate", "Recipe", "Delete"]
+
+
+@pytest.fixture
+async def miranda(island: Island, tmp_path: Path) -> AsyncIterator[Person]:
+    """Someone on an island whose bot has a worker with a VAE, and with a model that only draws."""
+    store = Store(tmp_path / "home", shipped=tmp_path / "shipped")
+    keep_gan(store, "gan-cats", CATS)
+    keep_vae(store)
+    async with real_worker(store) as url:
+        await island.start_bot(url)
+        async with island.person() as person:
+            yield person
+        await island.stop_bot()
+
+
+async def test_samples_have_all_that_those_of_a_gan_have(miranda: Person) -> None:
+    sheet, content = await picture(miranda, await miranda.slash("vae sample", seed="5", truncation=0.8))
+    assert sheet["content"] == "-# vae-digits@tiny · seed 5 · truncation 0.8"
+    assert labels(sheet) == SHEET
+    alone, large = await picture(miranda, await miranda.press(sheet, "U2"))
+    assert alone["content"] == "-# vae-digits@tiny · seed 6 · truncation 0.8"
+    assert pixels(large, 28) == pixels(content, 28, left=29, cells=59)
+    near, _ = await picture(miranda, await miranda.press(sheet, "V3"))
+    assert re.match(r"-# vae-digits@tiny · seed \d+ · near 7, strength 0.4 · truncation 0.8$", near["content"])
+    walk, moving = await picture(miranda, await miranda.press(sheet, "Animate"))
+    assert walk["attachments"][0]["filename"] == "vae-digits-5.gif"
+    again, _ = await picture(miranda, await miranda.press(sheet, "Re-roll"))
+    assert re.match(r"-# vae-digits@tiny · seed \d+ · truncation 0.8$", again["content"])
+    for message, same in ((sheet, content), (alone, large), (walk, moving)):
+        command = await recipe(miranda, message)
+        assert command.startswith("/vae ")
+        assert (await picture(miranda, await pasted(miranda, command)))[1] == same
+
+
+async def test_only_models_that_can_are_suggested(miranda: Person, island: Island) -> None:
+    assert island.bot is not None
+    await island.bot.catalogue.ask()
+    for name in ("vae sample", "vae reconstruct", "vae traverse"):
+        suggested = await miranda.autocomplete(name, "model", model="")
+        assert [choice["value"] for choice in suggested] == ["vae-digits", "vae-digits@tiny"]
+
+
+async def test_a_picture_is_rebuilt_and_its_likelihood_told(miranda: Person) -> None:
+    cat = handed_in(width=60, height=40)
+    message, content = await picture(miranda, await miranda.slash("vae reconstruct", image=cat))
+    rebuilt, quality, likelihood, cropped, small = message["content"].split("\n")
+    assert rebuilt.startswith("From left to right: your picture as the model sees it, its reconstruction,")
+    assert re.match(r"PSNR \d+\.\d dB \(the more, the nearer\), SSIM -?\d\.\d\d \(1 is perfect\)\.$", quality)
+    assert re.match(r"Log-likelihood -\d+\.\d nats: likelier than \d+ % of held-out pictures\.$", likelihood)
+    assert cropped == "The middle square was used."
+    assert small == "-# vae-digits@tiny"
+    assert labels(message) == ["Recipe", "Delete"]
+    assert message["attachments"][0]["description"].startswith("A picture, its reconstruction by vae-digits,")
+    shown = Image.open(io.BytesIO(content))
+    assert shown.width > 2.9 * shown.height
+    command = await recipe(miranda, message)
+    assert command == "/vae reconstruct image:my_cat.png model:vae-digits@tiny"
+    named = handed_in("my_cat.png", 60, 40)
+    assert (await picture(miranda, await pasted(miranda, command, named)))[1] == content
+
+
+async def test_the_way_between_two_seeds(miranda: Person) -> None:
+    strip, content = await picture(miranda, await miranda.slash("vae interpolate", seeds="42, 7"))
+    assert strip["content"] == "-# vae-digits@tiny · seeds 42 → 7"
+    assert labels(strip) == ["Animate", "Recipe", "Delete"]
+    shown = Image.open(io.BytesIO(content))
+    assert shown.width > 6 * shown.height
+    _, moving = await picture(miranda, await miranda.press(strip, "Animate"))
+    assert Image.open(io.BytesIO(moving)).is_animated
+    animated = await miranda.slash("vae interpolate", seeds="42 7", animated=True)
+    assert (await picture(miranda, animated))[1] == moving
+    assert await recipe(miranda, strip) == "/vae interpolate model:vae-digits@tiny seeds:42 7"
+    assert (await picture(miranda, await pasted(miranda, await recipe(miranda, strip))))[1] == content
+    by_chance, _ = await picture(miranda, await miranda.slash("vae interpolate"))
+    assert labels(by_chance) == ["Re-roll", "Animate", "Recipe", "Delete"]
+
+
+async def test_the_way_between_two_pictures(miranda: Person) -> None:
+    first, second = handed_in("first.png"), handed_in("second.jpg", shade=200)
+    strip, content = await picture(miranda, await miranda.slash("vae interpolate", first=first, second=second))
+    assert strip["content"] == "-# vae-digits@tiny"
+    assert labels(strip) == ["Animate", "Recipe", "Delete"]
+    assert strip["attachments"][0]["filename"] == "vae-digits-interpolate.png"
+    moving, animation = await picture(miranda, await miranda.press(strip, "Animate"))
+    assert moving["attachments"][0]["filename"] == "vae-digits-interpolate.gif"
+    assert labels(moving) == ["Recipe", "Delete"]
+    for message, same in ((strip, content), (moving, animation)):
+        command = await recipe(miranda, message)
+        assert command.startswith("/vae interpolate first:first.png second:second.jpg model:vae-digits@tiny animated:")
+        assert (await picture(miranda, await pasted(miranda, command, first, second)))[1] == same
+
+
+async def test_strips_of_dimensions(miranda: Person) -> None:
+    strips, content = await picture(miranda, await miranda.slash("vae traverse", seed="3"))
+    told, small = strips["content"].split("\n")
+    assert re.match(r"A strip each for dimensions \d(, \d)+, from the top;", told)
+    assert small == "-# vae-digits@tiny · seed 3"
+    assert labels(strips) == ["Re-roll", "Recipe", "Delete"]
+    assert (await picture(miranda, await pasted(miranda, await recipe(miranda, strips))))[1] == content
+    other, _ = await picture(miranda, await miranda.press(strips, "Re-roll"))
+    assert re.search(r"· seed \d+$", other["content"])
+    one, content = await picture(miranda, await miranda.slash("vae traverse", dimension=2, image=handed_in("a.png")))
+    assert one["content"].startswith("A strip each for dimensions 2, ")
+    assert labels(one) == ["Recipe", "Delete"]
+    command = await recipe(miranda, one)
+    assert command == "/vae traverse image:a.png model:vae-digits@tiny dimension:2"
+    assert (await picture(miranda, await pasted(miranda, command, handed_in("a.png"))))[1] == content
+
+
+async def test_what_does_not_go_together_is_refused(miranda: Person) -> None:
+    cat = handed_in()
+    for name, options, said in (
+        ("vae interpolate", {"first": cat}, "Hand in two pictures, or name two seeds instead"),
+        ("vae interpolate", {"first": cat, "second": cat, "seeds": "1 2"}, "Hand in two pictures, or name two seeds"),
+        ("vae interpolate", {"seeds": "1 2 3"}, "Name two pictures by their seeds"),
+        ("vae traverse", {"image": cat, "seed": "3"}, "Hand in a picture or name a seed, not both."),
+    ):
+        refused = await (await miranda.slash(name, **options)).message()
+        assert refused["content"].startswith(said)
+        assert refused["flags"] & EPHEMERAL
+    away = await (await miranda.slash("vae traverse", dimension=99)).message()
+    assert away["content"].startswith("-# The models cannot do that: ")
+    assert labels(away) == ["Retry"]
+
+
+async def test_in_portuguese_and_in_a_direct_message(miranda: Person, island: Island) -> None:
+    async with island.person("Caliban") as caliban:
+        caliban.go("direct")
+        (command,) = [one for one in await caliban.commands() if one["name"] == "vae"]
+        names = [option["name_localizations"]["pt-BR"] for option in command["options"]]
+        assert names == ["amostra", "variar", "passeio", "reconstruir", "interpolar", "percorrer"]
+        message, _ = await picture(caliban, await caliban.slash("vae reconstruct", image=handed_in("gato.png")))
+        assert message["content"].startswith("Da esquerda para a direita: sua imagem como o modelo a vê,")
+        assert "Log-verossimilhança de -" in message["content"]
+        assert labels(message) == ["Receita", "Apagar"]
+        told = await recipe(caliban, message, "Receita")
+        assert told == "/vae reconstruir imagem:gato.png modelo:vae-digits@tiny"
+        refused = await (await caliban.slash("vae traverse", image=handed_in(), seed="3")).message()
+        assert refused["content"] == "Envie uma imagem ou diga uma semente, não as duas coisas."

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from models import codes
 from models.augmentation import mirror
-from models.batched import Batched
+from models.batched import Batched, Rows
 from models.checkpoint import Checkpoint
 from models.configuration import Configuration, ConfigurationError
 from models.convolution import Decoder, Encoder, widths
@@ -29,17 +29,16 @@ from models.data import SETS, here
 from models.detection import Score, nearest_on_axes, one_vs_rest
 from models.outliers import Detector, Outliers, auroc
 from models.pictures import Pictures, from_unit, load, sheet, to_unit
-from models.projection import principal_axes
 from models.quality import coded, psnr, ssim
 from models.registry import Family, Metric, Recipe
-from models.roles import Reconstructor, Role, Sight
+from models.roles import Coder, Judge, Reconstructor, Role, Sight, Space
 from models.training import Progress, Run, Trained, cosine
 
 MEASURED = 400  # held-out pictures that are compared with codecs
 SEEDS = 3  # of the detectors that see one class each
 CLASS_STEPS = 600  # of their training: seven passes over a digit; more gains little
+DRAWN = 16  # pictures drawn at once
 SEEN = 4  # pictures that are handed in and looked at at once: seldom do more come at the same moment
-GLANCED = 50  # remembered pictures that tell what all look like
 
 
 @dataclass(frozen=True)
@@ -207,27 +206,15 @@ def reconstruct(network: Autoencoder, pictures: Tensor, batch: int = 250) -> Ten
 
 
 @torch.inference_mode()
-def compress(network: Autoencoder, picture: Tensor) -> str:
-    """The code of one picture (C, S, S) as a text to paste."""
-    return codes.write(network.indices(describe(network, picture[None]))[0], network.config.levels)
-
-
-@torch.inference_mode()
-def decompress(network: Autoencoder, text: str) -> Tensor:
-    """The picture (C, S, S) of a code; CodeError when the text is none."""
-    numbers = codes.read(text, network.config.numbers, network.config.levels)
-    return network.paint(network.values(numbers[None].to(home(network))))[0].clamp(-1, 1)
+def show(network: Autoencoder, code: Tensor) -> Tensor:
+    """Pictures (B, C, S, S) of codes (B, N), rounded to what can be told."""
+    return network.paint(network.quantise(code)).clamp(-1, 1)
 
 
 @torch.inference_mode()
 def judge(network: Autoencoder, pictures: Tensor) -> Outliers:
     """How unlike its training pictures each picture is, and where."""
     return network.detector(pictures.to(home(network)), reconstruct(network, pictures))  # type: ignore[no-any-return]
-
-
-def place(network: Autoencoder, pictures: Tensor) -> Tensor:
-    """Where pictures lie on the map (B, 2) that the remembered training pictures span."""
-    return principal_axes(network.detector.codes).project(describe(network, pictures))
 
 
 def pairs(network: Autoencoder, pictures: Tensor, columns: int = 8) -> Tensor:
@@ -248,17 +235,15 @@ def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: tor
         sheet(pairs(network, to_unit(held_out[chosen])), out)
     else:
         kept = network.detector.codes[torch.randperm(network.config.memory, generator=random)[:count]]
-        with torch.inference_mode():
-            sheet(network.paint(network.quantise(kept)), out)
+        sheet(show(network, kept), out)
 
 
 # Its roles
 
 
-@torch.inference_mode()
 def sight(network: Autoencoder) -> Sight:
     """How its training pictures look."""
-    return Sight.of(network.paint(network.quantise(network.detector.codes[:GLANCED])))
+    return Sight.of(show(network, network.detector.codes[:50]))  # enough to tell
 
 
 def reconstructor(network: Autoencoder) -> Reconstructor:
@@ -266,9 +251,42 @@ def reconstructor(network: Autoencoder) -> Reconstructor:
     return Reconstructor(Batched(SEEN, home(network), lambda pictures: (reconstruct(network, pictures),)))
 
 
+def outliers(network: Autoencoder) -> Judge:
+    """How unlike its training pictures each picture is, and where."""
+
+    def look(pictures: Tensor) -> Rows:
+        found = judge(network, pictures)
+        return reconstruct(network, pictures), found.score, found.percentile, found.heat
+
+    return Judge(Batched(SEEN, home(network), look))
+
+
+def space(network: Autoencoder) -> Space:
+    """Latents are codes before rounding; each place on a straight way between two has a code of its own."""
+    return Space(
+        Batched(SEEN, home(network), lambda pictures: (describe(network, pictures),)),
+        Batched(DRAWN, home(network), lambda code: (show(network, code),)),
+        Batched(DRAWN, home(network), lambda first, second, share: (show(network, first.lerp(second, share)),)),
+        network.detector.codes.cpu(),
+    )
+
+
+def coder(network: Autoencoder) -> Coder:
+    """Pictures as the whole numbers of their codes."""
+    return Coder(
+        Batched(SEEN, home(network), lambda pictures: (network.indices(describe(network, pictures)),)),
+        Batched(SEEN, home(network), lambda numbers: (network.paint(network.values(numbers)).clamp(-1, 1),)),
+        network.config.numbers,
+        network.config.levels,
+    )
+
+
 ROLES: dict[type[Role], Callable[[Autoencoder], Role]] = {
     Sight: sight,
     Reconstructor: reconstructor,
+    Judge: outliers,
+    Space: space,
+    Coder: coder,
 }
 
 # Evaluation

@@ -1,6 +1,6 @@
 """Codes: the numbers of a quantised picture as a short text that can be pasted, and back.
 
-The numbers are the digits of one large integer, whose bytes (with one byte of checksum) are written in base64: nothing
+The numbers are the digits of one large integer, whose bytes (with two bytes of checksum) are written in base64: nothing
 in it means anything to a chat's formatting.
 """
 
@@ -13,6 +13,7 @@ import zlib
 import torch
 from torch import Tensor
 
+CHECKSUM = 2  # bytes: one would let one damaged code in 256 pass
 ALPHABET = frozenset(string.ascii_letters + string.digits + "+/")
 
 
@@ -40,12 +41,12 @@ def read(text: str, count: int, levels: int) -> Tensor:
     strange = next((character for character in text if character not in ALPHABET), None)
     if strange is not None:
         raise CodeError(f"This is no code: {strange!r} never occurs in one; copy it again.")
-    letters = (8 * (size(count, levels) + 1) + 5) // 6
+    letters = (8 * (size(count, levels) + CHECKSUM) + 5) // 6
     if len(text) != letters:
         raise CodeError(f"This code has {len(text)} characters, not {letters}; copy all of it, for the right model.")
     content = base64.b64decode(text + "=" * (-len(text) % 4))
-    packed = int.from_bytes(content[:-1], "big")
-    if content[-1:] != _checksum(content[:-1]) or packed >= levels**count:
+    packed = int.from_bytes(content[:-CHECKSUM], "big")
+    if content[-CHECKSUM:] != _checksum(content[:-CHECKSUM]) or packed >= levels**count:
         raise CodeError("This code was changed on its way; copy it again.")
     numbers = torch.empty(count, dtype=torch.long)
     for i in reversed(range(count)):
@@ -54,4 +55,4 @@ def read(text: str, count: int, levels: int) -> Tensor:
 
 
 def _checksum(content: bytes) -> bytes:
-    return bytes([zlib.crc32(content) & 0xFF])
+    return zlib.crc32(content).to_bytes(4, "big")[:CHECKSUM]

@@ -16,7 +16,7 @@ def of_seeds(seeds: Sequence[int], width: int) -> Tensor:
     return torch.stack([torch.randn(width, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
 
 
-def spherical(first: Tensor, second: Tensor, share: float) -> Tensor:
+def spherical(first: Tensor, second: Tensor, share: float | Tensor) -> Tensor:
     """The vector (..., Z) that lies ``share`` of the way along the arc; its norm goes evenly from one to the other.
 
     Normal vectors of many dimensions lie near a sphere, so the straight line between two leaves what the prior covers.

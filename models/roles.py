@@ -9,6 +9,7 @@ Shapes: N rows, C picture's channels, S its side, Z numbers of a latent, M remem
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from models.gpt import GPT
 
 EVEN = 0.1  # standard deviation of what counts as one colour, of a range of 2
+REACH = 2.0  # standard deviations: beyond, a picture is rare
 EDGE = 0.5  # how far the ground must lie from middle grey to be told from its opposite
 
 
@@ -92,3 +94,80 @@ class Reconstructor:
 
     reconstruct: Batched  # pictures (N, C, S, S) to pictures
     likelihood: Likelihood | None = None
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Tells how unlike the training pictures a picture is, and where."""
+
+    operations: ClassVar[tuple[str, ...]] = ("anomalies",)
+    deed: ClassVar[str] = "tell outliers"
+
+    # pictures (N, C, S, S) to reconstructions, scores (N,), percentiles among held-out pictures (N,), 0 to 100, and
+    # heat (N, S, S), 1 where the error is the usual one
+    judge: Batched
+
+
+@dataclass(frozen=True)
+class Space:
+    """A latent space with remembered pictures in it."""
+
+    operations: ClassVar[tuple[str, ...]] = ("blends", "map")
+    deed: ClassVar[str] = "place pictures in a latent space"
+
+    encode: Batched  # pictures (N, C, S, S) to latents (N, Z)
+    decode: Batched  # latents (N, Z) to pictures
+    blend: Batched  # latents (N, Z), others (N, Z) and shares (N, 1) of the way to those, to the pictures there
+    remembered: Tensor  # latents (M, Z) of training pictures
+
+
+@dataclass(frozen=True)
+class Traverser:
+    """Moves single latents."""
+
+    operations: ClassVar[tuple[str, ...]] = ("traversals",)
+    deed: ClassVar[str] = "move single latents"
+
+    encode: Batched  # pictures (N, C, S, S) to latents (N, Z)
+    sample: Batched  # standard normal vectors (N, Z) to latents from the prior (N, Z)
+    decode: Batched  # latents (N, Z) to pictures
+    mean: Tensor  # (Z,), of the training pictures' latents
+    deviation: Tensor  # (Z,)
+    telling: Tensor  # (Z,): nats that each latent tells of a picture
+
+    def most(self, count: int) -> list[int]:
+        """The latents that tell most, the one that tells most first."""
+        return self.telling.argsort(descending=True)[:count].tolist()
+
+    def strips(self, start: Tensor, dimensions: Sequence[int], steps: int) -> Tensor:
+        """Latents (len(dimensions) * steps, Z): strip by strip one of them moves, the others stay as in ``start`` (Z,).
+
+        Each goes over ``REACH`` standard deviations to either side of its mean.
+        """
+        latents = start.repeat(len(dimensions), steps, 1)  # (D, steps, Z)
+        for strip, latent in zip(latents, dimensions, strict=True):
+            strip[:, latent] = self.mean[latent] + self.deviation[latent] * torch.linspace(-REACH, REACH, steps)
+        return latents.flatten(0, 1)
+
+
+@dataclass(frozen=True)
+class Coder:
+    """Writes pictures as codes of whole numbers, and reads them."""
+
+    operations: ClassVar[tuple[str, ...]] = ("compress", "decompress")
+    deed: ClassVar[str] = "compress pictures"
+
+    describe: Batched  # pictures (N, C, S, S) to numbers (N, count)
+    paint: Batched  # numbers (N, count) to pictures
+    count: int
+    levels: int  # each number is below
+
+
+@dataclass(frozen=True)
+class Translator:
+    """Paints over lines."""
+
+    operations: ClassVar[tuple[str, ...]] = ("translations",)
+    deed: ClassVar[str] = "paint over lines"
+
+    translate: Batched  # lines (N, 1, S, S), 1 on 0, to pictures (N, C, S, S)

@@ -18,15 +18,17 @@ from torch import Tensor, nn
 from models import edges, features
 from models.adversarial import discriminator_loss, generator_loss
 from models.augmentation import mirror
+from models.batched import Batched
 from models.checkpoint import Checkpoint
 from models.configuration import Configuration, ConfigurationError
 from models.data import SETS
 from models.fidelity import compare
 from models.pictures import Pictures, from_unit, load, sheet, to_unit
 from models.registry import Family, Metric, Recipe
+from models.roles import Sight, Translator
 from models.training import Progress, Run, Stateful, Trained, cosine
 
-CHUNK = 8  # pictures always drawn at once, so that a drawing gives the same bytes alone and among others
+CHUNK = 8  # pictures drawn at once
 
 
 @dataclass(frozen=True)
@@ -230,15 +232,20 @@ def restore(checkpoint: Checkpoint, device: torch.device) -> UNet:
     return network.to(device).eval()
 
 
-@torch.inference_mode()
 def translate(network: UNet, lines: Tensor) -> Tensor:
-    """Pictures (N, C, S, S) in [-1, 1] of line drawings (N, 1, S, S), 0 or 1 (edges.sketch makes them of anything)."""
+    """Pictures (N, C, S, S) in [-1, 1] of line drawings (N, 1, S, S), 0 or 1 (models/edges.py makes them)."""
+    return role(network).translate(lines)[0]
+
+
+def role(network: UNet) -> Translator:
+    """The network as what paints over lines."""
     device = next(network.parameters()).device
-    drawn = []
-    for some in torch.split(lines, CHUNK):
-        padded = torch.cat((some, some.new_zeros(CHUNK - len(some), *some.shape[1:])))
-        drawn.append(network(padded.to(device))[: len(some)].clamp(-1, 1).cpu())
-    return torch.cat(drawn)
+    return Translator(Batched(CHUNK, device, lambda lines: (network(lines).clamp(-1, 1),)))
+
+
+def sight(network: UNet) -> Sight:
+    """It takes pictures of any kind, for their lines."""
+    return Sight(network.config.channels, network.config.side)
 
 
 def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: torch.device) -> None:
@@ -268,4 +275,6 @@ FAMILY = Family(
     train=train,
     evaluate=evaluate,
     sample=sample,
+    restore=restore,
+    roles={Sight: sight, Translator: role},
 )

@@ -38,14 +38,13 @@ from models.variational import (
     Config,
     Evidence,
     binarise,
-    decode,
     draw,
     encode,
     log_likelihood,
     reconstruct,
     restore,
     shown_once,
-    traverse,
+    traverser,
     weigh,
 )
 
@@ -190,8 +189,9 @@ def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: tor
     """Draw ``count`` new pictures; of a network made to traverse, rows in which one latent moves."""
     network = restore(checkpoint, device)
     if network.config.total_correlation:
-        z = network.codes[torch.randint(MEMORY, (1,), generator=torch.Generator().manual_seed(seed))]
-        sheet(traverse(network, decode(network, z)[0], count=math.ceil(count / 8), steps=8), out)
+        start = network.codes[torch.randint(MEMORY, (1,), generator=torch.Generator().manual_seed(seed))].cpu()
+        role = traverser(network)
+        sheet(role.decode(role.strips(start[0], role.most(math.ceil(count / 8)), steps=8))[0], out)
     else:
         sheet(draw(network, range(seed, seed + count)), out)
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import latents
-from models.batched import Batched
+from models.batched import Batched, Rows
 from models.checkpoint import Checkpoint
 from models.configuration import Configuration, ConfigurationError
 from models.convolution import Decoder, Encoder, widths
@@ -27,8 +27,7 @@ from models.flow import Flow, normal_log_density
 from models.likelihood import Bounds, bounds
 from models.painter import Painter
 from models.pictures import to_unit
-from models.projection import principal_axes
-from models.roles import Likelihood, Reconstructor, Role, Sight
+from models.roles import Likelihood, Reconstructor, Role, Sight, Space, Traverser
 
 MEMORY = 1_000  # latents and likelihoods kept in the checkpoint, for the map and for percentiles
 WEIGHED = 64  # posterior samples for the likelihood of a single picture
@@ -193,46 +192,11 @@ def draw(network: VAE, seeds: Sequence[int], truncation: float = 1.0) -> Tensor:
     return network.paint(network.prior.from_base(base))
 
 
-@torch.inference_mode()
-def interpolate(network: VAE, first: Tensor, second: Tensor, steps: int) -> Tensor:
-    """Pictures (steps, C, S, S) on the way from one picture (C, S, S) to another, along the prior's arc."""
-    ends, _ = network.prior.to_base(encode(network, torch.stack((first, second))))  # (2, Z)
-    way = torch.stack([latents.spherical(ends[0], ends[1], i / (steps - 1)) for i in range(steps)])
-    return network.paint(network.prior.from_base(way))
-
-
-@torch.inference_mode()
-def traverse(network: VAE, picture: Tensor, count: int = 8, steps: int = 7, reach: float = 2.0) -> Tensor:
-    """Pictures (count * steps, C, S, S): row by row, one latent of ``picture`` (C, S, S) moves while the others stay.
-
-    The ``count`` latents that say most of the training pictures, the widest first, each over ``reach`` standard
-    deviations to either side of its mean.
-    """
-    z = encode(network, picture[None])[0]  # (Z,)
-    mean, deviation = network.codes.mean(0), network.codes.std(0)  # (Z,)
-    rows = []
-    for latent in deviation.argsort(descending=True)[:count].tolist():
-        row = z.repeat(steps, 1)  # (steps, Z)
-        row[:, latent] = mean[latent] + deviation[latent] * torch.linspace(-reach, reach, steps, device=z.device)
-        rows.append(row)
-    return network.paint(torch.cat(rows))
-
-
 def log_likelihood(network: VAE, pictures: Tensor) -> Tensor:
     """ln p(x) (B,) in nats, importance-weighted; a network of black and white sees grey as its likelier side."""
     if network.config.binarised:
         pictures = torch.where(pictures > 0, 1.0, -1.0)
     return weigh(network, pictures, WEIGHED).importance_weighted.float()
-
-
-def percentile(network: VAE, pictures: Tensor) -> Tensor:
-    """Share (B,) of held-out pictures, 0 to 100, that are less likely than each picture."""
-    return 100 * torch.searchsorted(network.likelihoods, log_likelihood(network, pictures)) / MEMORY
-
-
-def place(network: VAE, pictures: Tensor) -> Tensor:
-    """Where pictures lie on the map (B, 2) that the remembered training pictures span."""
-    return principal_axes(network.codes).project(encode(network, pictures))
 
 
 @torch.inference_mode()
@@ -267,13 +231,13 @@ def binarise(pictures: Tensor, generator: torch.Generator | None = None) -> Tens
 
 def sight(network: VAE) -> Sight:
     """How its training pictures look."""
-    return Sight.of(decode(network, network.codes[:: MEMORY // GLANCED]))
+    return Sight.of(decode(network, _glance(network)))
 
 
 def painter(network: VAE) -> Painter:
     """Pictures of base vectors."""
 
-    def paint(base: Tensor, _: Tensor) -> tuple[Tensor]:
+    def paint(base: Tensor, _: Tensor) -> Rows:
         return (network.paint(network.prior.from_base(base)),)
 
     return Painter(network.config.latent, 1, Batched(DRAWN, network.codes.device, paint))
@@ -289,8 +253,53 @@ def reconstructor(network: VAE) -> Reconstructor:
     )
 
 
+def space(network: VAE) -> Space:
+    """Latents are the posteriors' means; ways between them are arcs of the prior's base, where it is at home."""
+    encoded, decoded = _coding(network)
+
+    def blend(first: Tensor, second: Tensor, share: Tensor) -> Rows:
+        way = latents.spherical(network.prior.to_base(first)[0], network.prior.to_base(second)[0], share)
+        return (network.paint(network.prior.from_base(way)),)
+
+    return Space(encoded, decoded, Batched(DRAWN, network.codes.device, blend), network.codes.cpu())
+
+
+def traverser(network: VAE) -> Traverser:
+    """Each latent over what the training pictures take of it."""
+    encoded, decoded = _coding(network)
+    sample = Batched(SEEN, network.codes.device, lambda base: (network.prior.from_base(base),))
+    means = network.codes.cpu()
+    return Traverser(encoded, sample, decoded, means.mean(0), means.std(0), telling(network).cpu())
+
+
+@torch.inference_mode()
+def telling(network: VAE) -> Tensor:
+    """Nats (Z,) that each latent tells of a picture, as a channel with the posterior's variance as its noise.
+
+    Unlike the KL to the prior it does not depend on how a flow scales a latent.
+    """
+    _, log_variance = network.posterior(decode(network, _glance(network)))
+    return 0.5 * (network.codes.var(0) / log_variance.exp().mean(0)).log1p()
+
+
+def _coding(network: VAE) -> tuple[Batched, Batched]:
+    """Pictures to latents and back."""
+    device = network.codes.device
+    return (
+        Batched(SEEN, device, lambda pictures: (network.posterior(pictures)[0],)),
+        Batched(DRAWN, device, lambda z: (network.paint(z),)),
+    )
+
+
+def _glance(network: VAE) -> Tensor:
+    """Some of the remembered latents."""
+    return network.codes[:: MEMORY // GLANCED]
+
+
 ROLES: dict[type[Role], Callable[[VAE], Role]] = {
     Sight: sight,
     Painter: painter,
     Reconstructor: reconstructor,
+    Space: space,
+    Traverser: traverser,
 }

@@ -16,10 +16,22 @@ from worker.gallery import Gallery
 from worker.jobs import Jobs
 from worker.metrics import Metrics
 from worker.requests import complaint
-from worker.routes import ENGINE, GALLERY, IMAGES, JOBS, METRICS, SETTINGS, health, images, models, text, training
+from worker.routes import (
+    ENGINE,
+    GALLERY,
+    IMAGES,
+    JOBS,
+    METRICS,
+    SETTINGS,
+    health,
+    images,
+    models,
+    text,
+    training,
+    vision,
+)
 from worker.settings import Settings
 
-MAX_BODY = 2**20  # bytes; the longest prompt allowed is 80 kB of UTF-8
 OPEN_PATHS = {"/healthz", "/readyz"}  # asked by supervisors that hold no token
 
 log = structlog.get_logger()
@@ -33,11 +45,11 @@ def create_app(
 
     Serve it with ``handler_cancellation=True``, so that a closed connection frees its slot.
     """
-    app = web.Application(middlewares=[answer_errors, check_token], client_max_size=MAX_BODY)
+    app = web.Application(middlewares=[answer_errors, check_token])
     app[SETTINGS], app[ENGINE], app[IMAGES], app[GALLERY] = settings, engine, painting, gallery
     app[JOBS] = jobs
     app[METRICS] = Metrics(engine, painting)
-    for module in (text, images, models, training, health):
+    for module in (text, images, vision, models, training, health):
         app.add_routes(module.routes)
     return app
 
@@ -51,8 +63,6 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         response = error_response(error)
     except ValidationError as invalid:
         response = error_response(complaint(invalid))
-    except web.HTTPRequestEntityTooLarge:
-        response = error_response(BadRequest(f"The request is too long; send at most {MAX_BODY} bytes."), 413)
     except web.HTTPMethodNotAllowed as wrong:
         allowed = ", ".join(sorted(wrong.allowed_methods))
         response = error_response(BadRequest(f"{request.path} does not take {request.method}; use {allowed}."), 405)

@@ -20,6 +20,13 @@ from worker.schemas.training import (
     JobRequest,
     TrainingCatalogue,
 )
+from worker.schemas.vision import (
+    AnomalyRequest,
+    BlendRequest,
+    ReconstructionRequest,
+    TraversalRequest,
+    VisionAnswer,
+)
 
 
 class Operation(NamedTuple):
@@ -37,6 +44,15 @@ OPERATIONS = [
     Operation("post", "/v1/images/variations", "Draw pictures near one.", VariationRequest, Images, streams=True),
     Operation(
         "post", "/v1/images/interpolations", "Walk between pictures.", InterpolationRequest, Images, streams=True
+    ),
+    *(
+        Operation("post", path, summary, shape, VisionAnswer, streams=True)
+        for path, summary, shape in (
+            ("/v1/images/reconstructions", "Take a picture through a bottleneck and back.", ReconstructionRequest),
+            ("/v1/images/anomalies", "Tell how unlike the training pictures one is, and where.", AnomalyRequest),
+            ("/v1/images/blends", "Go from one picture to another.", BlendRequest),
+            ("/v1/images/traversals", "Move one latent dimension at a time.", TraversalRequest),
+        )
     ),
     Operation("get", "/v1/models", "The models and the versions that serve.", None, ModelList),
     Operation("get", "/v1/models/{id}", "One model, or one version of it.", None, ModelInfo),

@@ -52,6 +52,8 @@ def complaint(invalid: ValidationError) -> BadRequest:
     error = invalid.errors(include_url=False)[0]
     if error["type"] == "json_invalid":
         return BadRequest(f"The body is not JSON ({error['ctx']['error']}); send a JSON object.")
+    if not error["loc"] and error["type"] == "value_error":  # of fields that do not go together
+        return BadRequest(str(error["ctx"]["error"]))
     if not error["loc"]:
         return BadRequest("The body must be a JSON object.")
     field = str(error["loc"][0])

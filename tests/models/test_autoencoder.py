@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from models import autoencoder, pictures
+from models import autoencoder, codes, pictures
 from models.autoencoder import Autoencoder, Config
 from models.checkpoint import Card, Checkpoint, Store
 from models.codes import CodeError
@@ -113,12 +113,13 @@ def test_resumed_training_equals_an_uninterrupted_one(sprites: pictures.Pictures
 
 def test_picture_round_trips_through_its_text(network: Autoencoder, sprites: pictures.Pictures) -> None:
     shown = pictures.to_unit(sprites.test[:5])
-    texts = [autoencoder.compress(network, picture) for picture in shown]
-    assert all(len(text) <= 6 for text in texts)  # 8 numbers of 3 bits and a byte of checksum
-    painted = torch.stack([autoencoder.decompress(network, text) for text in texts])
+    coder = autoencoder.coder(network)
+    texts = [codes.write(numbers, coder.levels) for numbers in coder.describe(shown)[0]]
+    assert all(len(text) <= 7 for text in texts)  # 8 numbers of 3 bits and two bytes of checksum
+    (painted,) = coder.paint(torch.stack([codes.read(text, coder.count, coder.levels) for text in texts]))
     assert torch.allclose(painted, autoencoder.reconstruct(network, shown), atol=1e-5)
     with pytest.raises(CodeError):
-        autoencoder.decompress(network, texts[0][:-2])
+        codes.read(texts[0][:-2], coder.count, coder.levels)
 
 
 def test_two_sprites_at_once_are_odder_than_one(network: Autoencoder, sprites: pictures.Pictures) -> None:
@@ -136,7 +137,6 @@ def test_stored_network_says_the_same(
     restored = autoencoder.restore(checkpoint, torch.device("cpu"))
     shown = pictures.to_unit(sprites.test[:8])
     assert torch.allclose(autoencoder.reconstruct(restored, shown), autoencoder.reconstruct(network, shown), atol=0.2)
-    assert autoencoder.place(restored, shown).shape == (8, 2)
     for name in ("one.png", "two.png"):
         autoencoder.sample(checkpoint, tmp_path / name, 16, 0, torch.device("cpu"))
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()

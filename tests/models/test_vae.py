@@ -193,23 +193,32 @@ def test_seed_gives_the_same_picture_alone_and_in_company(network: VAE) -> None:
 
 
 def test_interpolation_runs_from_one_picture_to_the_other_on_the_arc(network: VAE, sprites: pictures.Pictures) -> None:
-    first, second = pictures.to_unit(sprites.test[:2])
-    way = variational.interpolate(network, first, second, 5)
-    ends = variational.reconstruct(network, torch.stack((first, second)))
-    assert torch.allclose(way[[0, -1]], ends, atol=1e-3)
+    shown = pictures.to_unit(sprites.test[:2])
+    space = variational.space(network)
+    first, second = space.encode(shown)[0]
+    (way,) = space.blend(first.expand(5, -1), second.expand(5, -1), torch.linspace(0, 1, 5)[:, None])
+    assert torch.allclose(way[[0, -1]], variational.reconstruct(network, shown), atol=1e-3)
     assert way.shape == (5, 1, 32, 32)
 
 
 def test_traversal_moves_one_latent_in_a_row(network: VAE, sprites: pictures.Pictures) -> None:
-    rows = variational.traverse(network, pictures.to_unit(sprites.test[:1])[0], count=3, steps=5)
-    assert rows.shape == (15, 1, 32, 32)
-    for row in rows.view(3, 5, 1, 32, 32):
+    role = variational.traverser(network)
+    most = role.most(3)
+    assert role.telling[most[0]] == role.telling.max() > 0.1
+    (start,) = role.encode(pictures.to_unit(sprites.test[:1]))
+    latents = role.strips(start[0], most, steps=5)
+    (rows,) = role.decode(latents)
+    for latent, moved, row in zip(most, latents.view(3, 5, -1), rows.view(3, 5, 1, 32, 32), strict=True):
+        assert (moved != start[0]).any(0).nonzero().flatten().tolist() == [latent]
         assert (row[0] - row[-1]).abs().max() > 0.05
 
 
 def test_noise_is_less_likely_than_sprites(network: VAE, sprites: pictures.Pictures) -> None:
-    assert variational.percentile(network, noise(5)).max() == 0
-    assert 30 < float(variational.percentile(network, pictures.to_unit(sprites.test)).mean()) < 70
+    likelihood = variational.reconstructor(network).likelihood
+    assert likelihood is not None
+    assert max(likelihood.percentile(float(nats)) for nats in likelihood.weigh(noise(5))[0]) == 0
+    (nats,) = likelihood.weigh(pictures.to_unit(sprites.test[:100]))
+    assert 30 < sum(likelihood.percentile(float(one)) for one in nats) / 100 < 70
 
 
 def test_total_correlation_tells_dependent_latents() -> None:
@@ -244,7 +253,6 @@ def test_stored_network_draws_the_same_and_is_measured(
     device = torch.device("cpu")
     restored = variational.restore(checkpoint, device)
     assert torch.allclose(variational.draw(restored, range(4)), variational.draw(network, range(4)), atol=0.2)
-    assert variational.place(restored, pictures.to_unit(sprites.test[:8])).shape == (8, 2)
     for name in ("one.png", "two.png"):
         vae.sample(checkpoint, tmp_path / name, 16, 3, device)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()

@@ -14,12 +14,15 @@ from PIL import Image, ImageDraw
 
 from models.checkpoint import Store
 from tests.conftest import DIGITS, keep_gan
+from tests.models.drawings import bars
 from tests.viewers import COLOURED, keep_autoencoder, keep_vae
 from tests.worker.conftest import Start, Worker
 from worker.engine.images import ImageEngine
 from worker.routes import IMAGES
 
-RECONSTRUCTIONS = "/v1/images/reconstructions"
+RECONSTRUCTIONS, ANOMALIES, BLENDS, TRAVERSALS = (
+    f"/v1/images/{name}" for name in ("reconstructions", "anomalies", "blends", "traversals")
+)
 
 
 class Studio:
@@ -111,6 +114,58 @@ async def test_a_reconstruction_shows_picture_result_and_difference(studio: Stud
         "psnr",
         "ssim",
     }
+
+
+async def test_an_anomaly_is_scored_and_shown(studio: Studio) -> None:
+    odd, usual = drawing(), Image.fromarray(bars(8)[0][7, 0].numpy())
+    fields = {"model": "autoencoder-digits", "scale": 1}
+    answers = [await studio.ask(ANOMALIES, image=handed(picture), **fields) for picture in (odd, usual)]
+    figures = [answer["figures"] for answer in answers]
+    assert figures[0]["score"] > figures[1]["score"]
+    assert 100 >= figures[0]["percentile"] >= figures[1]["percentile"] >= 0
+    sheet = opened(answers[0])
+    assert sheet.size == (1 + 3 * 29, 30)
+    heat = cell(sheet, 0, 2)
+    assert heat.getpixel((12, 13)) > heat.getpixel((25, 2)) == 0  # at the stroke, and where all is as usual
+    assert "vae-digits does not tell outliers" in await studio.refused(ANOMALIES, 404, image=handed(odd))
+
+
+async def test_a_blend_leads_from_picture_to_picture(studio: Studio) -> None:
+    pictures = [drawing(), drawing(ink="grey")]
+    for model in ("vae-digits", "autoencoder-digits"):
+        fields = {"model": model, "images": [handed(picture) for picture in pictures], "scale": 1}
+        answer = await studio.ask(BLENDS, **fields, steps=6)
+        strip = opened(answer)
+        assert strip.size == (1 + 8 * 29, 30)
+        assert len(answer["prepared"]) == 2
+        for column, picture in ((0, pictures[0]), (7, pictures[1])):
+            sheet = await studio.sheet(RECONSTRUCTIONS, model=model, image=handed(picture), scale=1)
+            assert cell(strip, 0, column).tobytes() == cell(sheet, 0, 0).tobytes()
+            inner = cell(strip, 0, 1 if column == 0 else 6).tobytes()
+            assert max(abs(a - b) for a, b in zip(inner, cell(sheet, 0, 1).tobytes(), strict=True)) <= 1
+    fields["model"] = "vae-digits"
+    moving = await studio.sheet(BLENDS, **fields, steps=5, layout="animation", output_format="webp")
+    assert (moving.format, moving.n_frames) == ("WEBP", 8)
+    assert "images must have at least 2" in await studio.refused(BLENDS, images=[handed(drawing())])
+
+
+async def test_a_traversal_moves_one_latent_in_a_strip(studio: Studio) -> None:
+    answer = await studio.ask(TRAVERSALS, seed=4, steps=5, scale=1)
+    assert (answer["seed"], sorted(answer["dimensions"])) == (4, [0, 1, 2, 3, 4, 5])
+    assert opened(answer).size == (1 + 5 * 29, 1 + 6 * 29)
+    chosen = await studio.ask(TRAVERSALS, seed=4, steps=5, scale=1, dimensions=answer["dimensions"][2:3])
+    assert opened(chosen).size == (1 + 5 * 29, 30)
+    for column in range(5):
+        assert cell(opened(chosen), 0, column).tobytes() == cell(opened(answer), 2, column).tobytes()
+    seen = await studio.ask(TRAVERSALS, image=handed(drawing()), steps=2, scale=1)
+    assert (seen["seed"], len(seen["prepared"])) == (None, 1)
+    drawn = (await studio.ask(TRAVERSALS))["seed"]
+    assert essence(await studio.ask(TRAVERSALS, seed=drawn)) == essence(await studio.ask(TRAVERSALS, seed=drawn))
+    assert "give image or seed, not both." in await studio.refused(TRAVERSALS, image=handed(drawing()), seed=1)
+    assert (
+        await studio.refused(TRAVERSALS, dimensions=[1, 6])
+        == "dimensions must be from 0 to 5 for vae-digits@tiny, not 6."
+    )
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
@@ -220,6 +275,10 @@ async def test_the_same_bytes_alone_and_in_any_crowd(studio: Studio) -> None:
         (RECONSTRUCTIONS, {"image": handed(drawing(ink="gold")), "model": "autoencoder-digits"}),
         (RECONSTRUCTIONS, {"image": handed(drawing(ground="teal")), "model": "autoencoder-cats"}),
         ("/v1/images/generations", {"n": 3, "seed": 8}),
+        (ANOMALIES, {"image": handed(drawing()), "model": "autoencoder-digits"}),
+        (BLENDS, {"images": [handed(drawing()), handed(drawing(ink="grey"))]}),
+        (BLENDS, {"images": [handed(drawing()), handed(drawing(ink="grey"))], "model": "autoencoder-cats"}),
+        (TRAVERSALS, {"seed": 5, "steps": 3}),
     ]
     alone = [essence(await studio.ask(path, **fields)) for path, fields in wishes]
     crowd = await asyncio.gather(*(studio.ask(path, **fields) for path, fields in wishes * 3))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import math
+import secrets
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -11,17 +13,31 @@ import torch
 from aiohttp import web
 from torch import Tensor
 
+from models.latents import of_seeds
 from models.pictures import from_unit
 from models.quality import psnr, ssim
-from models.roles import Reconstructor
+from models.roles import Judge, Reconstructor, Space, Traverser
 from worker.engine import encoding
 from worker.engine.decoding import Seen
+from worker.errors import BadRequest
 from worker.requests import MAX_BODY, read
 from worker.routes import GALLERY
-from worker.schemas.vision import MAX_PICTURE, File, ReconstructionRequest, VisionAnswer
+from worker.routes.images import DRAWN_SEEDS
+from worker.schemas.vision import (
+    MAX_PICTURE,
+    AnomalyRequest,
+    BlendRequest,
+    File,
+    ReconstructionRequest,
+    TraversalRequest,
+    VisionAnswer,
+)
 from worker.visit import Visit, answer
 
 ONE_PICTURE = MAX_BODY + MAX_PICTURE * 4 // 3  # bytes of a request with a picture
+TWO_PICTURES = ONE_PICTURE + MAX_PICTURE * 4 // 3
+STRIPS = 8  # of a traversal, unless told otherwise
+HOTTEST = 30.0  # times the usual error of a place that are shown white
 
 routes = web.RouteTableDef()
 
@@ -49,6 +65,77 @@ async def reconstruct(request: web.Request) -> web.StreamResponse:
     return await answer(request, wanted, model, work)
 
 
+@routes.post("/v1/images/anomalies")
+async def judge(request: web.Request) -> web.StreamResponse:
+    """How unlike the training pictures a picture is, and where."""
+    wanted = await read(request, AnomalyRequest, ONE_PICTURE)
+    model = await request.app[GALLERY].image_model(wanted.model, Judge)
+
+    async def work(visit: Visit) -> VisionAnswer:
+        seen = await visit.look(wanted.image)
+        pictures = seen.picture[None]  # (1, C, S, S)
+        reconstructions, score, percentile, heat = await visit.compute(model.role(Judge).judge, pictures)
+        shown = torch.cat((pictures, reconstructions, glow(heat).expand_as(pictures)))
+        files = await visit.aside(encoding.rows, shown, len(shown), wanted.scale, wanted.max_bytes)
+        return described(visit, files, [seen], figures={"score": float(score), "percentile": float(percentile)})
+
+    return await answer(request, wanted, model, work)
+
+
+@routes.post("/v1/images/blends")
+async def blend(request: web.Request) -> web.StreamResponse:
+    """The way from one picture to another."""
+    wanted = await read(request, BlendRequest, TWO_PICTURES)
+    model = await request.app[GALLERY].image_model(wanted.model, Space)
+    space = model.role(Space)
+
+    async def work(visit: Visit) -> VisionAnswer:
+        seen = [await visit.look(image, "images") for image in wanted.images]
+        first, second = pictures = torch.stack([one.picture for one in seen])  # (2, C, S, S)
+        (ends,) = await visit.compute(space.encode, pictures)
+        shares = torch.linspace(0, 1, wanted.steps)[:, None]
+        begins, goals = (end.expand(wanted.steps, -1) for end in ends)
+        (way,) = await visit.compute(space.blend, begins, goals, shares)
+        if wanted.layout == "strip":
+            shown = torch.cat((first[None], way, second[None]))
+            files = await visit.aside(encoding.strip, shown, wanted.scale, wanted.max_bytes)
+        else:
+            loop = torch.cat((way, way[1:-1].flip(0)))
+            files = await visit.aside(encoding.animation, loop, wanted.output_format, wanted.scale, wanted.max_bytes)
+        return described(visit, files, seen)
+
+    return await answer(request, wanted, model, work)
+
+
+@routes.post("/v1/images/traversals")
+async def traverse(request: web.Request) -> web.StreamResponse:
+    """A strip for each latent dimension."""
+    wanted = await read(request, TraversalRequest, ONE_PICTURE)
+    model = await request.app[GALLERY].image_model(wanted.model, Traverser)
+    role = model.role(Traverser)
+    width = len(role.mean)
+    if max(wanted.dimensions, default=0) >= width:
+        raise BadRequest(
+            f"dimensions must be from 0 to {width - 1} for {model.name}, not {max(wanted.dimensions)}.", "dimensions"
+        )
+    dimensions = wanted.dimensions or role.most(STRIPS)
+
+    async def work(visit: Visit) -> VisionAnswer:
+        seed = None
+        if wanted.image is None:
+            seed = secrets.randbelow(DRAWN_SEEDS) if wanted.seed is None else wanted.seed
+            seen = []
+            (start,) = await visit.compute(role.sample, of_seeds([seed], width))
+        else:
+            seen = [await visit.look(wanted.image)]
+            (start,) = await visit.compute(role.encode, seen[0].picture[None])
+        (pictures,) = await visit.compute(role.decode, role.strips(start[0], dimensions, wanted.steps))
+        files = await visit.aside(encoding.rows, pictures, wanted.steps, wanted.scale, wanted.max_bytes)
+        return described(visit, files, seen, seed=seed, dimensions=dimensions)
+
+    return await answer(request, wanted, model, work)
+
+
 def closeness(pictures: Tensor, originals: Tensor) -> dict[str, float]:
     """How close one picture (1, C, S, S) in [-1, 1] comes to its original."""
     ours, theirs = from_unit(pictures), from_unit(originals)
@@ -58,6 +145,11 @@ def closeness(pictures: Tensor, originals: Tensor) -> dict[str, float]:
 def difference(pictures: Tensor, others: Tensor) -> Tensor:
     """How far pictures (N, C, S, S) in [-1, 1] are from others: black where they are the same."""
     return ((pictures - others).abs() * 2 - 1).clamp(max=1)  # twice as bright, or it would hardly be seen
+
+
+def glow(heat: Tensor) -> Tensor:
+    """Heat (N, S, S), 1 where it is the usual one, as pictures (N, 1, S, S): black up to the usual."""
+    return (heat.clamp(min=1).log() / math.log(HOTTEST) * 2 - 1).clamp(max=1)[:, None]
 
 
 def described(visit: Visit, files: Sequence[bytes], seen: Sequence[Seen] = (), **more: Any) -> VisionAnswer:

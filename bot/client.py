@@ -17,10 +17,12 @@ from discord.ext import commands
 from bot import errors
 from bot.audit import Audit
 from bot.catalogue import Catalogue
+from bot.guild_settings import ANYWHERE, GuildSettings
 from bot.locale import CommandTranslator
 from bot.operators import Operators
 from bot.performances import Performances
 from bot.picture_buttons import PICTURE_BUTTONS
+from bot.quota import Quota
 from bot.recipes import Recipe, Recipes
 from bot.scheduler import Scheduler
 from bot.settings import Settings
@@ -28,7 +30,7 @@ from bot.store import Store
 from bot.switching import Switching
 from bot.training_api import TrainingAPI
 from bot.uploads import Uploads
-from bot.views import BUTTONS, LastingButton
+from bot.views import BUTTONS, Lasting
 from bot.worker_api import WorkerAPI, at
 from bot.worker_process import WorkerProcess
 
@@ -48,7 +50,13 @@ class InstallationError(Exception):
 
 
 class Tree(app_commands.CommandTree["Bot"]):
-    """The commands, whose errors become sentences."""
+    """The commands, which are answered where a server's managers want it, and whose errors become sentences."""
+
+    async def interaction_check(self, interaction: discord.Interaction["Bot"], /) -> bool:
+        command = interaction.command
+        if interaction.type is not discord.InteractionType.autocomplete and command and command.extras != ANYWHERE:
+            self.client.guild_settings.check_channel(interaction)
+        return True
 
     async def on_error(self, interaction: discord.Interaction["Bot"], error: app_commands.AppCommandError) -> None:
         await errors.answer(interaction, error)
@@ -66,6 +74,8 @@ class Bot(commands.Bot):
 
     store: Store
     recipes: Recipes
+    guild_settings: GuildSettings
+    quota: Quota
     uploads: Uploads
     worker: WorkerAPI
     trainings: TrainingAPI
@@ -101,7 +111,7 @@ class Bot(commands.Bot):
         self.operations: dict[str, Operation] = {}
         self.commands_of: dict[str, Writer] = {}
         self.forgetters: list[Forgetter] = []
-        self._buttons: list[type[LastingButton]] = []
+        self._buttons: list[type[Lasting[Any]]] = []
         self._session: aiohttp.ClientSession | None = None
         self._worker_process: WorkerProcess | None = None
 
@@ -109,6 +119,8 @@ class Bot(commands.Bot):
         """Opens the store, finds the worker, loads the cogs and tells Discord about commands that changed."""
         self.store = await Store.open(self.settings.home / "prospero.sqlite3")
         self.recipes = Recipes(self.store)
+        self.guild_settings = await GuildSettings.load(self.store)
+        self.quota = Quota(self.store)
         self.audit = Audit(self.store)
         assert self.application is not None  # whoever logs in is told
         self.operators = Operators(self.settings, self.application)
@@ -125,7 +137,7 @@ class Bot(commands.Bot):
         self.switching = Switching(self.trainings, self.audit)
         self.catalogue = Catalogue(self.worker)
         self.catalogue.start()
-        self.forgetters += [self.uploads.forget, self.recipes.forget]
+        self.forgetters += [self.uploads.forget, self.recipes.forget, self.quota.forget]
         self.add_buttons(*BUTTONS, *PICTURE_BUTTONS)
         await self._load_cogs()
         await self.tree.set_translator(CommandTranslator())
@@ -152,13 +164,14 @@ class Bot(commands.Bot):
         if not any(button.matches(custom_id) for button in self._buttons):
             await errors.answer(interaction, errors.Refusal("error.component_unknown"))
 
-    def add_buttons(self, *buttons: type[LastingButton]) -> None:
-        """Makes presses on these buttons reach them, under messages of any age."""
+    def add_buttons(self, *buttons: type[Lasting[Any]]) -> None:
+        """Makes presses on these buttons and menus reach them, under messages of any age."""
         self.add_dynamic_items(*buttons)
         self._buttons.extend(buttons)
 
     async def perform(self, interaction: discord.Interaction[Any], recipe: Recipe) -> None:
         """Has the operation that ``recipe`` names carried out as the answer to ``interaction``."""
+        self.guild_settings.check_channel(interaction)
         operation = self.operations.get(recipe.operation)
         if operation is None:
             raise errors.Refusal("error.operation_unknown", operation=recipe.operation)

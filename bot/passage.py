@@ -37,6 +37,10 @@ class Passage(Result):
         self.seconds = seconds
         self.recipe = replace(self.recipe, seed=piece.seed, version=piece.version)
 
+    @property
+    def begun(self) -> bool:
+        return bool(self.text)
+
     def outcome(self) -> Recipe:
         """The recipe with what was written."""
         return replace(self.recipe, result=self.text)

@@ -35,6 +35,11 @@ class Result:
     def ended(self) -> bool:
         return self.finished or self.interruption is not None or self.failure is not None
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is something to show for the request."""
+        return self.finished
+
     def draft(self) -> Draft:
         """What the message shall show now."""
         raise NotImplementedError
@@ -59,9 +64,15 @@ class Result:
 
 
 async def perform(interaction: discord.Interaction[Bot], result: Result, work: Work) -> None:
-    """Does ``work`` as the answer to ``interaction``, which shows the result as it becomes; keeps its recipe."""
+    """Does ``work`` as the answer to ``interaction``, which shows the result as it becomes; keeps its recipe.
+
+    What a server's managers chose holds here for results of every kind: the language, and the quota, which is not used
+    up by a request that failed or was stopped before there was anything to show.
+    """
     bot = interaction.client
+    result.locale = bot.guild_settings.locale(interaction)
     with bot.performances.begin(result.recipe) as performance:
+        await bot.quota.take(result.recipe, interaction.guild_id, bot.guild_settings.of(interaction).quota)
         await interaction.response.defer(thinking=True)
         message = LiveMessage(interaction, bot.scheduler, result.draft)
         expiry = None
@@ -71,12 +82,14 @@ async def perform(interaction: discord.Interaction[Bot], result: Result, work: W
             await bot.recipes.write(result.recipe)
             await performance.until_interrupted(work(message))
         except Exception as error:  # whatever it is, the message ends with a sentence about it
-            result.failure = sentence(error, interaction.locale)
+            result.failure = sentence(error, result.locale)
         finally:
             if expiry is not None:
                 expiry.cancel()
         if not result.finished:
             result.interruption = performance.interruption
+        if result.failure is not None or not result.begun:
+            await bot.quota.give_back(result.recipe)
         await bot.recipes.update(result.outcome())
         await message.finish()
         await bot.recipes.show(result.recipe.id, message.channel_id, message.ids)

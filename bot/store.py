@@ -51,6 +51,16 @@ MIGRATIONS = (
     CREATE INDEX uploads_by_digest ON uploads (digest);
     CREATE INDEX uploads_by_owner ON uploads (owner);
     """,
+    """
+    CREATE TABLE guild_settings (guild INTEGER PRIMARY KEY, choices TEXT NOT NULL);
+    CREATE TABLE quota (
+        recipe TEXT PRIMARY KEY,
+        guild INTEGER NOT NULL,
+        person INTEGER NOT NULL,
+        taken INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX quota_by_person ON quota (guild, person, taken);
+    """,
 )
 
 

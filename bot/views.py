@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import discord
 
@@ -21,15 +21,18 @@ CONTINUED_PROMPT = 2_000  # characters of a text that a continuation begins with
 LONGEST_COMMAND = 1_900  # characters of a command that are shown in a message; Discord allows 2,000 in all
 
 
-class LastingButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template="(?!)"):
-    """A button whose ``custom_id`` says all that a press needs to know; subclasses say what it does.
+Component = TypeVar("Component", bound=discord.ui.Item[Any])
+
+
+class Lasting(discord.ui.DynamicItem[Component], template="(?!)"):
+    """A button or menu whose ``custom_id`` says all that a press needs to know; subclasses say what it does.
 
     This class itself matches no ``custom_id``. Errors in a press become sentences; discord.py would only log them.
     """
 
     @classmethod
     def matches(cls, custom_id: str) -> bool:
-        """Whether a press on ``custom_id`` is this button's to answer."""
+        """Whether a press on ``custom_id`` is this one's to answer."""
         return cls.__discord_ui_compiled_template__.fullmatch(custom_id) is not None
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
@@ -37,8 +40,11 @@ class LastingButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template="(?
             await self.press(interaction)
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
-        """Does what the button says; may raise anything."""
+        """Does what the button or menu says; may raise anything."""
         raise NotImplementedError
+
+
+LastingButton = Lasting[discord.ui.Button[Any]]
 
 
 class RecipeButton(LastingButton, template="(?!)"):
@@ -79,7 +85,7 @@ class Stop(RecipeButton, action="stop", label_key="button.stop", style=discord.B
         performance = interaction.client.performances.get(self.recipe_id)
         if performance is None:  # the bot ended in the middle of it; nobody is left to take the button away
             view = discord.ui.View(timeout=None)
-            view.add_item(TryAgain(self.recipe_id, interaction.locale))
+            view.add_item(TryAgain(self.recipe_id, interaction.client.guild_settings.locale(interaction)))
             await interaction.response.edit_message(view=view)
             raise Refusal("error.not_running")
         if interaction.user.id != performance.recipe.owner and not interaction.permissions.manage_messages:

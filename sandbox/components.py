@@ -164,9 +164,13 @@ class _Reader:
         if value.get("placeholder"):
             form.text(value["placeholder"], (*path, "placeholder"), 150)
             select["placeholder"] = value["placeholder"]
-        for key in ("disabled", "required", "default_values", "channel_types"):
+        for key in ("disabled", "required", "channel_types"):
             if value.get(key):
                 select[key] = value[key]
+        proposed = form.count(value.get("default_values") or [], (*path, "default_values"), MOST_OPTIONS)
+        if proposed:
+            items = [form.model(item, (*path, "default_values", n)) for n, item in enumerate(proposed)]
+            select["default_values"] = [item | {"id": str(item.get("id"))} for item in items]
         if value["type"] == STRING_SELECT:
             options = form.count(value.get("options"), (*path, "options"), MOST_OPTIONS, least=1)
             select["options"] = [self._option(item, (*path, "options", n)) for n, item in enumerate(options)]

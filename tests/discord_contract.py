@@ -131,7 +131,8 @@ class Contract:
 
 def with_ids_as_text(value: Any) -> Any:
     """A request's body with its ids as strings, which is how the description has them. Discord reads numbers as well,
-    and clients do send them: for users, roles, messages and channels, and as the index of an attachment's file."""
+    and clients do send them: for users, roles, messages and channels, also as what a menu proposes, and as the index of
+    an attachment's file."""
     if isinstance(value, list):
         return [with_ids_as_text(item) for item in value]
     if not isinstance(value, dict):
@@ -140,8 +141,9 @@ def with_ids_as_text(value: Any) -> Any:
         key: str(item) if key.endswith("_id") and type(item) is int else with_ids_as_text(item)
         for key, item in value.items()
     }
-    if isinstance(evened.get("attachments"), list):
-        evened["attachments"] = [one | {"id": str(one["id"])} for one in evened["attachments"]]
+    for key in ("attachments", "default_values"):
+        if isinstance(evened.get(key), list):
+            evened[key] = [one | {"id": str(one["id"])} for one in evened[key]]
     if isinstance(evened.get("allowed_mentions"), dict):
         mentions = evened["allowed_mentions"].items()
         evened["allowed_mentions"] = {

@@ -9,6 +9,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.guild_settings import ANYWHERE
 from bot.locale import command_text, translate
 from bot.views import LastingButton
 
@@ -64,13 +65,17 @@ class Privacy(commands.Cog):
         bot.add_buttons(Forget, Keep)
 
     @app_commands.command(
-        name=command_text("command.privacy.name"), description=command_text("command.privacy.description")
+        name=command_text("command.privacy.name"),
+        description=command_text("command.privacy.description"),
+        extras=ANYWHERE,
     )
     async def privacy(self, interaction: discord.Interaction[Bot]) -> None:
         await interaction.response.send_message(translate(interaction.locale, "privacy.kept_data"), ephemeral=True)
 
     @app_commands.command(
-        name=command_text("command.forget_me.name"), description=command_text("command.forget_me.description")
+        name=command_text("command.forget_me.name"),
+        description=command_text("command.forget_me.description"),
+        extras=ANYWHERE,
     )
     async def forget_me(self, interaction: discord.Interaction[Bot]) -> None:
         view = discord.ui.View(timeout=None)

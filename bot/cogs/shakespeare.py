@@ -37,9 +37,6 @@ HOTTEST = 2.0  # temperature; beyond it the letters are nearly random
 WIDEST_CHOICE = 100  # top_k; the model knows fewer characters than that
 SMALLEST_SHARE = 0.01  # top_p; 0 would leave no character to choose
 
-USUAL_LENGTH = 400  # characters: a short exchange on the stage
-USUAL_TEMPERATURE = 0.8  # livelier than the most likely text, still mostly words
-
 
 class Shakespeare(commands.Cog):
     """Text in the manner of Shakespeare's plays."""
@@ -79,14 +76,17 @@ class Shakespeare(commands.Cog):
         self,
         interaction: discord.Interaction[Bot],
         prompt: app_commands.Range[str, 1, LONGEST_PROMPT],
-        length: app_commands.Range[int, 1, LONGEST_TEXT] = USUAL_LENGTH,
-        temperature: app_commands.Range[float, 0.0, HOTTEST] = USUAL_TEMPERATURE,
+        length: app_commands.Range[int, 1, LONGEST_TEXT] | None = None,
+        temperature: app_commands.Range[float, 0.0, HOTTEST] | None = None,
         top_k: app_commands.Range[int, 0, WIDEST_CHOICE] = 0,
         top_p: app_commands.Range[float, SMALLEST_SHARE, 1.0] = 1.0,
         seed: str | None = None,
         model: str = MODEL,
     ) -> None:
         _check_prompt(prompt)
+        usual = self.bot.guild_settings.of(interaction)
+        length = usual.length if length is None else length
+        temperature = usual.temperature if temperature is None else temperature
         for option, value, low, high in (
             ("length", length, 1, LONGEST_TEXT),
             ("temperature", temperature, 0, HOTTEST),

@@ -37,7 +37,8 @@ function optionsOf(component, session) {
 export function select(component, session, press) {
   const options = optionsOf(component, session);
   const [least, most] = [component.min_values ?? 1, component.max_values ?? 1];
-  const kept = new Set(options.filter((option) => option.default).map((option) => option.value));
+  const proposed = (component.default_values ?? []).map((one) => one.id);
+  const kept = new Set([...options.filter((option) => option.default).map((option) => option.value), ...proposed]);
   let chosen = new Set(kept);
   let active = 0;
 

@@ -6,7 +6,7 @@ import time
 
 from bot.client import Bot
 from tests.bot.conftest import Island, ToldWorker, finished, footer, verse
-from tests.bot.test_settings import choose, panel
+from tests.bot.test_guild_settings import choose, panel
 from tests.bot.test_shakespeare import EPHEMERAL
 from tests.person import JSON, Person, labels
 

@@ -52,7 +52,7 @@ class Progress:
     step: int
     fraction: float  # of the budget, 0 to 1
     seconds: float  # of training so far, interruptions left out
-    seconds_left: float
+    seconds_left: float  # if it goes on as it went
     losses: dict[str, float]  # means since the last report
     metrics: dict[str, float]  # held-out
     sample: Path | None = None  # a picture of what the network draws now
@@ -89,6 +89,7 @@ class Run:
 
     step: int = 0
     seconds: float = 0.0
+    _began: float = field(default_factory=time.monotonic)  # the step at hand
     _reported: float = 0.0
     _sums: dict[str, Tensor] = field(default_factory=dict)
     _observed: int = 0
@@ -98,19 +99,17 @@ class Run:
             raise TrainingError("Say how long to train: give steps or minutes.")
 
     @property
-    def seconds_left(self) -> float:
-        """How much longer the run will take if it goes on as it went; 0 before its first step."""
-        return self.seconds * (1 - self.fraction) / self.fraction if self.fraction else 0.0
-
-    @property
     def snapshot(self) -> Path:
         return self.folder / "snapshot.pt"
 
     @property
     def fraction(self) -> float:
         """Share of the budget that is spent: 0 at the start, 1 at the end."""
-        by_steps = self.step / self.steps if self.steps else 0.0
-        by_minutes = self.seconds / 60 / self.minutes if self.minutes else 0.0
+        return self._share(self.step, self.seconds)
+
+    def _share(self, step: int, seconds: float) -> float:
+        by_steps = step / self.steps if self.steps else 0.0
+        by_minutes = seconds / 60 / self.minutes if self.minutes else 0.0
         return min(1.0, max(by_steps, by_minutes))
 
     def build(self, make: Callable[[], Network]) -> Network:
@@ -132,11 +131,11 @@ class Run:
 
     def __iter__(self) -> Iterator[int]:
         while self.fraction < 1.0:
-            began = time.monotonic()
+            self._began = time.monotonic()
             torch.manual_seed(self._key("step"))
             yield self.step
             self.step += 1
-            self.seconds += time.monotonic() - began
+            self.seconds += time.monotonic() - self._began
 
     def generator(self, purpose: str = "batch") -> torch.Generator:
         """Random numbers for one purpose of the current step, the same in a resumed run."""
@@ -176,14 +175,17 @@ class Run:
                     f"The loss {name} is {loss} at step {self.step}; train with a lower learning rate.", NAN
                 )
         self._sums, self._observed, self._reported = {}, 0, self.seconds
-        self._save(parts)
-        return Progress(self.step + 1, self.fraction, self.seconds, self.seconds_left, losses, dict(metrics), sample)
+        seconds = self.seconds + time.monotonic() - self._began
+        fraction = self._share(self.step + 1, seconds)
+        self._save(seconds, parts)
+        left = seconds * (1 - fraction) / fraction
+        return Progress(self.step + 1, fraction, seconds, left, losses, dict(metrics), sample)
 
-    def _save(self, parts: Mapping[str, Stateful]) -> None:
+    def _save(self, seconds: float, parts: Mapping[str, Stateful]) -> None:
         beside = self.snapshot.with_suffix(".part")
         state = {name: part.state_dict() for name, part in parts.items()}
         content = io.BytesIO()  # torch says nothing of a full disk when it writes to one itself
-        torch.save({"step": self.step + 1, "seconds": self.seconds, "parts": state}, content)
+        torch.save({"step": self.step + 1, "seconds": seconds, "parts": state}, content)
         self.folder.mkdir(parents=True, exist_ok=True)
         with beside.open("wb") as out:
             out.write(content.getbuffer())

@@ -28,6 +28,7 @@ from worker.routes import (
     models,
     text,
     training,
+    versions,
     vision,
 )
 from worker.settings import Settings
@@ -49,7 +50,7 @@ def create_app(
     app[SETTINGS], app[ENGINE], app[IMAGES], app[GALLERY] = settings, engine, painting, gallery
     app[JOBS] = jobs
     app[METRICS] = Metrics(engine, painting)
-    for module in (text, images, vision, models, training, health):
+    for module in (text, images, vision, models, versions, training, health):
         app.add_routes(module.routes)
     return app
 

@@ -33,7 +33,7 @@ def train_words(record: Record, folder: Path, report_every: float | None) -> lis
     ]
 
 
-def compare_words(model: str, version: str, against: str, annotate: bool = True) -> list[str]:
+def compare_words(model: str, version: str, against: str, annotate: bool) -> list[str]:
     """The command that measures two versions on the data that the first was trained on."""
     return ["compare", model, version, against, "--quick", "--json", *(["--annotate"] if annotate else [])]
 

@@ -19,12 +19,12 @@ from typing import IO, Any
 import structlog
 
 from models.checkpoint import CheckpointError, Store
+from worker.comparison import Comparisons
 from worker.job_store import JobStore, Record
-from worker.job_words import compare_words, sample_address, sheet_address, train_words
+from worker.job_words import sample_address, sheet_address, train_words
 from worker.schemas.training import JobError, Report, Step
 from worker.settings import Settings
 from worker.trainer import Trainer
-from worker.versions import figures, is_better
 
 ATTEMPTS = 3  # to get a training any further before it has failed
 LOOK = 0.5  # seconds between tries to become the process that trains in this data home
@@ -46,6 +46,7 @@ class Jobs:
     def __init__(self, settings: Settings, records: JobStore, versions: Store, trainer: Trainer) -> None:
         self.records = records
         self.versions = versions
+        self.comparisons = Comparisons(versions, trainer)
         self._settings = settings
         self._trainer = trainer
         self._news = asyncio.Event()  # a job was queued
@@ -54,6 +55,11 @@ class Jobs:
     def folder(self, id: str) -> Path:
         """Where a job's snapshot, sample pictures and log are kept."""
         return self._settings.home / "jobs" / id
+
+    @property
+    def log(self) -> Path:
+        """Where comparisons that are no job's write what they have to complain about."""
+        return self._settings.home / "jobs" / "log.txt"
 
     def snapshot(self, id: str) -> Path:
         """What a job would go on from; there is none before its first report."""
@@ -170,7 +176,6 @@ class Jobs:
                 self._note_step(record, message)
 
         folder = self.folder(id)
-        folder.mkdir(parents=True, exist_ok=True)
         ended = 0
         while record.version not in self.versions.versions(record.job.model):
             if attempts == ATTEMPTS:
@@ -181,7 +186,7 @@ class Jobs:
             self.records.tell(id, "The training goes on from its snapshot." if again else "The training begins.")
             said = None
             ended = await self._trainer.run(
-                train_words(record, folder, self._settings.report_every), hear, folder / "log.txt", lock
+                train_words(record, folder, self._settings.report_every), hear, folder / "log.txt", [lock]
             )
             if said is not None and said.code != "interrupted":
                 raise Failed(said)
@@ -204,38 +209,32 @@ class Jobs:
     async def _compare(self, record: Record, lock: int) -> Report:
         """Measure the new version against the one that serves, and let it serve if that was asked for."""
         job = record.job
-        answer: dict[str, Any] = {}
         try:
             serving: str | None = self.versions.current(job.model)
         except CheckpointError:  # the model's first version
             serving = None
         self.records.tell(job.id, f"{job.model}@{record.version} is written and being measured.")
-        status = await self._trainer.run(
-            compare_words(job.model, record.version, serving or record.version),
-            answer.update,
-            self.folder(job.id) / "log.txt",
-            lock,
+        measured = await self.comparisons.of(
+            job.model, record.version, serving, self.folder(job.id) / "log.txt", annotate=True, holds=[lock]
         )
-        for version, problem in answer.get("problems", {}).items():
-            self.records.tell(job.id, f"{version} cannot be measured on {record.dataset}: {problem}", "warn")
-        if status:
-            said = answer.get("error", {}).get("message", "its log says why.")
-            self.records.tell(job.id, f"The versions could not be measured: {said}", "warn")
-        measured = figures(answer.get("metrics", {}), record.version, serving)
-        better = is_better(measured)
+        for problem in measured.problems:
+            self.records.tell(job.id, problem, "warn")
+        promoted = (
+            job.promote == "if_better" and bool(measured.better) and self.versions.current(job.model) == serving
+        )  # a version that was promoted meanwhile is not what was compared with
         report = Report(
             model=job.model,
             version=record.version,
             serving=serving,
-            figures=measured,
-            better=better,
-            promoted=job.promote == "if_better" and bool(better) and self.versions.current(job.model) == serving,
+            figures=measured.figures,
+            better=measured.better,
+            promoted=promoted,
             sample=sheet_address(job.model, record.version),
             serving_sample=sheet_address(job.model, serving) if serving else None,
         )
-        if report.promoted:
+        if promoted:
             self.versions.promote(job.model, record.version)
-        told = f"{job.model}@{record.version} is ready" + (" and serves." if report.promoted else ".")
+        told = f"{job.model}@{record.version} is ready" + (" and serves." if promoted else ".")
         self.records.tell(job.id, told, type="report", data=report.model_dump())
         return report
 

@@ -13,12 +13,17 @@ from worker.schemas.contract import ErrorResponse
 from worker.schemas.models import ModelInfo, ModelList, Readiness
 from worker.schemas.pictures import GenerationRequest, Images, InterpolationRequest, VariationRequest
 from worker.schemas.training import (
+    Comparison,
+    Deleted,
     Job,
     JobCheckpointList,
     JobEventList,
     JobList,
     JobRequest,
+    Promotion,
+    Switched,
     TrainingCatalogue,
+    VersionList,
 )
 from worker.schemas.vision import (
     AnomalyRequest,
@@ -65,6 +70,12 @@ OPERATIONS = [
     Operation("get", "/v1/fine_tuning/jobs/{id}/events", "What happened to a training.", None, JobEventList),
     Operation("get", "/v1/fine_tuning/jobs/{id}/checkpoints", "A training's snapshot.", None, JobCheckpointList),
     Operation("get", "/v1/fine_tuning/jobs/{id}/samples/{step}", "A picture of a step, PNG.", None, None),
+    Operation("get", "/v1/models/{model}/versions", "A model's versions, the newest first.", None, VersionList),
+    Operation("delete", "/v1/models/{model}/versions/{version}", "Remove a version.", None, Deleted),
+    Operation("get", "/v1/models/{model}/versions/{version}/samples", "A version's sample sheet.", None, None),
+    Operation("post", "/v1/models/{model}/promote", "Let a version serve.", Promotion, Switched),
+    Operation("post", "/v1/models/{model}/rollback", "Let the version before serve again.", None, Switched),
+    Operation("get", "/v1/models/{model}/comparison", "Two versions side by side (?versions=a,b).", None, Comparison),
     Operation("get", "/healthz", "Whether the process answers.", None, None),
     Operation("get", "/readyz", "Whether models are loaded.", None, Readiness),
     Operation("get", "/metrics", "Figures in Prometheus' format.", None, None),

@@ -27,11 +27,12 @@ class Trainer:
         self._base = [sys.executable, "-m", "models", "--home", str(home), "--shipped", str(shipped)]
         self._machine = ["--device", device, "--background", "--memory-share", str(memory_share)]
 
-    async def run(self, words: Sequence[str], hear: Hear, log: Path, holds: int) -> int:
+    async def run(self, words: Sequence[str], hear: Hear, log: Path, holds: Sequence[int] = ()) -> int:
         """Run a command to its end, or to the end of this call; returns its exit status, negative for a signal.
 
-        ``hear`` gets each message, ``log`` what is written to standard error; the child keeps the open file ``holds``.
+        ``hear`` gets each message, ``log`` what is written to standard error; the child keeps the open files ``holds``.
         """
+        log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as errors:
             child = await asyncio.create_subprocess_exec(
                 *self._base,
@@ -42,7 +43,7 @@ class Trainer:
                 stderr=errors,
                 env=os.environ | {"PROSPERO_LEASH": "1"},
                 start_new_session=True,
-                pass_fds=(holds,),
+                pass_fds=holds,
                 limit=LINE,
             )
         try:

@@ -1,0 +1,246 @@
+"""Trainings over real HTTP with real children: from the command to the report, and every way in which they end."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from PIL import Image
+
+from models.checkpoint import Store
+from tests.conftest import keep_gan
+from tests.worker.conftest import Start, Worker
+from tests.worker.operator import JOBS, MODEL, OPTIONS, Operator
+from worker.schemas.training import Job, TrainingCatalogue
+
+SPRITES = {"channels": 1, "classes": 1, "base": 4, "widths": "16,8,8", "blocks": "0,0,0", "latent": 8, "batch": 16}
+A_WHILE = {"minutes": 0.1, "options": OPTIONS}  # six seconds of training: long enough to be ended in the middle
+
+
+@pytest.fixture
+async def operator(start: Start, verse_data: Path) -> Operator:
+    return Operator((await started(start)).session)
+
+
+async def started(start: Start, version: str | None = None, **settings: Any) -> Worker:
+    return await start(version, report_every=0, **settings)
+
+
+def trainers(parent: int | None = None) -> list[psutil.Process]:
+    """The children of a process that train now."""
+    children = psutil.Process(parent).children()
+    return [child for child in children if "train" in child.cmdline()]
+
+
+async def test_a_gan_from_the_request_to_a_rollback(start: Start, tmp_path: Path) -> None:
+    keep_gan(Store(tmp_path, tmp_path / "none"), "gan-digits", SPRITES, "old")
+    worker = await started(start)
+    operator = Operator(worker.session)
+
+    async def draw(model: str = "gan-digits") -> tuple[str, str]:
+        answer = await operator.ask("POST", "/v1/images/generations", json={"model": model, "seed": 7})
+        return answer["system_fingerprint"], answer["data"][0]["b64_json"]
+
+    before = await draw()
+    options = {key: str(value) for key, value in SPRITES.items()}
+    job = await operator.train(4, options, model="gan-digits", training_file="sprites", suffix="new", user="Ariel")
+    done = await operator.until_it_ends(job)
+    assert (done.status, done.fine_tuned_model, done.user) == ("succeeded", "gan-digits@new", "Ariel")
+
+    steps = await operator.steps(job)
+    assert [step.step for step in steps] == [1, 2, 3, 4]
+    assert steps[-1].seconds_left < steps[0].seconds_left
+    assert {"generator", "discriminator"} <= set(steps[0].losses)
+    async with worker.session.get(str(steps[-1].sample)) as response:
+        assert Image.open(io.BytesIO(await response.read())).format == "PNG"
+
+    report = await operator.report(job)
+    deciding = report.figures[0]
+    assert (deciding.name, deciding.better) == ("frechet_distance", "lower")
+    assert deciding.serving is not None
+    assert report.better == (deciding.new < deciding.serving)
+    assert not report.promoted
+    for address in (report.sample, report.serving_sample):
+        async with worker.session.get(str(address)) as response:
+            assert response.status == (200 if address == report.sample else 404)  # the old one was written without
+
+    assert await draw() == before
+    switched = await operator.ask("POST", "/v1/models/gan-digits/promote", json={"version": "new"})
+    assert (switched["before"], switched["now"]) == ("old", "new")
+    after = await draw()
+    assert after[0] == "gan-digits@new"
+    assert after[1] != before[1]
+    await operator.ask("POST", "/v1/models/gan-digits/rollback")
+    assert await draw() == before
+    assert await draw("gan-digits@new") == after
+
+
+async def test_a_version_is_promoted_by_itself_only_when_asked_for_and_better(operator: Operator) -> None:
+    first = await operator.until_it_ends(await operator.train(2, suffix="first"))
+    assert first.status == "succeeded"
+    assert (await operator.report(first)).better is None  # nothing serves that it could be compared with
+    await operator.ask("POST", f"/v1/models/{MODEL}/promote", json={"version": "first"})
+
+    better = await operator.train(30, suffix="better", promote="if_better")
+    worse = await operator.train(1, suffix="worse", promote="if_better")
+    assert (await operator.job(worse)).position in (1, 2)
+    await operator.until_it_ends(better)
+    report = await operator.report(better)
+    assert (report.better, report.promoted, report.serving) == (True, True, "first")
+    await operator.until_it_ends(worse)
+    report = await operator.report(worse)
+    assert (report.better, report.promoted, report.serving) == (False, False, "better")
+    assert (await operator.ask("GET", f"/v1/models/{MODEL}"))["version"] == "better"
+
+
+async def test_a_training_goes_on_from_the_version_that_serves(operator: Operator) -> None:
+    await operator.until_it_ends(await operator.train(30, suffix="first"))
+    await operator.ask("POST", f"/v1/models/{MODEL}/promote", json={"version": "first"})
+    fine_tuning = {"n_steps": 1, "start": "current"}
+    job = await operator.until_it_ends(await operator.train(hyperparameters=fine_tuning, suffix="second"))
+    assert job.status == "succeeded"
+    figure = (await operator.report(job)).figures[0]
+    assert figure.serving is not None
+    assert abs(figure.new - figure.serving) < 0.3  # nats; a fresh network is 1.5 away
+    versions = (await operator.ask("GET", f"/v1/models/{MODEL}/versions"))["data"]
+    assert "--start first" in next(one["command"] for one in versions if one["version"] == "second")
+
+
+async def test_a_training_that_is_cancelled_leaves_nothing(operator: Operator, tmp_path: Path) -> None:
+    running = await operator.train(hyperparameters=A_WHILE, suffix="unwanted")
+    queued = await operator.train()
+    assert (await operator.ask("POST", f"{JOBS}/{queued.id}/cancel"))["status"] == "cancelled"
+    await operator.until_it_steps(running)
+    (checkpoint,) = (await operator.ask("GET", f"{JOBS}/{running.id}/checkpoints"))["data"]
+    assert checkpoint["step_number"] >= 1
+    (child,) = trainers()
+    assert (await operator.ask("POST", f"{JOBS}/{running.id}/cancel"))["status"] == "cancelled"
+    assert not child.is_running()
+    assert not (tmp_path / "jobs" / running.id).exists()
+    assert await operator.ask("GET", f"{JOBS}/{running.id}/checkpoints") == {
+        "object": "list",
+        "data": [],
+        "has_more": False,
+    }
+    assert "nothing to cancel" in await operator.refused("POST", f"{JOBS}/{running.id}/cancel")
+    assert [job["id"] for job in (await operator.ask("GET", JOBS))["data"]] == [queued.id, running.id]
+
+
+async def test_a_trainer_that_is_killed_goes_on_from_its_snapshot(operator: Operator) -> None:
+    job = await operator.train(hyperparameters=A_WHILE)
+    await operator.until_it_steps(job)
+    (child,) = trainers()
+    reached = (await operator.steps(job))[-1].step
+    child.kill()
+    assert (await operator.until_it_ends(job)).status == "succeeded"
+    steps = [step.step for step in await operator.steps(job)]
+    assert steps == sorted(set(steps))  # no step was trained twice
+    assert steps[-1] > reached
+    told = [event.message for event in await operator.events(job)]
+    assert "The training was ended from outside." in told
+    assert "The training goes on from its snapshot." in told
+
+
+async def test_a_trainer_that_is_killed_again_and_again_gives_up_in_a_sentence(operator: Operator) -> None:
+    job = await operator.train()
+    while (await operator.job(job)).status in ("queued", "running"):
+        for child in trainers():
+            child.kill()  # long before its first step: torch takes seconds to load
+        await asyncio.sleep(0.01)
+    failed = await operator.job(job)
+    assert failed.status == "failed"
+    assert failed.error is not None
+    assert failed.error.code == "out_of_memory"
+    resumed = Job.model_validate(await operator.ask("POST", f"{JOBS}/{job.id}/resume"))
+    assert resumed.error is None
+    assert (await operator.until_it_ends(job)).status == "succeeded"
+
+
+async def test_a_worker_that_ends_takes_its_trainer_along_and_the_next_one_goes_on(
+    start: Start, verse_data: Path, tmp_path: Path
+) -> None:
+    from tests.worker.test_process import started as process
+
+    with process(tmp_path, PROSPERO_REPORT_EVERY="0", PROSPERO_DATA=str(verse_data)) as (worker, address):
+        import aiohttp
+
+        async with aiohttp.ClientSession(address) as session:
+            operator = Operator(session)
+            job = await operator.train(hyperparameters=A_WHILE)
+            await operator.until_it_steps(job)
+            (child,) = trainers(worker.pid)
+            os.kill(worker.pid, signal.SIGKILL)
+            await asyncio.to_thread(child.wait, 10)
+    operator = Operator((await started(start)).session)
+    assert (await operator.until_it_ends(job)).status == "succeeded"
+    told = [event.message for event in await operator.events(job)]
+    assert "The worker was restarted; the training goes on." in told
+    assert "The training goes on from its snapshot." in told
+
+
+async def test_a_diverging_training_fails_in_a_sentence(operator: Operator) -> None:
+    job = await operator.train(20, {**OPTIONS, "other_rate": "1e30"})
+    failed = await operator.until_it_ends(job)
+    assert failed.status == "failed"
+    assert failed.error is not None
+    assert failed.error.code == "not_a_number"
+    assert "lower learning rate" in failed.error.message
+
+
+async def test_a_data_set_that_vanished_fails_the_training_in_a_sentence(
+    start: Start, verse_data: Path, tmp_path: Path
+) -> None:
+    text = tmp_path / "data" / "sonnets.txt"
+    text.parent.mkdir()
+    text.write_text("Shall I compare thee to a summer's day?\n" * 40)
+    waiting = Operator((await started(start, trainings=0)).session)
+    job = await waiting.train(training_file="sonnets")
+    text.unlink()
+    failed = await Operator((await started(start)).session).until_it_ends(job)
+    assert failed.error is not None
+    assert failed.error.code == "data"
+    assert "sonnets" in failed.error.message
+
+
+async def test_the_catalogue_says_what_can_be_trained_on_what(operator: Operator) -> None:
+    catalogue = TrainingCatalogue.model_validate(await operator.ask("GET", "/v1/fine_tuning/catalogue"))
+    recipes = {recipe.model: recipe for recipe in catalogue.recipes}
+    assert recipes["vae-digits"].balances
+    assert recipes["vae-digits"].continues
+    assert not recipes["gan-cats"].continues
+    kinds = {dataset.name: dataset.kind for dataset in catalogue.datasets}
+    assert (kinds["shakespeare"], kinds["sprites"]) == ("text", "pictures")
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "sentence"),
+    [
+        ({"model": "gan-unicorns"}, "model", "There is no model 'gan-unicorns'"),
+        ({"training_file": "unicorns"}, "training_file", "There is no data set 'unicorns'; choose from"),
+        ({"training_file": "sprites"}, "training_file", "learns from text"),
+        ({"hyperparameters": {"minutes": 1, "n_steps": 1}}, "hyperparameters", "not both"),
+        ({"hyperparameters": {"options": {"layer": "2"}}}, "hyperparameters", "Unknown setting 'layer'"),
+        ({"hyperparameters": {"balance": "latent"}}, "hyperparameters", "no fair sampling"),
+        ({"hyperparameters": {"start": "current"}}, "hyperparameters", "train it"),
+        ({"model": "gan-digits", "hyperparameters": {"start": "current"}}, "hyperparameters", "start from scratch"),
+        ({"suffix": "../1"}, "suffix", "suffix"),
+    ],
+)
+async def test_what_cannot_be_trained_is_refused_at_once(
+    operator: Operator, fields: dict[str, Any], param: str, sentence: str
+) -> None:
+    error = (await operator.ask("POST", JOBS, 400, json={"model": MODEL, **fields}))["error"]
+    assert error["param"] == param
+    assert sentence in error["message"]
+
+
+async def test_a_job_that_is_not_there_is_named(operator: Operator) -> None:
+    for path in ("", "/events", "/checkpoints"):
+        assert "ftjob-lost" in await operator.refused("GET", f"{JOBS}/ftjob-lost{path}", 404)
+    assert "limit" in await operator.refused("GET", f"{JOBS}?limit=0")

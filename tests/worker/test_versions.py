@@ -1,0 +1,124 @@
+"""Versions over real HTTP: listed, compared, promoted, rolled back and deleted while eight people draw."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from models.checkpoint import Store
+from tests.conftest import CATS, keep_gan
+from tests.worker.conftest import Start
+from tests.worker.operator import MODEL, Operator
+from worker.schemas.training import Comparison
+
+MODELS = "/v1/models"
+
+
+def drawn(path: Path, names: tuple[str, ...]) -> None:
+    """Let there be GANs that draw different pictures, the last of which serves."""
+    for seed, name in enumerate(names):
+        keep_gan(Store(path, path / "none"), "gan-cats", CATS, name, seed)
+
+
+@pytest.fixture
+async def operator(start: Start, tmp_path: Path) -> Operator:
+    drawn(tmp_path, ("a", "b"))
+    return Operator((await start(None)).session)
+
+
+async def test_each_of_eight_people_gets_whole_pictures_while_versions_change(operator: Operator) -> None:
+    async def draw(model: str) -> tuple[str, str]:
+        answer = await operator.ask("POST", "/v1/images/generations", json={"model": model, "seed": 3})
+        return answer["system_fingerprint"], answer["data"][0]["b64_json"]
+
+    pictures = dict([await draw("gan-cats@a"), await draw("gan-cats@b")])
+    assert len(set(pictures.values())) == 2
+    seen: list[str] = []
+    switching = True
+
+    async def person() -> None:
+        while switching:
+            version, picture = await draw("gan-cats")
+            assert picture == pictures[version]
+            seen.append(version)
+
+    people = [asyncio.create_task(person()) for _ in range(8)]
+    for i in range(20):
+        before = len(seen)
+        if i % 2:
+            await operator.ask("POST", f"{MODELS}/gan-cats/rollback")
+        else:
+            await operator.ask("POST", f"{MODELS}/gan-cats/promote", json={"version": "a"})
+        now = "gan-cats@b" if i % 2 else "gan-cats@a"
+        assert (await draw("gan-cats"))[0] == now
+        while now not in seen[before:]:
+            assert not any(one.done() for one in people)
+            await asyncio.sleep(0.001)
+    switching = False
+    await asyncio.gather(*people)
+
+
+async def test_versions_are_listed_with_what_their_cards_say(operator: Operator, tmp_path: Path) -> None:
+    listed = (await operator.ask("GET", f"{MODELS}/gan-cats/versions"))["data"]
+    assert {one["version"]: one["serving"] for one in listed} == {"a": False, "b": True}
+    assert not listed[0]["shipped"]
+    assert listed[0]["dataset"] == "none"
+    assert "gan-milton" in await operator.refused("GET", f"{MODELS}/gan-milton/versions", 404)
+
+
+async def test_a_version_that_serves_is_not_deleted(operator: Operator, tmp_path: Path) -> None:
+    assert "promote another" in await operator.refused("DELETE", f"{MODELS}/gan-cats/versions/b")
+    gone = await operator.ask("DELETE", f"{MODELS}/gan-cats/versions/a")
+    assert gone == {"id": "gan-cats@a", "object": "model.version", "deleted": True}
+    assert not (tmp_path / "checkpoints" / "gan-cats" / "a").exists()
+    assert "no version 'a'" in await operator.refused("DELETE", f"{MODELS}/gan-cats/versions/a", 404)
+    assert "no version 'a'" in await operator.refused("POST", f"{MODELS}/gan-cats/rollback")
+
+
+async def test_a_shipped_version_is_not_deleted(start: Start, tmp_path: Path) -> None:
+    drawn(tmp_path / "theirs", ("v1",))
+    drawn(tmp_path, ("ours",))
+    operator = Operator((await start(None, shipped=tmp_path / "theirs" / "checkpoints")).session)
+    shipped = (await operator.ask("GET", f"{MODELS}/gan-cats/versions"))["data"]
+    assert {one["version"]: one["shipped"] for one in shipped} == {"ours": False, "v1": True}
+    assert "shipped" in await operator.refused("DELETE", f"{MODELS}/gan-cats/versions/v1")
+
+
+async def test_of_promote_and_delete_at_once_one_wins(operator: Operator) -> None:
+    async def status(method: str, path: str, **fields: object) -> int:
+        async with operator.session.request(method, f"{MODELS}/gan-cats/{path}", **fields) as response:
+            return response.status
+
+    promoted, deleted = await asyncio.gather(
+        status("POST", "promote", json={"version": "a"}), status("DELETE", "versions/a")
+    )
+    assert (promoted, deleted) in ((200, 400), (404, 200))
+    versions = {one["version"]: one["serving"] for one in await listed(operator)}
+    assert versions == ({"a": True, "b": False} if promoted == 200 else {"b": True})
+
+
+async def listed(operator: Operator) -> list[dict[str, object]]:
+    return (await operator.ask("GET", f"{MODELS}/gan-cats/versions"))["data"]
+
+
+async def test_two_versions_are_compared_on_the_same_data(start: Start, verse_data: Path) -> None:
+    operator = Operator((await start(None, report_every=0)).session)
+    for steps, name in ((1, "first"), (30, "second")):
+        await operator.until_it_ends(await operator.train(steps, suffix=name))
+    path = f"{MODELS}/{MODEL}/comparison"
+    answer = Comparison.model_validate(await operator.ask("GET", path, params={"versions": "second,first"}))
+    figure = answer.figures[0]
+    assert figure.serving is not None
+    assert figure.new < figure.serving
+    async with operator.session.get(answer.samples[0]) as response:
+        assert response.content_type == "text/plain"
+    assert "two versions" in await operator.refused("GET", path)
+    assert "no version 'third'" in await operator.refused("GET", path, 404, params={"versions": "first,third"})
+
+
+@pytest.mark.parametrize("name", ["..%2F..", ".a", "%2e%2e"])
+async def test_no_name_leads_out_of_the_store(operator: Operator, name: str) -> None:
+    async with operator.session.delete(f"{MODELS}/gan-cats/versions/{name}") as response:
+        assert response.status in (404, 405)

@@ -51,6 +51,8 @@ def findings(recipe: Recipe, answer: VisionAnswer, locale: discord.Locale) -> li
             lines.append(translate(locale, "vision.compression"))
         case "translate":
             lines.append(translate(locale, "vision.photo" if answer.lines == "photo" else "vision.sketch"))
+        case "interpolate" if not recipe.parameters["animated"]:
+            lines.append(translate(locale, "vision.strip"))
         case "traverse":
             lines.append(translate(locale, "vision.traversal", dimensions=", ".join(map(str, answer.dimensions))))
         case "map":

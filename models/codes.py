@@ -32,7 +32,7 @@ def write(numbers: Tensor, levels: int) -> str:
     for number in numbers.tolist():
         packed = packed * levels + number
     content = packed.to_bytes(size(len(numbers), levels), "big")
-    return base64.b64encode(content + _checksum(content)).decode().rstrip("=")
+    return _letters(content + _checksum(content))
 
 
 def read(text: str, count: int, levels: int) -> Tensor:
@@ -46,12 +46,17 @@ def read(text: str, count: int, levels: int) -> Tensor:
         raise CodeError(f"This code has {len(text)} characters, not {letters}; copy all of it, for the right model.")
     content = base64.b64decode(text + "=" * (-len(text) % 4))
     packed = int.from_bytes(content[:-CHECKSUM], "big")
-    if content[-CHECKSUM:] != _checksum(content[:-CHECKSUM]) or packed >= levels**count:
+    whole = content[-CHECKSUM:] == _checksum(content[:-CHECKSUM]) and _letters(content) == text
+    if not whole or packed >= levels**count:
         raise CodeError("This code was changed on its way; copy it again.")
     numbers = torch.empty(count, dtype=torch.long)
     for i in reversed(range(count)):
         packed, numbers[i] = divmod(packed, levels)
     return numbers
+
+
+def _letters(content: bytes) -> str:
+    return base64.b64encode(content).decode().rstrip("=")
 
 
 def _checksum(content: bytes) -> bytes:

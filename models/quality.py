@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,9 +46,29 @@ class Coded:
 def coded(originals: Tensor, codec: str, budget: int) -> Coded:
     """The best that ``codec`` ("webp" or "jpeg") makes of ``budget`` bytes, or its smallest file where none fits."""
     files = [_best(_image(original), codec, budget) for original in originals]
+    return Coded(shown(files, originals.shape[1]), torch.tensor([len(file) for file in files]))
+
+
+def least(original: Tensor, codec: str, quality: float) -> bytes:
+    """The smallest file of a picture (C, H, W), uint8, that comes as close to it as ``quality``, in decibels.
+
+    Where none comes so close, the closest.
+    """
+    image, best, low, high = _image(original), b"", 0, 100
+    while low <= high:  # bisection over the codec's quality, which closeness grows with
+        middle = (low + high) // 2
+        file = _encode(image, codec, middle)
+        if float(psnr(shown([file], len(original)), original[None])) >= quality:
+            best, high = file, middle - 1
+        else:
+            low = middle + 1
+    return best or _encode(image, codec, 100)
+
+
+def shown(files: Sequence[bytes], channels: int) -> Tensor:
+    """Pictures (B, C, H, W), uint8, of files of equal size."""
     pictures = [torch.from_numpy(np.array(Image.open(io.BytesIO(file)).convert("RGB"))) for file in files]
-    stacked = torch.stack(pictures).permute(0, 3, 1, 2)[:, : originals.shape[1]]
-    return Coded(stacked, torch.tensor([len(file) for file in files]))
+    return torch.stack(pictures).permute(0, 3, 1, 2)[:, :channels]
 
 
 def _image(picture: Tensor) -> Image.Image:

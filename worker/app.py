@@ -23,6 +23,7 @@ from worker.routes import (
     JOBS,
     METRICS,
     SETTINGS,
+    codes,
     health,
     images,
     models,
@@ -50,7 +51,7 @@ def create_app(
     app[SETTINGS], app[ENGINE], app[IMAGES], app[GALLERY] = settings, engine, painting, gallery
     app[JOBS] = jobs
     app[METRICS] = Metrics(engine, painting)
-    for module in (text, images, vision, models, versions, training, health):
+    for module in (text, images, vision, codes, models, versions, training, health):
         app.add_routes(module.routes)
     return app
 

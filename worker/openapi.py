@@ -28,6 +28,8 @@ from worker.schemas.training import (
 from worker.schemas.vision import (
     AnomalyRequest,
     BlendRequest,
+    CompressionRequest,
+    DecompressionRequest,
     ReconstructionRequest,
     TraversalRequest,
     VisionAnswer,
@@ -57,6 +59,8 @@ OPERATIONS = [
             ("/v1/images/anomalies", "Tell how unlike the training pictures one is, and where.", AnomalyRequest),
             ("/v1/images/blends", "Go from one picture to another.", BlendRequest),
             ("/v1/images/traversals", "Move one latent dimension at a time.", TraversalRequest),
+            ("/v1/codes/compress", "Write a picture as a text short enough to paste.", CompressionRequest),
+            ("/v1/codes/decompress", "Paint the picture of such a text.", DecompressionRequest),
         )
     ),
     Operation("get", "/v1/models", "The models and the versions that serve.", None, ModelList),

@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
@@ -20,6 +21,7 @@ from tests.worker.conftest import Start, Worker
 from worker.engine.images import ImageEngine
 from worker.routes import IMAGES
 
+COMPRESS, DECOMPRESS = "/v1/codes/compress", "/v1/codes/decompress"
 RECONSTRUCTIONS, ANOMALIES, BLENDS, TRAVERSALS = (
     f"/v1/images/{name}" for name in ("reconstructions", "anomalies", "blends", "traversals")
 )
@@ -168,6 +170,69 @@ async def test_a_traversal_moves_one_latent_in_a_strip(studio: Studio) -> None:
     )
 
 
+@pytest.mark.parametrize("model", ["autoencoder-digits", "autoencoder-cats"])
+async def test_a_code_gives_the_picture_back(studio: Studio, model: str) -> None:
+    answer = await studio.ask(COMPRESS, model=model, image=handed(drawing()), scale=1)
+    side = 28 if model == "autoencoder-digits" else 16
+    sheet = opened(answer)
+    assert sheet.size == (1 + 4 * (side + 1), side + 2)
+    figures = answer["figures"]
+    assert set(figures) == {"code_bytes", "psnr", "webp_bytes", "jpeg_bytes"}
+    assert figures["code_bytes"] == (3 if side == 28 else 48) < figures["webp_bytes"]
+    original = values(cell(sheet, 0, 0, side))
+    for column in (2, 3):  # WebP and JPEG come at least as close
+        assert closeness(values(cell(sheet, 0, column, side)), original) >= figures["psnr"] - 0.01
+    assert answer["code"].startswith(f"{model}@tiny:")
+    back = await studio.ask(DECOMPRESS, model=None, code=f" {answer['code'][:25]}\n{answer['code'][25:]}", scale=1)
+    assert opened(back).tobytes() == cell(sheet, 0, 1, side).tobytes()
+    assert back["system_fingerprint"] == f"{model}@tiny"
+
+
+async def test_a_code_is_read_by_the_version_that_wrote_it(studio: Studio) -> None:
+    code = (await studio.ask(COMPRESS, model="autoencoder-digits", image=handed(drawing())))["code"]
+    before = await studio.ask(DECOMPRESS, model="autoencoder-digits", code=code)
+    keep_autoencoder(Store(studio.worker.home, studio.worker.home / "none"), version="new", seed=5)
+    assert essence(await studio.ask(DECOMPRESS, model="autoencoder-digits", code=code)) == essence(before)
+    assert (
+        await studio.refused(DECOMPRESS, model="autoencoder-cats", code=code)
+        == "code was written by autoencoder-digits@tiny, which autoencoder-cats cannot read; "
+        "ask autoencoder-digits@tiny."
+    )
+    assert "autoencoder-digits@tiny, which autoencoder-digits@new cannot" in await studio.refused(
+        DECOMPRESS, model="autoencoder-digits@new", code=code
+    )
+
+
+async def test_damaged_codes_are_refused(studio: Studio) -> None:
+    code = (await studio.ask(COMPRESS, model="autoencoder-digits", image=handed(drawing())))["code"]
+    begin = code.index(":") + 1
+    for place in range(begin, len(code)):
+        damaged = code[:place] + ("B" if code[place] == "A" else "A") + code[place + 1 :]
+        assert "was changed on its way" in await studio.refused(DECOMPRESS, model=None, code=damaged)
+    for other, said in (
+        (code[:-2], "copy all of it"),
+        (code[begin:], "code does not begin with what wrote it"),
+        ("abc def", "code does not begin with what wrote it"),
+        (code[:begin] + "***", "This is no code"),
+    ):
+        assert said in await studio.refused(DECOMPRESS, model=None, code=other)
+    for other, said in (
+        (code.replace("@tiny", "@old"), "autoencoder-digits has no version 'old'"),
+        (code.replace("autoencoder-digits", "autoencoder-dogs"), "autoencoder-dogs has no version"),
+        (code.replace("autoencoder", "gan"), "gan-digits does not compress pictures"),
+    ):
+        assert said in await studio.refused(DECOMPRESS, 404, model=None, code=other)
+
+
+def values(picture: Image.Image) -> Any:
+    return np.asarray(picture).astype(float)
+
+
+def closeness(one: Any, other: Any) -> float:
+    """PSNR in decibels."""
+    return float(10 * np.log10(255**2 / max(((one - other) ** 2).mean(), 1e-4)))
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
 async def test_every_kind_of_picture_is_read_by_its_content(studio: Studio, kind: str) -> None:
     answer = await studio.ask(RECONSTRUCTIONS, image=handed(drawing((80, 60)), kind), scale=1)
@@ -279,6 +344,7 @@ async def test_the_same_bytes_alone_and_in_any_crowd(studio: Studio) -> None:
         (BLENDS, {"images": [handed(drawing()), handed(drawing(ink="grey"))]}),
         (BLENDS, {"images": [handed(drawing()), handed(drawing(ink="grey"))], "model": "autoencoder-cats"}),
         (TRAVERSALS, {"seed": 5, "steps": 3}),
+        (COMPRESS, {"image": handed(drawing()), "model": "autoencoder-digits"}),
     ]
     alone = [essence(await studio.ask(path, **fields)) for path, fields in wishes]
     crowd = await asyncio.gather(*(studio.ask(path, **fields) for path, fields in wishes * 3))

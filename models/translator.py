@@ -23,6 +23,7 @@ from models.checkpoint import Checkpoint
 from models.configuration import Configuration, ConfigurationError
 from models.data import SETS
 from models.fidelity import compare
+from models.first_weights import keep_signal
 from models.pictures import Pictures, from_unit, load, sheet, to_unit
 from models.registry import Family, Metric, Recipe
 from models.roles import Sight, Translator
@@ -40,7 +41,7 @@ class Config(Configuration):
     widths: str = "32,64,128,192"  # channels of the U-Net's stages, the finest first; each halves the side
     judge: str = "32,64,128"  # of the discriminator's: its patches are 38 pixels wide, more than half a face
     adversarial: float = 1.0
-    distance: float = 40.0  # weight of the mean absolute difference to the real picture
+    distance: float = 10.0  # weight of the mean absolute difference to the real picture
     gamma: float = 1.0  # weight of the judge's gradient penalties
     penalty_every: int = 4  # steps
     batch: int = 32
@@ -104,6 +105,7 @@ class PatchJudge(nn.Module):
         for inputs, outputs in zip(widths, config.judge_stages, strict=False):
             layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         self.stages = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, padding=1))
+        keep_signal(self)
 
     def forward(self, images: Tensor, lines: Tensor) -> Tensor:
         pairs = torch.cat((images, lines), 1).contiguous(memory_format=torch.channels_last)

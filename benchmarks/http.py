@@ -6,17 +6,9 @@ Run with ``python -m benchmarks http``. The clients share the machine with the w
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
@@ -24,11 +16,12 @@ import torch
 
 from benchmarks.table import percentile, show
 from benchmarks.text import LENGTH, engine_rate, load_network
-from models.checkpoint import Card, Store
+from benchmarks.worker import running_worker
 from worker.engine.hardware import build_decoder, set_threads
 from worker.engine.text import TextModel
 
-CLIENTS = (1, 32, 64)
+CROWD = 32  # clients whose streams long prompts disturb
+CLIENTS = (1, CROWD, 64)
 PROMPT = "MIRANDA:\n"
 LONG_PROMPT = PROMPT * 111  # a thousand characters
 
@@ -53,15 +46,26 @@ def run(home: Path, rounds: int, threads: int) -> None:
         for clients in CLIENTS:
             visits = [(asyncio.run(visit(address, clients)), engine_rate(model, clients)) for _ in range(rounds)]
             rows.append(row(str(clients), visits))
-        visits = [(asyncio.run(visit(address, 32, newcomers=8)), engine_rate(model, 32)) for _ in range(rounds)]
-        rows.append(row("32 while 1,000-character prompts arrive", visits))
+            if clients == CROWD:
+                undisturbed = percentile(gaps_of(visits), 0.99)
+        visits = [(asyncio.run(visit(address, CROWD, newcomers=8)), engine_rate(model, CROWD)) for _ in range(rounds)]
+        moved = percentile(gaps_of(visits), 0.99) / undisturbed
+        rows.append(row(f"{CROWD} while 1,000-character prompts arrive (p99 {moved:.1f}x)", visits))
     heads = ["clients", "first p50", "first p95", "between p50", "between p99", "p99/p50", "chars/s", "of the engine"]
     show("Streams over HTTP (milliseconds, between two pieces)", heads, rows)
 
 
-def row(name: str, visits: list[tuple[tuple[list[Seen], float], float]]) -> list[str]:
+Visits = list[tuple[tuple[list[Seen], float], float]]  # what the clients saw in so many seconds; the engine's own rate
+
+
+def gaps_of(visits: Visits) -> list[float]:
+    """Seconds between pieces, of all clients."""
+    return [gap for (clients, _), _ in visits for seen in clients for gap in seen.gaps]
+
+
+def row(name: str, visits: Visits) -> list[str]:
     first = [seen.first for (clients, _), _ in visits for seen in clients]
-    gaps = [gap for (clients, _), _ in visits for seen in clients for gap in seen.gaps]
+    gaps = gaps_of(visits)
     rate = sorted(sum(seen.characters for seen in clients) / seconds for (clients, seconds), _ in visits)
     shares = sorted(
         sum(seen.characters for seen in clients) / seconds / engine for (clients, seconds), engine in visits
@@ -106,51 +110,3 @@ async def stream(session: aiohttp.ClientSession, prompt: str, length: int) -> Se
                 last, final = now, line
     seen.characters = json.loads(final[6:])["usage"]["completion_tokens"]
     return seen
-
-
-@contextlib.contextmanager
-def running_worker(home: Path, threads: int) -> Iterator[str]:
-    """A worker of its own on a free port, with the GPT that serves or a random one."""
-    with tempfile.TemporaryDirectory() as folder:
-        if "gpt-shakespeare" not in Store(home).models():
-            home = Path(folder)
-            write_random(home)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
-        command = [sys.executable, "-m", "worker", "--port", str(port), "--home", str(home)]
-        environment = {**os.environ, "PROSPERO_THREADS": str(threads)}
-        worker = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-        try:
-            asyncio.run(ready(f"http://127.0.0.1:{port}"))
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            worker.send_signal(signal.SIGINT)
-            worker.wait()
-
-
-async def ready(address: str) -> None:
-    """Wait until the worker can write."""
-    async with asyncio.timeout(60), aiohttp.ClientSession(address) as session:
-        while True:
-            with contextlib.suppress(aiohttp.ClientError):
-                if (await session.get("/readyz")).status == 200:
-                    return
-            await asyncio.sleep(0.1)
-
-
-def write_random(home: Path) -> None:
-    """A version of random weights in the GPT's shape."""
-    network = load_network(home)
-    card = Card(
-        model="gpt-shakespeare",
-        version="random",
-        family="gpt",
-        config=asdict(network.config),
-        parameters=sum(p.numel() for p in network.parameters()),
-        dataset={},
-        training={},
-        created="2026-01-01T00:00:00+00:00",
-    )
-    store = Store(home)
-    store.save(card, network.state_dict(), lambda checkpoint: None)
-    store.promote(card.model, card.version)

@@ -1,0 +1,122 @@
+"""Pictures benchmark: many clients of a worker beside the bare forward pass and encoding of the same pictures.
+
+Run with ``python -m benchmarks images``. Every GAN that serves is measured. Each client asks for one picture after the
+other; bare means full batches drawn one after the other, whose pictures are then encoded by as many threads as the
+worker's encoders have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import aiohttp
+
+from benchmarks.table import percentile, show
+from benchmarks.worker import running_worker
+from models.checkpoint import Checkpoint, Store
+from models.painter import Painter
+from models.registry import families
+from worker.engine.encoding import stills
+from worker.engine.hardware import pick_device, set_threads
+
+CLIENTS = 32
+EACH = 8  # pictures that a client asks for, one after the other
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What all clients saw: seconds until the last had its last picture, and those that each request took."""
+
+    seconds: float
+    waits: list[float]
+
+
+@dataclass(frozen=True)
+class Bare:
+    """Pictures/s without HTTP: of the forward pass with encoding, and of the forward pass alone."""
+
+    whole: float
+    forward: float
+
+
+def run(home: Path, rounds: int, threads: int) -> None:
+    """Print pictures per second over HTTP and bare, and how long a client waits for one."""
+    set_threads(threads)
+    rows = []
+    with running_worker(home, threads) as address:
+        for checkpoint in serving(home):
+            painter = load(checkpoint)
+            asyncio.run(visit(address, checkpoint.model))  # the first requests of all pay for what is loaded late
+            visits = [(asyncio.run(visit(address, checkpoint.model)), draw_bare(painter)) for _ in range(rounds)]
+            rows.append(row(f"{checkpoint.model} in batches of {painter.draw.size}", visits))
+    heads = ["model", "over HTTP", "bare", "HTTP/bare", "forward pass alone", "wait p50", "wait p95"]
+    show(f"Pictures/s, {CLIENTS} clients, one picture in each request (waits in milliseconds)", heads, rows)
+
+
+def row(name: str, visits: list[tuple[Visit, Bare]]) -> list[str]:
+    over_http = [CLIENTS * EACH / visit.seconds for visit, _ in visits]
+    waits = [wait for visit, _ in visits for wait in visit.waits]
+    share = statistics.median(rate / bare.whole for rate, (_, bare) in zip(over_http, visits, strict=True))
+    return [
+        name,
+        f"{statistics.median(over_http):,.0f}",
+        f"{statistics.median(bare.whole for _, bare in visits):,.0f}",
+        f"{share:.0%}",
+        f"{statistics.median(bare.forward for _, bare in visits):,.0f}",
+        *(f"{1000 * percentile(waits, q):.0f}" for q in (0.5, 0.95)),
+    ]
+
+
+def serving(home: Path) -> list[Checkpoint]:
+    """The versions of GANs that serve."""
+    store = Store(home)
+    return [version for model in store.models() if (version := store.open(model)).card.family == "gan"]
+
+
+def load(checkpoint: Checkpoint) -> Painter:
+    family = families()[checkpoint.card.family]
+    assert family.restore is not None
+    painter = family.roles[Painter](family.restore(checkpoint, pick_device("auto")))
+    assert isinstance(painter, Painter)
+    return painter
+
+
+async def visit(address: str, model: str) -> Visit:
+    """Let all clients ask at once."""
+
+    async def client(session: aiohttp.ClientSession, number: int) -> list[float]:
+        waits = []
+        for i in range(EACH):
+            asked = time.perf_counter()
+            body = {"model": model, "seed": EACH * number + i, "user": str(number)}
+            async with session.post("/v1/images/generations", json=body) as response:
+                response.raise_for_status()
+                await response.read()
+            waits.append(time.perf_counter() - asked)
+        return waits
+
+    async with aiohttp.ClientSession(address, connector=aiohttp.TCPConnector(limit=0)) as session:
+        begin = time.perf_counter()
+        waits = await asyncio.gather(*(client(session, number) for number in range(CLIENTS)))
+        return Visit(time.perf_counter() - begin, [wait for own in waits for wait in own])
+
+
+def draw_bare(painter: Painter) -> Bare:
+    """As many pictures as all clients ask for."""
+    points = painter.sample(range(CLIENTS * EACH))
+    encode = partial(stills, scale=None, most=None)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as encoders:
+        begin = time.perf_counter()
+        (pictures,) = painter.draw(*points.rows)
+        drawn = time.perf_counter()
+        for _ in encoders.map(encode, pictures[:, None]):  # (N, 1, C, H, W)
+            pass
+        done = time.perf_counter()
+    return Bare(len(points) / (done - begin), len(points) / (drawn - begin))

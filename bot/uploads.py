@@ -32,22 +32,29 @@ MEBI = 2**20
 
 def check(attachment: discord.Attachment) -> None:
     """Raises Refusal for what is too large or, by what Discord says about it, no picture that the worker reads."""
-    kind = (attachment.content_type or "").partition(";")[0]
-    if kind in HEIC or attachment.filename.lower().endswith(HEIC_ENDINGS):
-        raise Refusal("error.picture_heic")
-    if kind and kind not in TYPES:
-        raise Refusal("error.picture_type")
+    kind = media_type(attachment)
+    if kind not in TYPES:
+        if kind in HEIC or attachment.filename.lower().endswith(HEIC_ENDINGS):
+            raise Refusal("error.picture_heic")
+        if kind:
+            raise Refusal("error.picture_type")
     if attachment.size > MAX_PICTURE:
         raise Refusal("error.picture_large", most=MAX_PICTURE // MEBI)
 
 
 def first_picture(message: discord.Message) -> discord.Attachment:
     """The first picture in a message; Refusal when there is none, or none that the worker reads."""
-    pictures = [file for file in message.attachments if (file.content_type or "").startswith("image/")]
+    pictures = [file for file in message.attachments if media_type(file).startswith("image/")]
     if not pictures:
         raise Refusal("error.no_picture")
-    check(pictures[0])
-    return pictures[0]
+    first = min(pictures, key=lambda file: media_type(file) not in TYPES)
+    check(first)
+    return first
+
+
+def media_type(attachment: discord.Attachment) -> str:
+    """The media type that Discord gives a file, such as image/png; empty where it gives none."""
+    return (attachment.content_type or "").partition(";")[0]
 
 
 class Uploads:

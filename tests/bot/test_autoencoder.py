@@ -63,7 +63,7 @@ async def test_a_code_and_back(miranda: Person) -> None:
 
 async def test_the_menu_of_a_message_with_a_picture(miranda: Person, island: Island) -> None:
     cat = handed_in("cat.png")
-    said = await miranda.say("Is this one of yours?", [File("notes.txt", b"ROMEO:"), cat])
+    said = await miranda.say("Is this one of yours?", [File("notes.txt", b"ROMEO:"), File("photo.heic", b"?"), cat])
     judged, _ = await picture(miranda, await miranda.context("Is it an outlier?", said))
     verdict, heat, small = judged["content"].split("\n")
     score = r"more unusual than (only )?\d+ % of held-out pictures \(score -?\d+\.\d; 0 is average\)\.$"

@@ -12,6 +12,7 @@ from bot.store import Store
 
 ACTS = {
     "retrain": "audit.retrain",
+    "train on": "audit.train_on",
     "cancel": "audit.cancel",
     "promote": "audit.promote",
     "automatic": "audit.automatic",

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 import structlog
 
+from bot.training_api import TrainingAPI
 from bot.worker_api import WorkerAPI, WorkerError
 from worker.schemas.models import ModelInfo
+from worker.schemas.training import File, TrainingCatalogue
 
 REFRESH = 30.0  # seconds; a model that was just trained is suggested after at most this long
 RETRY = 2.0  # seconds, while the worker is away or starting
@@ -26,7 +28,10 @@ class Catalogue:
 
     def __init__(self, worker: WorkerAPI) -> None:
         self._worker = worker
+        self._trainings = TrainingAPI(worker)
         self._models: list[ModelInfo] = []
+        self._trainable = TrainingCatalogue(recipes=[], datasets=[])
+        self._files: list[File] = []
         self._refreshing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -43,6 +48,22 @@ class Catalogue:
         """All models, as far as the worker told already."""
         return self._models
 
+    @property
+    def trainable(self) -> TrainingCatalogue:
+        """What can be trained and on what, as far as the worker told already."""
+        return self._trainable
+
+    @property
+    def files(self) -> list[File]:
+        """The data sets that were handed in, as far as the worker told already."""
+        return self._files
+
+    async def ask_trainable(self) -> TrainingCatalogue:
+        """What can be trained now, and on what; raises WorkerError."""
+        self._files = await self._trainings.files()
+        self._trainable = await self._trainings.catalogue()
+        return self._trainable
+
     async def ask(self) -> list[ModelInfo]:
         """The models that the worker has now; raises WorkerError."""
         self._models = await self._worker.models()
@@ -51,7 +72,8 @@ class Catalogue:
     async def _keep_fresh(self) -> None:
         while True:
             try:
-                self._models = await self._worker.models()
+                await self.ask()
+                await self.ask_trainable()
                 await asyncio.sleep(REFRESH)
             except WorkerError as error:
                 logger.debug("no models heard of", error=str(error))

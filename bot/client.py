@@ -31,6 +31,7 @@ from bot.switching import Switching
 from bot.training_api import TrainingAPI
 from bot.uploads import Uploads
 from bot.views import BUTTONS, Lasting
+from bot.watches import Watches
 from bot.worker_api import WorkerAPI, at
 from bot.worker_process import WorkerProcess
 
@@ -67,7 +68,8 @@ class Bot(commands.Bot):
 
     The cogs find here what they share: the ``worker``, the ``catalogue`` of its models, the ``recipes`` and the
     ``uploads`` that some need, the ``performances`` in flight, the ``scheduler`` of edits, and for those who may do
-    more, the ``operators``, the worker's ``trainings``, the ``switching`` of versions and the ``audit``; and they
+    more, the ``operators``, the worker's ``trainings``, the ``watches`` that show them, the ``switching`` of versions
+    and the ``audit``; and they
     register in ``operations`` what performs a recipe, in ``commands_of`` how an operation's recipes are written as
     commands, and in ``forgetters`` what erases a person's data.
     """
@@ -81,6 +83,7 @@ class Bot(commands.Bot):
     trainings: TrainingAPI
     catalogue: Catalogue
     operators: Operators
+    watches: Watches
     switching: Switching
     audit: Audit
 
@@ -135,6 +138,7 @@ class Bot(commands.Bot):
             self.worker = WorkerAPI(self._session, self._worker_process.address, token)
         self.trainings = TrainingAPI(self.worker)
         self.switching = Switching(self.trainings, self.audit)
+        self.watches = Watches(self)
         self.catalogue = Catalogue(self.worker)
         self.catalogue.start()
         self.forgetters += [self.uploads.forget, self.recipes.forget, self.quota.forget]

@@ -1,24 +1,20 @@
 """A message that grows: edited on its own clock, continued in further messages, its last state always delivered."""
 
-import asyncio
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import aiohttp
 import discord
-import structlog
 
+from bot.delivery import Delivery
 from bot.scheduler import Scheduler
 
 TOKEN_LIFE = timedelta(minutes=14)  # Discord's interaction tokens die after 15; one minute is kept for the last edits
-ATTEMPTS = 6  # tries of an edit that Discord could not take, 1 + 2 + 4 + 8 + 16 seconds apart in all
-UNKNOWN_MESSAGE = 10008  # Discord's error codes
-DEAD_TOKEN = {10015, 50027}  # unknown webhook, invalid webhook token
+DEAD_TOKEN = {10015, 50027}  # Discord's error codes: unknown webhook, invalid webhook token
 
-logger = structlog.get_logger(__name__)
+Buttons = Sequence[discord.ui.DynamicItem[discord.ui.Button[Any]]]
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class Draft:
     """What a live message shall show: its pages, and under the last one the buttons and perhaps a file."""
 
     pages: Sequence[str]
-    buttons: Sequence[discord.ui.DynamicItem[discord.ui.Button[Any]]] = ()
+    buttons: Buttons = ()
     file: Attached | None = None
 
 
@@ -48,7 +44,7 @@ class _Page:
     has_file: bool
 
 
-class LiveMessage:
+class LiveMessage(Delivery):
     """The answer to a deferred interaction, growing over as many messages as it needs.
 
     ``render`` gives the newest draft; it is asked only when an edit is about to be sent, so pieces that arrive faster
@@ -60,19 +56,11 @@ class LiveMessage:
     ) -> None:
         if interaction.channel_id is None:
             raise ValueError("an interaction without a channel has no message to grow")
-        self.channel_id = interaction.channel_id
-        self.gone = False  # deleted, or no longer ours to edit
-        self.dirty = False
-        self.last_edit = 0.0
-        self.not_before = 0.0
+        super().__init__(interaction.channel_id, scheduler)
         self._interaction = interaction
-        self._scheduler = scheduler
         self._render = render
         self._shown: list[_Page] = []
         self._ids: list[int] = []
-        self._final = False
-        self._settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._failures = 0
         self._token_dead = False
 
     @property
@@ -105,87 +93,28 @@ class LiveMessage:
         """How long the interaction's token can still be used, in seconds; negative once it cannot."""
         return (self._interaction.created_at + TOKEN_LIFE - datetime.now(UTC)).total_seconds()
 
-    def touch(self) -> None:
-        """There is something newer to show."""
-        if not self.gone:
-            self.dirty = True
-            self._scheduler.submit(self)
-
-    async def finish(self) -> None:
-        """Shows the last draft; returns once Discord has it or never will. Raises what went wrong unforeseen."""
-        self._final = True
-        self.touch()
-        await self._settled
-
-    async def push(self) -> None:
-        """Sends the one request that Discord's state needs most, and takes its failure."""
-        try:
-            await self._push()
-        except Exception as error:  # a mistake in here must not stop the channel's other messages: finish() raises it
-            self._give_up(error)
-
-    async def _push(self) -> None:
+    async def send_newest(self) -> bool:
         draft = self._render()
         wanted = _page_states(draft)
         index = next((i for i, page in enumerate(wanted) if self._shown[i : i + 1] != [page]), None)
-        self.dirty = False
         if index is None:
-            self._settle()
-            return
-        try:
-            await self._put(index, wanted[index], draft)
-        except discord.HTTPException as error:
-            self._take_refusal(error)
-        except (aiohttp.ClientError, OSError) as error:
-            self._try_later(error)
-        else:
-            self._failures = 0
-            self._shown[index : index + 1] = [wanted[index]]
-            if self._shown != wanted:
-                self.dirty = True
-            elif not self.dirty:
-                self._settle()
+            return True
+        await self._put(index, wanted[index], draft)
+        self._shown[index : index + 1] = [wanted[index]]
+        return self._shown == wanted
 
-    def _settle(self) -> None:
-        if self._final and not self._settled.done():
-            self._settled.set_result(None)
-
-    def _take_refusal(self, error: discord.HTTPException) -> None:
-        if error.status >= 500 or error.status == 429:
-            self._try_later(error)
-        elif error.code in DEAD_TOKEN and not self._token_dead and self.outlives_token:
+    def take_refusal(self, error: discord.HTTPException) -> None:
+        if error.code in DEAD_TOKEN and not self._token_dead and self.outlives_token:
             self._token_dead = self.dirty = True
-        elif error.code == UNKNOWN_MESSAGE:
-            self._give_up()
         else:
-            logger.error("a live message was refused", channel=self.channel_id, error=str(error))
-            self._give_up()
-
-    def _try_later(self, error: Exception) -> None:
-        self._failures += 1
-        if self._failures >= ATTEMPTS:
-            logger.error("a live message cannot be delivered", channel=self.channel_id, error=str(error))
-            self._give_up()
-        else:
-            self.not_before = asyncio.get_running_loop().time() + 2 ** (self._failures - 1)
-            self.dirty = True
-
-    def _give_up(self, error: Exception | None = None) -> None:
-        self.gone = True
-        self.dirty = False
-        if self._settled.done():
-            return
-        if error is None:
-            self._settled.set_result(None)
-        else:
-            self._settled.set_exception(error)
+            super().take_refusal(error)
 
     async def _put(self, index: int, page: _Page, draft: Draft) -> None:
         """Edits the message of page ``index``, or sends it if there is none yet."""
         changes: dict[str, Any] = {"content": page.content}
         shown = self._shown[index] if index < len(self._shown) else _Page("", (), False)
         if page.buttons != shown.buttons:
-            changes["view"] = _view(draft) if page.buttons else None
+            changes["view"] = view_of(draft.buttons) if page.buttons else None
         if page.has_file and draft.file is not None:
             content = io.BytesIO(draft.file.content)
             changes["attachments"] = [discord.File(content, draft.file.name, description=draft.file.description)]
@@ -233,8 +162,11 @@ def _page_states(draft: Draft) -> list[_Page]:
     ]
 
 
-def _view(draft: Draft) -> discord.ui.View:
+def view_of(buttons: Buttons) -> discord.ui.View | None:
+    """The buttons as Discord takes them; None when there are none."""
+    if not buttons:
+        return None
     view = discord.ui.View(timeout=None)
-    for button in draft.buttons:
+    for button in buttons:
         view.add_item(button)
     return view

@@ -61,6 +61,21 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX quota_by_person ON quota (guild, person, taken);
     """,
+    """
+    CREATE TABLE watches (
+        job TEXT PRIMARY KEY,
+        recipe TEXT NOT NULL,
+        guild INTEGER NOT NULL,
+        channel INTEGER NOT NULL,
+        owner INTEGER NOT NULL,
+        locale TEXT NOT NULL,
+        message INTEGER,
+        told INTEGER NOT NULL,
+        decision TEXT,
+        decider INTEGER
+    ) WITHOUT ROWID;
+    CREATE INDEX watches_by_recipe ON watches (recipe);
+    """,
 )
 
 

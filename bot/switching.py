@@ -9,6 +9,7 @@ import discord
 
 from bot.audit import NONE, Audit, Entry
 from bot.errors import Refusal
+from bot.live_message import view_of
 from bot.operators import OperatorButton
 from bot.training_api import TrainingAPI
 
@@ -44,6 +45,16 @@ class Switching:
             switched = await self._trainings.roll_back(model)
             return await self._done(interaction, "rollback", model, switched.before, switched.now)
 
+    async def keep(self, interaction: discord.Interaction[Bot], model: str, version: str) -> str:
+        """Leaves a version as it is, which is a decision, too."""
+        return await self._done(interaction, "keep", model, None, version)
+
+    async def discard(self, interaction: discord.Interaction[Bot], model: str, version: str) -> str:
+        """Deletes a version that was just made. Raises WorkerError."""
+        async with self._one_at_a_time:
+            await self._trainings.delete_version(model, version)
+            return await self._done(interaction, "discard", model, version, None)
+
     async def delete(self, interaction: discord.Interaction[Bot], model: str, version: str) -> str:
         """Deletes a version that does not serve. Raises WorkerError."""
         async with self._one_at_a_time:
@@ -72,14 +83,4 @@ class RollBack(OperatorButton, action="rollback", label_key="button.rollback", s
 async def add_line(interaction: discord.Interaction[Bot], line: str, *buttons: OperatorButton) -> None:
     """Says something more under the message whose button was pressed, and gives it other buttons."""
     assert interaction.message is not None
-    await interaction.edit_original_response(content=f"{interaction.message.content}\n{line}", view=view_of(*buttons))
-
-
-def view_of(*buttons: OperatorButton) -> discord.ui.View | None:
-    """The buttons as a message takes them."""
-    if not buttons:
-        return None
-    view = discord.ui.View(timeout=None)
-    for button in buttons:
-        view.add_item(button)
-    return view
+    await interaction.edit_original_response(content=f"{interaction.message.content}\n{line}", view=view_of(buttons))

@@ -49,6 +49,10 @@ class TrainingAPI:
     async def cancel(self, job: str) -> Job:
         return await self._worker.ask("POST", f"{JOBS}/{_part(job)}/cancel", Job)
 
+    async def resume(self, job: str) -> Job:
+        """Queues a training that failed again; it goes on from its snapshot."""
+        return await self._worker.ask("POST", f"{JOBS}/{_part(job)}/resume", Job)
+
     async def events_since(self, job: str, known: str | None) -> list[JobEvent]:
         """What happened after the event ``known``, or from the beginning; the oldest first."""
         newer: list[JobEvent] = []

@@ -15,16 +15,41 @@ if TYPE_CHECKING:
     from bot.client import Bot
 
 MOST_CHOICES = 25  # that Discord shows
+LONGEST_CHOICE = 100  # characters
 
 NAMES = {
     "model": command_text("option.model.name"),
     "version": command_text("option.version.name"),
     "other": command_text("option.other_version.name"),
+    "recipe": command_text("option.model.name"),
+    "dataset": command_text("option.dataset.name"),
+    "minutes": command_text("option.minutes.name"),
+    "steps": command_text("option.steps.name"),
+    "start": command_text("option.start.name"),
+    "balance": command_text("option.balance.name"),
+    "promote": command_text("option.promote.name"),
+    "seed": command_text("option.seed.name"),
+    "job": command_text("option.job.name"),
+    "file": command_text("option.file.name"),
+    "name": command_text("option.dataset_name.name"),
+    "handed_in": command_text("option.dataset_name.name"),
 }
 DESCRIPTIONS = {
     "model": command_text("option.managed_model.description"),
     "version": command_text("option.version.description"),
     "other": command_text("option.other_version.description"),
+    "recipe": command_text("option.trained_model.description"),
+    "dataset": command_text("option.dataset.description"),
+    "minutes": command_text("option.minutes.description"),
+    "steps": command_text("option.steps.description"),
+    "start": command_text("option.start.description"),
+    "balance": command_text("option.balance.description"),
+    "promote": command_text("option.promote.description"),
+    "seed": command_text("option.training_seed.description"),
+    "job": command_text("option.job.description"),
+    "file": command_text("option.file.description"),
+    "name": command_text("option.new_dataset.description"),
+    "handed_in": command_text("option.old_dataset.description"),
 }
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -58,10 +83,45 @@ async def suggest_version(interaction: discord.Interaction[Bot], typed: str) -> 
     return _fitting(((f"{one} ({serves})" if one == serving else one, one) for one, serving in versions), typed)
 
 
-SUGGESTIONS = {"model": suggest_model, "version": suggest_version, "other": suggest_version}
+@app_commands.check(by_operator)
+async def suggest_recipe(interaction: discord.Interaction[Bot], typed: str) -> Choices:
+    """The models that can be trained, and how long that usually takes."""
+    recipes = interaction.client.catalogue.trainable.recipes
+    return _fitting(((f"{one.model} ({one.minutes:g} min, {one.dataset})", one.model) for one in recipes), typed)
+
+
+@app_commands.check(by_operator)
+async def suggest_dataset(interaction: discord.Interaction[Bot], typed: str) -> Choices:
+    """The data sets that there are, and where each is."""
+    datasets = interaction.client.catalogue.trainable.datasets
+    return _fitting(((f"{one.name} ({one.note})", one.name) for one in datasets), typed)
+
+
+@app_commands.check(by_operator)
+async def suggest_handed_in(interaction: discord.Interaction[Bot], typed: str) -> Choices:
+    """The data sets that were handed in."""
+    return _fitting(((file.name, file.name) for file in interaction.client.catalogue.files), typed)
+
+
+@app_commands.check(by_operator)
+async def suggest_job(interaction: discord.Interaction[Bot], typed: str) -> Choices:
+    """The trainings that are shown in a channel at the moment."""
+    jobs = [shown.job for shown in interaction.client.watches.running if shown.job is not None]
+    return _fitting(((f"{job.model} ({job.training_file})", job.id) for job in jobs), typed)
+
+
+SUGGESTIONS = {
+    "model": suggest_model,
+    "version": suggest_version,
+    "other": suggest_version,
+    "recipe": suggest_recipe,
+    "dataset": suggest_dataset,
+    "job": suggest_job,
+    "handed_in": suggest_handed_in,
+}
 
 
 def _fitting(named: Iterable[tuple[str, str]], typed: str) -> Choices:
     """Choices out of (what is shown, what is meant) that contain what a person typed so far."""
-    fitting = [(shown, meant) for shown, meant in named if typed.strip().lower() in meant.lower()]
-    return [app_commands.Choice(name=shown, value=meant) for shown, meant in fitting[:MOST_CHOICES]]
+    fitting = [(shown, meant) for shown, meant in named if typed.strip().lower() in shown.lower()]
+    return [app_commands.Choice(name=shown[:LONGEST_CHOICE], value=meant) for shown, meant in fitting[:MOST_CHOICES]]

@@ -12,10 +12,11 @@ from discord import app_commands
 
 from bot import figures, sheets
 from bot.errors import Refusal
+from bot.live_message import view_of
 from bot.locale import command_text, translate
 from bot.markdown import escape
 from bot.operators import OperatorCog, offered_to_operators
-from bot.switching import RollBack, view_of
+from bot.switching import RollBack
 from bot.table import table
 from bot.training_options import options
 from worker.schemas.models import ModelInfo
@@ -81,7 +82,7 @@ class Model(OperatorCog):
         await interaction.response.defer(thinking=True)
         said = await self.bot.switching.promote(interaction, model.strip(), version.strip())
         back = RollBack(f"{model.strip()}@{version.strip()}", interaction.locale)
-        await interaction.edit_original_response(content=said, view=view_of(back))
+        await interaction.edit_original_response(content=said, view=view_of([back]))
 
     @model.command(
         name=command_text("command.rollback.name"), description=command_text("command.model_rollback.description")

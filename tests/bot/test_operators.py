@@ -7,12 +7,15 @@ from typing import Any
 import discord
 import pytest
 
-from bot.operators import NotForYou, Operators
+from bot import watches
+from bot.operators import NotForYou, OperatorCog, Operators
 from bot.settings import Settings, SettingsError, load
+from bot.training_buttons import TRAINING_BUTTONS
+from sandbox.interactions import COMPONENT
 from sandbox.permissions import Permission
 from tests.bot.conftest import Island
 from tests.bot.trainer import Trainer, serve
-from tests.person import Person
+from tests.person import JSON, Answer, File, Person, controls, labels
 
 EPHEMERAL = 1 << 6
 REFUSED = "Only the operators of this bot may do that; ask whoever runs it."
@@ -25,7 +28,20 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "model compare": {"model": "gan-digits", "version": "v1"},
     "model delete": {"model": "gan-digits", "version": "v1"},
     "audit": {},
+    "retrain": {"model": "gan-digits"},
+    "training status": {},
+    "training history": {},
+    "training cancel": {"training": "ftjob-1"},
+    "dataset add": {"file": File("plays.txt", b"ROMEO:"), "name": "plays"},
+    "dataset list": {},
+    "dataset delete": {"name": "plays"},
 }
+SUGGESTED = ("model", "version", "training")
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watches, "POLL", 0.02)
 
 
 @pytest.fixture
@@ -50,24 +66,19 @@ async def test_a_stranger_tries_every_command(island: Island, trainer: Trainer, 
     for name, options in COMMANDS.items():
         refused = await (await miranda.slash(name, **options)).message()
         assert (refused["content"], refused["flags"] & EPHEMERAL) == (REFUSED, EPHEMERAL), name
-        if "model" in options:
-            assert await miranda.autocomplete(name, "model", **options | {"model": ""}) == []
-    assert trainer.history == ["v1", "v2"]
+        for option in set(SUGGESTED) & set(options):
+            assert await miranda.autocomplete(name, option, **options | {option: ""}) == []
+    assert (trainer.history, trainer.jobs, trainer.files) == (["v1", "v2"], {}, {})
 
 
 async def test_every_command_for_operators_is_among_them(island: Island, trainer: Trainer) -> None:
-    """So that no command escapes the test above: those with a hint for Discord are those that a stranger tries."""
     bot = await island.start_bot(trainer.url)
+    commands = [one for one in bot.tree.walk_commands() if isinstance(one, discord.app_commands.Command)]
+    theirs = [command for command in commands if isinstance(command.binding, OperatorCog)]
+    assert {command.qualified_name for command in theirs} == set(COMMANDS)
     async with island.person("Caliban") as caliban:
-        for_everyone = {command["name"] for command in await caliban.commands()}
-    every = {command.name for command in bot.tree.walk_commands()}
-    names = {
-        command.qualified_name
-        for command in bot.tree.walk_commands()
-        if isinstance(command, discord.app_commands.Command) and command.qualified_name.split()[0] not in for_everyone
-    }
-    assert every > for_everyone
-    assert names == set(COMMANDS)
+        offered = {command["name"] for command in await caliban.commands()}
+    assert not offered & {command.qualified_name.split()[0] for command in theirs}
 
 
 async def test_operators_of_the_settings(island: Island, trainer: Trainer, miranda: Person) -> None:
@@ -90,15 +101,44 @@ async def test_nowhere_but_in_the_home_server(island: Island, trainer: Trainer) 
         assert not {"model", "audit"} & {command["name"] for command in await ariel.commands()}
 
 
-async def test_a_button_refuses_a_stranger(island: Island, trainer: Trainer, miranda: Person) -> None:
+async def test_a_stranger_tries_every_button(island: Island, trainer: Trainer, miranda: Person) -> None:
+    """Each button that the trainings have is on one of these messages."""
     await island.start_bot(trainer.url)
-    async with island.person("Ariel") as ariel, island.person("Caliban") as caliban:
+
+    async def refuses(message: JSON) -> set[str]:
+        """Has the stranger press every button; the actions they stand for."""
+        for button in controls(message):
+            refused = await (await miranda.press(message, button["custom_id"])).message()
+            assert (refused["content"], refused["flags"] & EPHEMERAL) == (REFUSED, EPHEMERAL)
+        return {button["custom_id"].partition(":")[0] for button in controls(message)}
+
+    async def told(words: str) -> JSON:
+        return (await miranda.wait_for(lambda event: words in event["d"].get("content", "")))["d"]
+
+    async with island.person("Ariel") as ariel:
+        begun = []
+        for _ in range(2):
+            asked = await (await ariel.slash("retrain", model="gan-digits")).message(labels)
+            await ariel.press(asked, "Start training")
+            begun.append(await trainer.started())
+        pressed = await refuses(await told("in line…"))
+        trainer.succeed(begun[0], "v3", 1.0)
+        trainer.fail(begun[1], "The disk is full.")
+        pressed |= await refuses(await told("is ready"))
+        pressed |= await refuses(await told("** failed: The disk is full."))
         promoted = await (await ariel.slash("model promote", model="gan-digits", version="v1")).message()
-        refused = await (await miranda.press(promoted, "Roll back")).message()
-        assert (refused["content"], refused["flags"] & EPHEMERAL) == (REFUSED, EPHEMERAL)
-        refused = await (await caliban.press(promoted, "Roll back")).message()
-        assert refused["content"] == "Só os operadores deste bot podem fazer isso; fale com quem cuida dele."
-    assert trainer.history == ["v1", "v2", "v1"]
+        pressed |= await refuses(promoted)
+        hidden = await (await ariel.slash("retrain", model="gan-digits")).message(labels)
+        state = island.sandbox.state
+        person, channel = state.named("Miranda").user, state.channel(miranda.channel)
+        message = state.messages.find(channel, hidden["id"])
+        for button in controls(hidden):  # she cannot see these, but someone could who is an operator no more
+            data = {"custom_id": button["custom_id"], "component_type": 2}
+            press = state.interactions.begin(COMPONENT, person, channel, data, "nonce", source=message)
+            assert (await Answer(miranda, press.id).message())["content"] == REFUSED
+        pressed |= {button["custom_id"].partition(":")[0] for button in controls(hidden)}
+    assert pressed == {button.action for button in TRAINING_BUTTONS} | {"again"}
+    assert (trainer.history, len(trainer.jobs)) == (["v1", "v2", "v1"], 2)
 
 
 def member(number: int, role: str, state: discord.TeamMembershipState) -> SimpleNamespace:

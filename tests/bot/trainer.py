@@ -123,6 +123,7 @@ class Trainer:
             web.get(jobs, self.list_jobs),
             web.get(f"{jobs}/{{job}}", self.show),
             web.post(f"{jobs}/{{job}}/cancel", self.cancel),
+            web.post(f"{jobs}/{{job}}/resume", self.resume),
             web.get(f"{jobs}/{{job}}/events", self.list_events),
             web.get("/v1/samples/{number}.png", self.sample),
             web.get(f"{model}/versions", self.list_versions),
@@ -146,7 +147,8 @@ class Trainer:
         recipe = RecipeInfo(
             model=MODEL, family="gan", dataset="digits", minutes=60, continues=True, balances=True
         )  # fmt: skip
-        sets = [DatasetInfo(name=name, kind="pictures", note="here") for name in ("digits", "sprites")]
+        names = ["digits", "sprites", *(file.name for file in self.files.values())]
+        sets = [DatasetInfo(name=name, kind="pictures", note="here") for name in names]
         return answer(TrainingCatalogue(recipes=[recipe], datasets=sets))
 
     async def create(self, request: web.Request) -> web.Response:
@@ -175,6 +177,11 @@ class Trainer:
             return refusal(409, f"{job} has ended already.")
         status: JobStatus = "cancelled"
         self._change(job, status=status, finished_at=2, position=None)
+        return answer(self.jobs[job])
+
+    async def resume(self, request: web.Request) -> web.Response:
+        job = request.match_info["job"]
+        self._change(job, status="queued", position=1, finished_at=None, error=None)
         return answer(self.jobs[job])
 
     async def list_events(self, request: web.Request) -> web.Response:

@@ -1,0 +1,119 @@
+"""``/dataset``: pictures and texts that operators hand in for trainings."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import discord
+from discord import app_commands
+
+from bot.audit import Entry
+from bot.errors import Refusal
+from bot.locale import command_text, translate
+from bot.markdown import escape
+from bot.operators import OperatorCog, offered_to_operators
+from bot.table import table
+from bot.training_options import options
+from worker.schemas.training import File, Found
+
+if TYPE_CHECKING:
+    from bot.client import Bot
+
+LARGEST = 100 * 2**20  # bytes of a file: what a well-boosted server takes, and what the bot can hold in memory
+SHOWN = 20  # data sets in a list, so that it fits a message
+REASONS = 8  # for leaving something out that are told
+EXCERPT = 300  # characters of a text
+
+
+class Dataset(OperatorCog):
+    """Data sets from chat."""
+
+    help_key = "help.dataset"
+
+    dataset = offered_to_operators(
+        app_commands.Group(
+            name=command_text("command.dataset.name"), description=command_text("command.dataset.description")
+        )
+    )
+
+    @dataset.command(name=command_text("command.add.name"), description=command_text("command.dataset_add.description"))
+    @options("file", "name")
+    async def add(
+        self, interaction: discord.Interaction[Bot], file: discord.Attachment, name: app_commands.Range[str, 1, 64]
+    ) -> None:
+        if file.size > LARGEST:
+            raise Refusal("error.file_large", size=file.size // 2**20 + 1, largest=LARGEST // 2**20)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        kept = await self.bot.trainings.upload(name.strip(), file.filename, await file.read())
+        await self._note(interaction, "add dataset", kept.name)
+        locale = interaction.locale
+        attachments = []
+        if kept.found.sheet is not None:
+            sheet = await self.bot.trainings.picture(kept.found.sheet)
+            shown = translate(locale, "dataset.shows", name=kept.name)
+            attachments.append(discord.File(io.BytesIO(sheet), "sheet.png", description=shown))
+        await interaction.edit_original_response(content=_found(kept, locale), attachments=attachments)
+
+    @dataset.command(
+        name=command_text("command.list.name"), description=command_text("command.dataset_list.description")
+    )
+    async def list_them(self, interaction: discord.Interaction[Bot]) -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        locale = interaction.locale
+        trainable = await self.bot.catalogue.ask_trainable()
+        handed_in = {file.name: file for file in self.bot.catalogue.files}
+        rows = [
+            [one.name, _kind(one.kind, locale), _items(handed_in[one.name].found) if one.name in handed_in else ""]
+            for one in trainable.datasets[:SHOWN]
+        ]
+        head = [translate(locale, key) for key in ("dataset.column_name", "dataset.column_kind", "dataset.column_size")]
+        listed = table(head, rows, left=2) if rows else translate(locale, "dataset.none")
+        await interaction.edit_original_response(content=listed)
+
+    @dataset.command(
+        name=command_text("command.delete.name"), description=command_text("command.dataset_delete.description")
+    )
+    @options("handed_in")
+    async def delete(self, interaction: discord.Interaction[Bot], handed_in: str) -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        files = await self.bot.trainings.files()
+        named = next((file for file in files if handed_in.strip() in (file.name, file.id)), None)
+        if named is None:
+            known = ", ".join(file.name for file in files[:SHOWN]) or "–"
+            raise Refusal("error.not_handed_in", name=escape(handed_in), known=known)
+        await self.bot.trainings.delete_file(named.id)
+        said = await self._note(interaction, "delete dataset", named.name)
+        await interaction.edit_original_response(content=said)
+
+    async def _note(self, interaction: discord.Interaction[Bot], act: str, name: str) -> str:
+        assert interaction.guild_id is not None  # an operator acts in a server
+        entry = Entry(interaction.user.id, interaction.guild_id, act, name)
+        await self.bot.audit.write(entry)
+        return entry.sentence(interaction.locale)
+
+
+def _found(file: File, locale: discord.Locale) -> str:
+    """What the check of a data set found, and how to use it."""
+    found = file.found
+    key = "dataset.has_pictures" if found.kind == "pictures" else "dataset.has_text"
+    lines = [translate(locale, key, name=escape(file.name), count=found.items)]
+    if found.left_out:
+        reasons = ", ".join(f"{count} × {escape(reason)}" for reason, count in list(found.left_out.items())[:REASONS])
+        lines.append(translate(locale, "dataset.left_out", reasons=reasons))
+    if found.excerpt:
+        lines.append("```\n" + found.excerpt[:EXCERPT].replace("`", "'") + "\n```")
+    lines.append(translate(locale, "dataset.use", name=file.name))
+    return "\n".join(lines)
+
+
+def _kind(kind: str, locale: discord.Locale) -> str:
+    return translate(locale, "dataset.pictures" if kind == "pictures" else "dataset.text")
+
+
+def _items(found: Found) -> str:
+    return str(found.items)
+
+
+async def setup(bot: Bot) -> None:
+    await bot.add_cog(Dataset(bot))

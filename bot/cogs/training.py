@@ -1,0 +1,188 @@
+"""``/retrain`` and ``/training``: models are trained anew while everyone goes on using those that serve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import discord
+from discord import app_commands
+
+from bot.errors import Refusal
+from bot.live_message import view_of
+from bot.locale import command_text, ordinal, translate
+from bot.markdown import escape
+from bot.operators import OperatorCog, offered_to_operators
+from bot.recipes import Recipe
+from bot.training_buttons import TRAINING_BUTTONS, Begin, Leave, cancel
+from bot.training_message import plan, summary
+from bot.training_options import options
+from bot.watches import Watches
+from worker.schemas.training import (
+    MAX_MINUTES,
+    MAX_STEPS_OF_TRAINING,
+    Hyperparameters,
+    Job,
+    RecipeInfo,
+    TrainingCatalogue,
+)
+
+if TYPE_CHECKING:
+    from bot.client import Bot
+
+OPERATION = "training"
+LARGEST_SEED = 2**32 - 1
+SHOWN = 10  # trainings in a list; their lines fill a message at most
+
+START = [
+    app_commands.Choice(name=command_text("option.start.scratch"), value="scratch"),
+    app_commands.Choice(name=command_text("option.start.current"), value="current"),
+]
+BALANCE = [
+    app_commands.Choice(name=command_text("option.balance.none"), value="none"),
+    app_commands.Choice(name=command_text("option.balance.latent"), value="latent"),
+]
+PROMOTE = [
+    app_commands.Choice(name=command_text("option.promote.never"), value="never"),
+    app_commands.Choice(name=command_text("option.promote.if_better"), value="if_better"),
+]
+
+
+class Training(OperatorCog):
+    """Trainings: begun, looked at, cancelled."""
+
+    help_key = "help.training"
+
+    training = offered_to_operators(
+        app_commands.Group(
+            name=command_text("command.training.name"), description=command_text("command.training.description")
+        )
+    )
+
+    def __init__(self, bot: Bot) -> None:
+        super().__init__(bot)
+        bot.operations[OPERATION] = self.confirm
+
+    async def cog_load(self) -> None:
+        await self.bot.watches.start()
+
+    async def cog_unload(self) -> None:
+        await self.bot.watches.close()
+
+    @offered_to_operators
+    @app_commands.command(
+        name=command_text("command.retrain.name"), description=command_text("command.retrain.description")
+    )
+    @app_commands.choices(start=START, balance=BALANCE, promote=PROMOTE)
+    @options("recipe", "dataset", "minutes", "steps", "start", "balance", "promote", "seed")
+    async def retrain(
+        self,
+        interaction: discord.Interaction[Bot],
+        recipe: str,
+        dataset: str = "",
+        minutes: app_commands.Range[float, 0.1, MAX_MINUTES] | None = None,
+        steps: app_commands.Range[int, 1, MAX_STEPS_OF_TRAINING] | None = None,
+        start: Literal["scratch", "current"] = "scratch",
+        balance: Literal["none", "latent"] | None = None,
+        promote: Literal["never", "if_better"] = "never",
+        seed: app_commands.Range[int, 0, LARGEST_SEED] | None = None,
+    ) -> None:
+        if minutes is not None and steps is not None:
+            raise Refusal("error.two_lengths")
+        how = {"minutes": minutes, "n_steps": steps, "start": start, "balance": balance}
+        wanted = {"training_file": dataset.strip(), "hyperparameters": how, "promote": promote}
+        await self.confirm(interaction, Recipe(interaction.user.id, OPERATION, recipe.strip(), wanted, seed=seed))
+
+    async def confirm(self, interaction: discord.Interaction[Any], recipe: Recipe) -> None:
+        """Says what the training would be, and begins it once the operator says yes."""
+        self.bot.operators.check(interaction)
+        _check_may_write(interaction)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        recipe = _completed(recipe, await self.bot.catalogue.ask_trainable())
+        await self.bot.recipes.write(recipe)
+        locale, wanted = interaction.locale, recipe.parameters
+        how = Hyperparameters(**wanted["hyperparameters"])
+        lines = [translate(locale, "training.confirm", plan=plan(recipe.model, wanted["training_file"], how, locale))]
+        if how.balance == "latent":
+            lines.append(translate(locale, "training.confirm_balance"))
+        key = "training.confirm_promote" if wanted["promote"] == "if_better" else "training.confirm_report"
+        lines.append(translate(locale, key))
+        ahead = [job for job in await self.bot.trainings.jobs() if job.status in ("queued", "running")]
+        if ahead:
+            lines.append(translate(locale, "training.confirm_queue", ordinal=ordinal(locale, len(ahead) + 1)))
+        view = view_of([Begin(recipe.id, locale), Leave(recipe.id, locale)])
+        await interaction.edit_original_response(content="\n".join(lines), view=view)
+
+    @training.command(
+        name=command_text("command.status.name"), description=command_text("command.training_status.description")
+    )
+    async def status(self, interaction: discord.Interaction[Bot]) -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        jobs = [job for job in await self.bot.trainings.jobs() if job.status in ("queued", "running")]
+        await self._list(interaction, jobs, "training.none_running")
+
+    @training.command(
+        name=command_text("command.history.name"), description=command_text("command.training_history.description")
+    )
+    async def history(self, interaction: discord.Interaction[Bot]) -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        jobs = [job for job in await self.bot.trainings.jobs() if job.status not in ("queued", "running")]
+        await self._list(interaction, jobs, "training.none_ended")
+
+    @training.command(
+        name=command_text("command.cancel.name"), description=command_text("command.training_cancel.description")
+    )
+    @options("job")
+    async def cancel_one(self, interaction: discord.Interaction[Bot], job: str = "") -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        if not job.strip():
+            running = [one for one in await self.bot.trainings.jobs() if one.status in ("queued", "running")]
+            if len(running) != 1:
+                raise Refusal("error.which_training" if running else "error.no_training")
+            job = running[0].id
+        await interaction.edit_original_response(content=await cancel(interaction, job.strip()))
+
+    async def _list(self, interaction: discord.Interaction[Bot], jobs: list[Job], none: str) -> None:
+        locale = interaction.locale
+        lines = [summary(job, locale) for job in jobs[:SHOWN]]
+        await interaction.edit_original_response(content="\n".join(lines) or translate(locale, none))
+
+
+def _check_may_write(interaction: discord.Interaction[Any]) -> None:
+    """Raises Refusal unless the bot may send pictures where it is asked to show a training."""
+    may = interaction.app_permissions
+    in_thread = isinstance(interaction.channel, discord.Thread)
+    may_send = may.send_messages_in_threads if in_thread else may.send_messages
+    if not (may.view_channel and may_send and may.attach_files):
+        raise Refusal("error.cannot_write")
+
+
+def _completed(recipe: Recipe, trainable: TrainingCatalogue) -> Recipe:
+    """The recipe with what its model's usual training fills in; raises Refusal for what that model cannot do."""
+    usual = next((one for one in trainable.recipes if one.model == recipe.model), None)
+    if usual is None:
+        known = ", ".join(one.model for one in trainable.recipes)
+        raise Refusal("error.not_trainable", model=escape(recipe.model), known=known)
+    wanted = recipe.parameters
+    how = Hyperparameters(**wanted["hyperparameters"])
+    _check_possible(how, usual)
+    dataset = wanted["training_file"] or usual.dataset
+    names = [one.name for one in trainable.datasets]
+    if dataset not in names:
+        raise Refusal("error.no_dataset", name=escape(dataset), known=", ".join(names))
+    if how.minutes is None and how.n_steps is None:
+        how = how.model_copy(update={"minutes": usual.minutes})
+    parameters = wanted | {"training_file": dataset, "hyperparameters": how.model_dump(mode="json")}
+    return recipe.again(recipe.owner, parameters=parameters)
+
+
+def _check_possible(how: Hyperparameters, usual: RecipeInfo) -> None:
+    if how.start == "current" and not usual.continues:
+        raise Refusal("error.cannot_continue", model=usual.model)
+    if how.balance == "latent" and not usual.balances:
+        raise Refusal("error.cannot_balance", model=usual.model)
+
+
+async def setup(bot: Bot) -> None:
+    bot.watches = Watches(bot)
+    bot.add_buttons(*TRAINING_BUTTONS)
+    await bot.add_cog(Training(bot))

@@ -1,0 +1,78 @@
+"""An ordinary message in a channel, brought up to date for as long as it lies there, found again after a restart."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import discord
+
+from bot.delivery import Delivery
+from bot.live_message import Draft, view_of
+from bot.scheduler import Scheduler
+
+Sent = Callable[[int], Awaitable[None]]
+
+
+class Post(Delivery):
+    """One message of the bot's own accord: no interaction's token, whose life ends after minutes, is needed for it.
+
+    ``render`` gives the newest draft, of one page; ``message`` is the id of one that was sent before, and ``sent`` is
+    told the id of one that is sent. ``notified`` is the person whom sending it notifies.
+    """
+
+    def __init__(
+        self,
+        channel: discord.PartialMessageable,
+        scheduler: Scheduler,
+        render: Callable[[], Draft],
+        *,
+        sent: Sent | None = None,
+        message: int | None = None,
+        notified: int | None = None,
+    ) -> None:
+        super().__init__(channel.id, scheduler)
+        self._channel = channel
+        self._render = render
+        self._sent = sent
+        self._message = message
+        people = [] if notified is None else [discord.Object(notified)]
+        self._mentions = discord.AllowedMentions(everyone=False, roles=False, replied_user=False, users=people)
+        self._shown: Draft | None = None
+
+    @property
+    def urgent(self) -> bool:
+        return super().urgent or self._message is None
+
+    async def send_newest(self) -> bool:
+        draft = self._render()
+        before, self._shown = self._shown, None  # unknown until Discord answers
+        if before is None or _state(draft) != _state(before):
+            await self._put(draft, before)
+        self._shown = draft
+        return True
+
+    async def _put(self, draft: Draft, before: Draft | None) -> None:
+        changes: dict[str, Any] = {"content": draft.pages[0], "view": view_of(draft.buttons)}
+        if before is None or draft.file != before.file:
+            changes["attachments"] = []
+            if draft.file is not None:
+                content = io.BytesIO(draft.file.content)
+                file = discord.File(content, draft.file.name, description=draft.file.description)
+                changes["attachments"] = [file]
+        if self._message is not None:
+            await self._channel.get_partial_message(self._message).edit(**changes)
+            return
+        changes["files"] = changes.pop("attachments")
+        if changes["view"] is None:
+            del changes["view"]
+        message = await self._channel.send(allowed_mentions=self._mentions, **changes)
+        self._message = message.id
+        if self._sent is not None:
+            await self._sent(message.id)
+
+
+def _state(draft: Draft) -> tuple[Any, ...]:
+    """What two drafts that look the same have in common."""
+    return draft.pages[0], [button.custom_id for button in draft.buttons], draft.file

@@ -1,0 +1,184 @@
+"""What messages say about a training: how far it is, what came of it, and what to do about that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import discord
+
+from bot import figures
+from bot.live_message import Attached, Buttons, Draft
+from bot.locale import ordinal, translate
+from bot.markdown import escape, small
+from bot.switching import RollBack
+from bot.training_buttons import CancelTraining, Discard, Keep, Promote, Resume
+from bot.views import TryAgain
+from bot.watch_store import Watch
+from worker.schemas.training import Hyperparameters, Job, Report, Step
+
+BAR = 20  # characters: as wide as the line under it on a telephone
+LONGEST_SENTENCE = 500  # characters of the worker's about what went wrong
+ENDED = ("succeeded", "failed", "cancelled")
+
+
+@dataclass
+class LiveTraining:
+    """A training as its live message shows it."""
+
+    watch: Watch
+    job: Job | None = None
+    steps: list[Step] = field(default_factory=list)
+    picture: Attached | None = None  # the curve, and what the network draws now
+    report: Report | None = None
+    is_away: bool = False  # the worker does not answer at the moment
+    is_lost: bool = False  # the worker knows nothing of this training any more
+
+    @property
+    def ended(self) -> bool:
+        return self.is_lost or (self.job is not None and self.job.status in ENDED)
+
+    def draft(self) -> Draft:
+        """The live message's newest state."""
+        locale = self.watch.language
+        lines = [self._title(), *self._state()]
+        if self.is_away:
+            lines.append(small(translate(locale, "training.away")))
+        buttons: Buttons = [] if self.ended else [CancelTraining(self.watch.job, locale)]
+        return Draft(["\n".join(lines)], buttons, self.picture)
+
+    def _title(self) -> str:
+        if self.job is None:
+            return translate(self.watch.language, "training.unknown_yet")
+        return translate(
+            self.watch.language,
+            "training.title",
+            who=self.watch.owner,
+            plan=plan(self.job.model, self.job.training_file, self.job.hyperparameters, self.watch.language),
+        )
+
+    def _state(self) -> list[str]:
+        locale, job = self.watch.language, self.job
+        if self.is_lost:
+            return [translate(locale, "training.lost")]
+        if job is None:
+            return []
+        if job.status == "queued":
+            return [translate(locale, "text.queued", ordinal=ordinal(locale, job.position or 1))]
+        progress = self._progress()
+        match job.status:
+            case "succeeded":
+                return [*progress, translate(locale, "training.succeeded", version=job.fine_tuned_model)]
+            case "failed":
+                return [*progress, translate(locale, "training.failed", reason=_reason(job))]
+            case "cancelled":
+                return [*progress, translate(locale, "training.cancelled")]
+        return progress or [translate(locale, "training.begins")]
+
+    def _progress(self) -> list[str]:
+        """The bar, and the newest figures."""
+        if not self.steps:
+            return []
+        locale, step = self.watch.language, self.steps[-1]
+        filled = round(BAR * step.fraction)
+        bar = f"`{'█' * filled}{'░' * (BAR - filled)}`"
+        words = [f"{100 * step.fraction:.0f} %", translate(locale, "training.step", step=step.step)]
+        if not self.ended:
+            if step.fraction < 1:
+                end = datetime.now(UTC) + timedelta(seconds=step.seconds_left)
+                words.append(translate(locale, "training.ends", at=int(end.timestamp())))
+            else:
+                words.append(translate(locale, "training.measuring"))
+        lines = [f"{bar} {' · '.join(words)}"]
+        if step.losses:
+            lines.append(translate(locale, "training.losses", figures=_listed(step.losses)))
+        measured = next((one.metrics for one in reversed(self.steps) if one.metrics), None)
+        if measured:
+            lines.append(translate(locale, "training.held_out", figures=_listed(measured)))
+        return lines
+
+
+def describe(steps: Sequence[Step], locale: discord.Locale) -> str:
+    """What a person reads who does not see the curve."""
+    first, last = steps[0].losses, steps[-1].losses
+    losses = "; ".join(
+        translate(
+            locale,
+            "training.from_to",
+            name=name,
+            first=figures.plain(first.get(name)),
+            last=figures.plain(value),
+        )
+        for name, value in last.items()
+    )
+    return translate(locale, "training.shows_curve", losses=losses, step=steps[-1].step)
+
+
+def plan(model: str, dataset: str, how: Hyperparameters, locale: discord.Locale) -> str:
+    """What is trained, on what, for how long and from where, in half a sentence."""
+    if how.n_steps is not None:
+        length = translate(locale, "training.to_step", step=how.n_steps)
+    elif how.minutes is not None:
+        length = translate(locale, "training.for_minutes", minutes=f"{how.minutes:g}")
+    else:
+        length = translate(locale, "training.for_usual")
+    key = "training.from_current" if how.start == "current" else "training.from_scratch"
+    return translate(
+        locale, "training.plan", model=model, dataset=escape(dataset), length=length, start=translate(locale, key)
+    )
+
+
+def reported(watch: Watch, report: Report, picture: Attached) -> Draft:
+    """The message at the end of a training that left a version: its figures beside those of the one that served."""
+    locale, name = watch.language, f"{report.model}@{report.version}"
+    lines = [translate(locale, "training.report", who=watch.owner, version=name)]
+    if report.figures:
+        against = report.serving or figures.plain(None)
+        lines.append(figures.side_by_side(report.figures, report.version, against, locale))
+    if report.promoted:
+        lines.append(translate(locale, "training.promoted_itself", version=report.version, before=report.serving))
+        return Draft(["\n".join(lines)], [RollBack(name, locale)], picture)
+    lines.append(translate(locale, _verdict(report.better)))
+    decisions = [Promote(watch.job, locale), Keep(watch.job, locale), Discard(watch.job, locale)]
+    return Draft(["\n".join(lines)], decisions, picture)
+
+
+def failed(watch: Watch, job: Job) -> Draft:
+    """The message at the end of a training that failed."""
+    locale = watch.language
+    told = translate(locale, "training.has_failed", who=watch.owner, model=job.model, reason=_reason(job))
+    return Draft([told], [Resume(watch.job, locale), TryAgain(watch.recipe, locale)])
+
+
+def _verdict(better: bool | None) -> str:
+    if better is None:
+        return "training.nothing_to_compare"
+    return "training.is_better" if better else "training.is_not_better"
+
+
+def _reason(job: Job) -> str:
+    return escape(job.error.message[:LONGEST_SENTENCE]) if job.error is not None else figures.plain(None)
+
+
+def _listed(named: dict[str, float]) -> str:
+    return " · ".join(f"{escape(name)} {figures.plain(value)}" for name, value in named.items())
+
+
+def summary(job: Job, locale: discord.Locale) -> str:
+    """A training in a line of a list."""
+    said = plan(job.model, job.training_file, job.hyperparameters, locale)
+    match job.status:
+        case "queued":
+            state = translate(locale, "text.queued", ordinal=ordinal(locale, job.position or 1))
+        case "running" if job.estimated_finish is not None:
+            state = translate(locale, "training.ends", at=job.estimated_finish)
+        case "running":
+            state = translate(locale, "training.begins")
+        case "succeeded":
+            state = translate(locale, "training.left_version", version=job.fine_tuned_model)
+        case "failed":
+            state = translate(locale, "training.failed", reason=_reason(job))
+        case _:
+            state = translate(locale, "training.cancelled")
+    return f"<t:{job.created_at}:f> {said} · {state}"

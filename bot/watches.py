@@ -1,0 +1,215 @@
+"""Trainings that are shown in channels: each is followed from its place in the queue to the report, over restarts."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import discord
+import structlog
+
+from bot import curve, sheets
+from bot.audit import Entry
+from bot.errors import Refusal
+from bot.live_message import Attached, Draft
+from bot.locale import translate
+from bot.post import Post
+from bot.recipes import Recipe
+from bot.training_message import LiveTraining, describe, failed, reported
+from bot.watch_store import Watch, WatchStore
+from bot.worker_api import WorkerError, WorkerLocked, WorkerRefused
+from worker.schemas.training import Job, JobRequest, Report, Step
+
+if TYPE_CHECKING:
+    from bot.client import Bot
+
+POLL = 5.0  # seconds between questions to the worker; a message that changes more often for hours helps nobody
+
+logger = structlog.get_logger(__name__)
+
+
+class Watches:
+    """The trainings that are being followed, and the table that remembers them."""
+
+    def __init__(self, bot: Bot) -> None:
+        self.store = WatchStore(bot.store)
+        self.deciding = asyncio.Lock()  # of several decisions on one version, one takes effect
+        self._bot = bot
+        self._beginning = asyncio.Lock()
+        self._followers: dict[str, Follower] = {}
+
+    @property
+    def running(self) -> list[LiveTraining]:
+        """What is followed at the moment, as it is shown."""
+        return [follower.shown for follower in self._followers.values()]
+
+    async def start(self) -> None:
+        """Picks up what was followed before the bot ended."""
+        for watch in await self.store.unfinished():
+            self._follow(watch)
+
+    async def close(self) -> None:
+        """Lets go of all, to be picked up at the next start."""
+        tasks = [follower.task for follower in self._followers.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def begin(self, interaction: discord.Interaction[Bot], recipe: Recipe) -> None:
+        """Has the worker train what ``recipe`` asks for and shows it where the operator is.
+
+        Raises Refusal if that was begun already, and WorkerError.
+        """
+        assert interaction.guild_id is not None and interaction.channel_id is not None  # an operator acts in a server
+        bot, who = self._bot, interaction.user.id
+        async with self._beginning:
+            if await self.store.of_recipe(recipe.id) is not None:
+                raise Refusal("error.begun_already")
+            job = await bot.trainings.start(
+                JobRequest(model=recipe.model, seed=recipe.seed, user=str(who), **recipe.parameters)
+            )
+            watch = Watch(
+                job=job.id,
+                recipe=recipe.id,
+                guild=interaction.guild_id,
+                channel=interaction.channel_id,
+                owner=who,
+                locale=interaction.locale.value,
+            )
+            await self.store.add(watch)
+        await bot.audit.write(await self._noted(watch, job))
+        self._follow(watch)
+
+    async def resume(self, job: str) -> None:
+        """Goes on with a training that failed, in a new live message. Raises Refusal and WorkerError."""
+        watch = replace(await self.store.read(job), message=None)
+        await self._bot.trainings.resume(job)
+        await self.store.follow_again(job)
+        self._follow(watch)
+
+    async def _noted(self, watch: Watch, job: Job) -> Entry:
+        """The entry in the audit log for a training that has begun."""
+        if job.hyperparameters.start == "scratch":
+            return Entry(watch.owner, watch.guild, "retrain", job.model)
+        versions = await self._bot.trainings.versions(job.model)
+        serving = next((one.version for one in versions if one.serving), None)
+        return Entry(watch.owner, watch.guild, "train on", job.model, serving)
+
+    def hurry(self, job: str) -> None:
+        """Asks the worker about a training at once: something happened to it."""
+        if job in self._followers:
+            self._followers[job].news.set()
+
+    def _follow(self, watch: Watch) -> None:
+        follower = self._followers[watch.job] = Follower(self._bot, self.store, watch)
+        follower.task.add_done_callback(lambda _: self._let_go(follower))
+
+    def _let_go(self, follower: Follower) -> None:
+        if self._followers.get(follower.watch.job) is follower:
+            del self._followers[follower.watch.job]
+        if not follower.task.cancelled() and (error := follower.task.exception()) is not None:
+            logger.error("a training is no longer followed", job=follower.watch.job, exc_info=error)
+
+
+class Follower:
+    """Follows one training: asks the worker, shows the newest state, and at the end tells what came of it."""
+
+    def __init__(self, bot: Bot, store: WatchStore, watch: Watch) -> None:
+        self.watch = watch
+        self.shown = LiveTraining(watch)
+        self.news = asyncio.Event()
+        self._bot = bot
+        self._store = store
+        self._known: str | None = None  # the newest event
+        self.task = asyncio.create_task(self._follow(), name=f"training-{watch.job}")
+
+    async def _follow(self) -> None:
+        live = Post(
+            self._channel(),
+            self._bot.scheduler,
+            self.shown.draft,
+            sent=self._note_message,
+            message=self.watch.message,
+        )
+        while not self.shown.ended:
+            self.news.clear()
+            if await self._look():
+                live.touch()
+            if not self.shown.ended:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.news.wait(), POLL)
+        await live.finish()
+        await self._tell_end()
+        await self._store.note_told(self.watch.job)
+
+    async def _look(self) -> bool:
+        """Asks the worker how it goes; whether there is anything new to show."""
+        before = (self.shown.job, self._known, self.shown.is_away)
+        try:
+            await self._ask()
+        except WorkerLocked:
+            self.shown.is_away = True
+        except WorkerRefused:
+            self.shown.is_lost = True
+        except WorkerError as error:
+            logger.debug("a training cannot be asked about", job=self.watch.job, error=str(error))
+            self.shown.is_away = True
+        return self.shown.is_lost or before != (self.shown.job, self._known, self.shown.is_away)
+
+    async def _ask(self) -> None:
+        trainings, shown = self._bot.trainings, self.shown
+        job = await trainings.job(self.watch.job)  # first, so that a job that has ended has told all its events
+        events = await trainings.events_since(self.watch.job, self._known)
+        steps = [Step.model_validate(event.data) for event in events if event.type == "metrics"]
+        if steps:
+            shown.picture = await self._picture([*shown.steps, *steps])
+        for event in events:
+            if event.type == "report":
+                shown.report = Report.model_validate(event.data)
+            self._known = event.id
+        shown.steps += steps
+        shown.job, shown.is_away = job, False
+
+    async def _picture(self, steps: list[Step]) -> Attached:
+        """The curve so far, and beside it the newest samples if there are any."""
+        parts = [("", await asyncio.to_thread(curve.draw, steps))]
+        drawn = next((step for step in reversed(steps) if step.sample is not None), None)
+        if drawn is not None and drawn.sample is not None:
+            parts.append((str(drawn.step), await self._bot.trainings.picture(drawn.sample)))
+        described = describe(steps, self.watch.language)
+        return Attached(f"{self.watch.job}.png", await sheets.side_by_side(parts), described)
+
+    async def _tell_end(self) -> None:
+        """A message of its own, which notifies who asked; a cancelled training needs none."""
+        job, report = self.shown.job, self.shown.report
+        if job is None or job.status == "cancelled":
+            return
+        if report is not None:
+            await self._tell(reported(self.watch, report, await self._sheets(report)))
+            if report.promoted:
+                act = Entry(self.watch.owner, self.watch.guild, "automatic", job.model, report.serving, report.version)
+                await self._bot.audit.write(act)
+        elif job.status == "failed":
+            await self._tell(failed(self.watch, job))
+
+    async def _tell(self, draft: Draft) -> None:
+        await Post(self._channel(), self._bot.scheduler, lambda: draft, notified=self.watch.owner).finish()
+
+    async def _sheets(self, report: Report) -> Attached:
+        """Samples of the new version, and beside them those of the one that served."""
+        locale, trainings = self.watch.language, self._bot.trainings
+        parts = [(report.version, await trainings.picture(report.sample))]
+        key = "model.shows_samples"
+        if report.serving_sample is not None:
+            parts.append((f"{report.serving}", await trainings.picture(report.serving_sample)))
+            key = "training.shows_both"
+        described = translate(locale, key, version=report.version, new=report.version, serving=report.serving)
+        return Attached(f"{report.model}-{report.version}.png", await sheets.side_by_side(parts), described)
+
+    async def _note_message(self, message: int) -> None:
+        await self._store.note_message(self.watch.job, message)
+
+    def _channel(self) -> discord.PartialMessageable:
+        return self._bot.get_partial_messageable(self.watch.channel, guild_id=self.watch.guild)

@@ -1,0 +1,87 @@
+"""/dataset as operators see it, with a worker that says what the test has it say."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.cogs import dataset
+from tests.bot.conftest import Island
+from tests.bot.trainer import Trainer, serve, sheet
+from tests.person import JSON, File, Person
+
+EPHEMERAL = 1 << 6
+ZIP = b"PK\x03\x04 as far as the bot looks"
+
+
+@pytest.fixture
+async def trainer() -> AsyncIterator[Trainer]:
+    trainer = Trainer()
+    async with serve(trainer):
+        yield trainer
+
+
+@pytest.fixture
+async def ariel(island: Island, trainer: Trainer) -> AsyncIterator[Person]:
+    """The operator, with a bot whose worker is the trainer."""
+    await island.start_bot(trainer.url)
+    async with island.person("Ariel") as ariel:
+        yield ariel
+    await island.stop_bot()
+
+
+async def said(person: Person, command: str, **options: object) -> JSON:
+    return await (await person.slash(command, **options)).message()
+
+
+async def test_pictures_are_handed_in_checked_and_used(ariel: Person, trainer: Trainer) -> None:
+    told = await said(ariel, "dataset add", file=File("cats.zip", ZIP), name="our-cats")
+    assert told["flags"] & EPHEMERAL
+    assert told["content"] == (
+        "**our-cats** has 12 pictures that can be used.\n"
+        "Left out: 3 × duplicate, 1 × cannot be decoded.\n"
+        "`/retrain dataset:our-cats` trains on it."
+    )
+    (file,) = told["attachments"]
+    assert file["description"] == "Some of the pictures in our-cats."
+    assert await ariel.fetch(file) == sheet(7)
+    assert trainer.uploaded == [ZIP]
+    asked = await said(ariel, "retrain", model="gan-digits", dataset="our-cats")
+    assert asked["content"].startswith("Train **gan-digits** on our-cats, ")
+
+
+async def test_a_text_is_shown_by_its_beginning(ariel: Person) -> None:
+    told = await said(ariel, "dataset add", file=File("plays.txt", b"ROMEO: `But soft`"), name="plays")
+    assert told["content"].split("\n")[:4] == ["**plays** has 17 characters.", "```", "ROMEO: 'But soft'", "```"]
+    assert told["attachments"] == []
+
+
+async def test_what_the_check_refuses_is_told(ariel: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = await said(ariel, "dataset add", file=File("cats.zip", b"no zip"), name="our-cats")
+    assert refused["content"] == "The models cannot do that: cats.zip is not a zip file."
+    monkeypatch.setattr(dataset, "LARGEST", 2**20)
+    refused = await said(ariel, "dataset add", file=File("cats.zip", bytes(2**20 + 1)), name="our-cats")
+    assert refused["content"] == "That file has 2 MiB; hand in at most 1 MiB."
+
+
+async def test_list_and_delete(ariel: Person, island: Island, trainer: Trainer) -> None:
+    await said(ariel, "dataset add", file=File("cats.zip", ZIP), name="our-cats")
+    listed = await said(ariel, "dataset list")
+    assert listed["content"].split("\n")[1:-1] == [
+        "name      kind      handed in",
+        "digits    pictures",
+        "sprites   pictures",
+        "our-cats  pictures         12",
+    ]
+    assert island.bot is not None
+    suggested = await ariel.autocomplete("dataset delete", "name", name="cat")
+    assert suggested == [{"name": "our-cats", "value": "our-cats"}]
+    refused = await said(ariel, "dataset delete", name="digits")
+    assert refused["content"] == "Nobody handed in a data set digits; there are: our-cats."
+    deleted = await said(ariel, "dataset delete", name="our-cats")
+    assert deleted["content"] == f"<@{ariel.id}> deleted the data set our-cats."
+    assert trainer.files == {}
+    logged = await said(ariel, "audit")
+    assert [line.partition("> ")[2] for line in logged["content"].split("\n")] == [
+        f"<@{ariel.id}> deleted the data set our-cats.",
+        f"<@{ariel.id}> added the data set our-cats.",
+    ]

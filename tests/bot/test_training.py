@@ -1,0 +1,392 @@
+"""/retrain and /training as operators see them, with a worker whose trainings go as the test says."""
+
+import asyncio
+import io
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+from PIL import Image
+
+from bot import watches
+from sandbox.permissions import Permission
+from tests.bot.conftest import Island
+from tests.bot.trainer import Trainer, serve
+from tests.person import JSON, Person, labels
+
+EPHEMERAL = 1 << 6
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watches, "POLL", 0.02)
+
+
+@pytest.fixture
+async def trainer() -> AsyncIterator[Trainer]:
+    trainer = Trainer()
+    async with serve(trainer):
+        yield trainer
+
+
+@pytest.fixture
+async def ariel(island: Island, trainer: Trainer) -> AsyncIterator[Person]:
+    """The operator, with a bot whose worker is the trainer."""
+    await island.start_bot(trainer.url)
+    async with island.person("Ariel") as ariel:
+        yield ariel
+    await island.stop_bot()
+
+
+async def retrain(person: Person, trainer: Trainer, **options: object) -> tuple[str, JSON]:
+    """Has a training begin; its job, and its live message."""
+    before = set(person.seen)
+    answer = await person.slash("retrain", **{"model": "gan-digits", "minutes": 30, **options})
+    confirmation = await answer.message(labels)
+    await person.press(confirmation, labels(confirmation)[0])
+    job = await trainer.started()
+    return job, await new_message(person, before | {confirmation["id"]})
+
+
+async def new_message(person: Person, before: set[str]) -> JSON:
+    """The next message of the bot's own accord that is none of those before."""
+
+    def found() -> JSON | None:
+        fresh = (one for one in person.seen.values() if one["id"] not in before and not one["flags"] & EPHEMERAL)
+        return next((one for one in fresh if one.get("interaction_metadata") is None), None)
+
+    return await person.until(found, 30, "a message")
+
+
+async def finished(person: Person, trainer: Trainer, version: str = "v3", figure: float = 1.0) -> tuple[str, JSON]:
+    """A training that ended with a version, and its report."""
+    job, _ = await retrain(person, trainer)
+    seen = set(person.seen)
+    trainer.run(job)
+    trainer.step(job, 10, 10, loss=0.5)
+    trainer.succeed(job, version, figure)
+    return job, await new_message(person, seen)
+
+
+async def test_a_training_from_the_question_to_the_report(ariel: Person, trainer: Trainer) -> None:
+    answer = await ariel.slash("retrain", model="gan-digits", minutes=30, dataset="sprites", balance="latent", seed=4)
+    asked = await answer.message(labels)
+    assert asked["flags"] & EPHEMERAL
+    assert asked["content"] == (
+        "Train **gan-digits** on sprites, for 30 min, from scratch?\n"
+        "Rare examples will be drawn more often, and the report says what that changed.\n"
+        "Everyone goes on using the version that serves. At the end I report here, and an operator decides."
+    )
+    assert labels(asked) == ["Start training", "Leave it"]
+    before = set(ariel.seen)
+    await ariel.press(asked, "Start training")
+    begun = await ariel.message(asked, lambda message: not labels(message))
+    assert begun["content"] == "The training has begun; you see below how it goes."
+    job = await trainer.started()
+    wanted = trainer.requests[job]
+    assert (wanted.training_file, wanted.hyperparameters.minutes, wanted.seed) == ("sprites", 30, 4)
+    assert (wanted.hyperparameters.balance, wanted.user, wanted.promote) == ("latent", ariel.id, "never")
+
+    live = await new_message(ariel, before)
+    queued = await ariel.message(live, lambda message: "in line" in message["content"])
+    title = f"Training **gan-digits** on sprites, for 30 min, from scratch (asked for by <@{ariel.id}>)"
+    assert queued["content"] == f"{title}\n1st in line…"
+    assert labels(queued) == ["Cancel training"]
+    trainer.run(job)
+    await ariel.message(live, lambda message: message["content"].endswith("\nGetting ready…"))
+    for number in range(1, 13):  # more than fit a page of events
+        trainer.step(job, number, 20, loss=2 / number, agreement=number / 20)
+    running = await ariel.message(live, lambda message: "step 12 ·" in message["content"])
+    lines = running["content"].split("\n")
+    assert re.fullmatch(r"`█{12}░{8}` 60 % · step 12 · ends <t:\d+:R>", lines[1])
+    assert lines[2:] == ["losses: generator 0.1667 · judge 0.08333", "held-out: agreement 0.6"]
+    (file,) = running["attachments"]
+    assert file["description"] == (
+        "The losses up to step 12: generator from 2 to 0.1667; judge from 1 to 0.08333. "
+        "Beside them, what the model draws at the moment, if it draws."
+    )
+    picture = Image.open(io.BytesIO(await ariel.fetch(file)))
+    assert picture.getpixel((picture.width - 20, 100)) == (240, 0, 128)  # the sample of step 12
+
+    seen = set(ariel.seen)
+    trainer.succeed(job, "v3", figure=1.25)
+    report = await new_message(ariel, seen)
+    ended = await ariel.message(live, lambda message: not labels(message))
+    assert ended["content"].endswith("\nFinished: gan-digits@v3. The report is below.")
+    assert report["content"] == (
+        f"<@{ariel.id}> **gan-digits@v3** is ready.\n"
+        "```\n"
+        "figure               v3   v2\n"
+        "frechet_distance   1.25  1.5  better\n"
+        "agreement (%)     98.25    –\n"
+        "```\n"
+        "By the first figure, which decides, the new version is better. Shall it serve?"
+    )
+    assert [user["id"] for user in report["mentions"]] == [ariel.id]
+    assert labels(report) == ["Promote", "Keep", "Discard"]
+    (file,) = report["attachments"]
+    assert file["description"] == "Samples of two versions: v3 on the left, v2 on the right."
+    assert trainer.history[-1] == "v2"
+
+
+async def test_promote_and_roll_back_from_the_report(ariel: Person, trainer: Trainer) -> None:
+    _, report = await finished(ariel, trainer)
+    await ariel.press(report, "Promote")
+    promoted = await ariel.message(report, lambda message: labels(message) == ["Roll back"])
+    said = f"<@{ariel.id}> promoted gan-digits: v3 serves now, v2 did before."
+    assert promoted["content"] == f"{report['content']}\n{said}"
+    assert trainer.history[-1] == "v3"
+    await ariel.press(report, "Roll back")
+    back = await ariel.message(report, lambda message: labels(message) == [])
+    assert back["content"].endswith("v2 serves again, v3 no more.")
+    assert trainer.history[-1] == "v2"
+    logged = await (await ariel.slash("audit")).message()
+    acts = [line.partition("> ")[2] for line in logged["content"].split("\n")]
+    assert acts == [
+        f"<@{ariel.id}> rolled gan-digits back: v2 serves again, v3 no more.",
+        said,
+        f"<@{ariel.id}> had gan-digits trained from scratch.",
+    ]
+
+
+async def test_keep_and_discard(ariel: Person, trainer: Trainer) -> None:
+    _, report = await finished(ariel, trainer, figure=3.0)
+    assert "the new version is not better. Shall it serve all the same?" in report["content"]
+    await ariel.press(report, "Keep")
+    kept = await ariel.message(report, lambda message: not labels(message))
+    assert kept["content"].endswith("kept gan-digits@v3 without letting it serve.")
+    _, report = await finished(ariel, trainer, "v4")
+    await ariel.press(report, "Discard")
+    discarded = await ariel.message(report, lambda message: not labels(message))
+    assert discarded["content"].endswith("discarded gan-digits@v4.")
+    assert sorted(trainer.versions) == ["v1", "v2", "v3"]
+
+
+async def test_two_operators_decide_at_once(island: Island, ariel: Person, trainer: Trainer) -> None:
+    state = island.sandbox.state
+    await island.stop_bot()
+    await island.start_bot(trainer.url, operators=state.named("Miranda").user.id)
+    async with island.person("Miranda") as miranda:
+        _, report = await finished(ariel, trainer)
+        trainer.hold_promotions.clear()
+        first, second = await asyncio.gather(ariel.press(report, "Promote"), miranda.press(report, "Discard"))
+        trainer.hold_promotions.set()
+        decided = await ariel.message(report, lambda message: "Discard" not in labels(message))
+        if labels(decided) == ["Roll back"]:
+            refused, person, said = second, miranda, f"<@{ariel.id}> has promoted this version already."
+            assert (trainer.history[-1], "v3" in trainer.versions) == ("v3", True)
+        else:
+            refused, person, said = first, ariel, f"<@{miranda.id}> has discarded this version already."
+            assert (trainer.history[-1], "v3" in trainer.versions) == ("v2", False)
+        told = await refused.message(lambda message: message["flags"] & EPHEMERAL)
+        assert (refused.person, told["content"]) == (person, said)
+
+
+async def test_a_better_version_serves_by_itself_if_asked_for(ariel: Person, trainer: Trainer) -> None:
+    answer = await ariel.slash("retrain", model="gan-digits", promote="if_better")
+    asked = await answer.message(labels)
+    assert "**gan-digits** on digits, for 60 min" in asked["content"]
+    assert asked["content"].endswith("if the new version is better on held-out data it serves by itself.")
+    await ariel.press(asked, "Start training")
+    job = await trainer.started()
+    assert trainer.requests[job].promote == "if_better"
+    trainer.succeed(job, "v3", figure=1.0, promoted=True)
+    report = await ariel.wait_for(lambda event: "is ready" in event["d"].get("content", ""))
+    assert report["d"]["content"].endswith("it is better: v3 serves now, v2 did before.")
+    assert labels(report["d"]) == ["Roll back"]
+    logged = await (await ariel.slash("audit")).message()
+    said = f"gan-digits@v3 was promoted by itself, as <@{ariel.id}> had asked for: it is better than v2."
+    assert logged["content"].split("\n")[0].endswith(said)
+
+
+async def test_cancel_in_the_middle(ariel: Person, trainer: Trainer) -> None:
+    job, live = await retrain(ariel, trainer)
+    trainer.run(job)
+    trainer.step(job, 1, 4, loss=1.0)
+    await ariel.message(live, lambda message: "25 %" in message["content"])
+    await ariel.press(live, "Cancel training")
+    ended = await ariel.message(live, lambda message: not labels(message))
+    assert ended["content"].endswith("\nCancelled; nothing of it is kept.")
+    assert "25 %" in ended["content"]
+    assert trainer.jobs[job].status == "cancelled"
+    logged = await (await ariel.slash("audit")).message()
+    assert logged["content"].split("\n")[0].endswith(f"<@{ariel.id}> cancelled a training of gan-digits.")
+
+
+async def test_a_training_that_fails_is_resumed_or_tried_again(ariel: Person, trainer: Trainer) -> None:
+    job, live = await retrain(ariel, trainer)
+    trainer.run(job)
+    seen = set(ariel.seen)
+    trainer.fail(job, "The disk is full; make room.")
+    told = await new_message(ariel, seen)
+    assert told["content"] == f"<@{ariel.id}> The training of **gan-digits** failed: The disk is full; make room."
+    assert labels(told) == ["Resume", "Retry"]
+    await ariel.message(live, lambda message: message["content"].endswith("\nFailed: The disk is full; make room."))
+    seen = set(ariel.seen)
+    await ariel.press(told, "Resume")
+    resumed = await new_message(ariel, seen)
+    assert labels(resumed) == ["Cancel training"]
+    await ariel.message(told, lambda message: not labels(message))
+    seen = set(ariel.seen)
+    trainer.fail(job, "The loss is no longer a number.")
+    told = await new_message(ariel, seen)
+    again = await (await ariel.press(told, "Retry")).message(labels)
+    assert again["content"].startswith("Train **gan-digits** on digits, for 30 min, from scratch?")
+    assert again["flags"] & EPHEMERAL
+
+
+async def test_the_live_message_outlives_a_restart_of_the_bot(ariel: Person, island: Island, trainer: Trainer) -> None:
+    job, live = await retrain(ariel, trainer)
+    trainer.run(job)
+    trainer.step(job, 1, 4, loss=1.0)
+    await ariel.message(live, lambda message: "25 %" in message["content"])
+    await island.stop_bot()
+    trainer.step(job, 2, 4, loss=0.75)
+    await island.start_bot(trainer.url)
+    again = await ariel.message(live, lambda message: "50 %" in message["content"])
+    assert "generator from 1 to 0.75" in again["attachments"][0]["description"]
+    await island.stop_bot()
+    seen = set(ariel.seen)
+    trainer.succeed(job, "v3", 1.0)
+    await island.start_bot(trainer.url)
+    report = await new_message(ariel, seen)
+    await island.stop_bot()
+    await island.start_bot(trainer.url)
+    await ariel.press(report, "Promote")
+    await ariel.message(report, lambda message: labels(message) == ["Roll back"])
+    assert sum("is ready" in message["content"] for message in await ariel.messages()) == 1
+
+
+async def test_a_live_message_that_someone_deletes(ariel: Person, island: Island, trainer: Trainer) -> None:
+    job, live = await retrain(ariel, trainer, **{"from": "current"})
+    assert trainer.requests[job].hyperparameters.start == "current"
+    logged = await said(ariel, "audit")
+    assert logged["content"].endswith(f"<@{ariel.id}> had gan-digits trained on from v2.")
+    island.sandbox.state.delete_message(live["id"])
+    trainer.run(job)
+    trainer.step(job, 1, 4, loss=1.0)
+    seen = set(ariel.seen)
+    trainer.succeed(job, "v3", 1.0)
+    assert labels(await new_message(ariel, seen)) == ["Promote", "Keep", "Discard"]
+
+
+async def test_a_worker_that_goes_away_in_the_middle(ariel: Person, island: Island) -> None:
+    trainer = Trainer()
+    await island.stop_bot()
+    async with serve(trainer) as url:
+        await island.start_bot(url)
+        job, live = await retrain(ariel, trainer)
+        trainer.run(job)
+        trainer.step(job, 1, 4, loss=1.0)
+        await ariel.message(live, lambda message: "25 %" in message["content"])
+    away = "\n-# The models cannot be reached right now. I keep asking."
+    await ariel.message(live, lambda message: message["content"].endswith(away))
+    trainer.step(job, 2, 4, loss=0.5)
+    async with serve(trainer, port=int(url.rpartition(":")[2])):
+        back = await ariel.message(live, lambda message: "50 %" in message["content"])
+        assert away not in back["content"]
+        del trainer.jobs[job]
+        lost = await ariel.message(live, lambda message: not labels(message))
+        assert lost["content"].endswith("\nThe models know nothing of this training any more.")
+        await island.stop_bot()
+
+
+async def test_a_start_pressed_twice_begins_once(ariel: Person, trainer: Trainer) -> None:
+    asked = await (await ariel.slash("retrain", model="gan-digits", steps=20)).message(labels)
+    assert ", up to step 20, " in asked["content"]
+    await asyncio.gather(*(ariel.press(asked, "Start training") for _ in range(2)))
+    await ariel.wait_for(lambda event: "has begun already" in event["d"].get("content", ""))
+    assert len(trainer.jobs) == 1
+
+
+async def test_leave_it(ariel: Person, trainer: Trainer) -> None:
+    asked = await (await ariel.slash("retrain", model="gan-digits")).message(labels)
+    await ariel.press(asked, "Leave it")
+    left = await ariel.message(asked, lambda message: not labels(message))
+    assert (left["content"], trainer.jobs) == ("Nothing is trained.", {})
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"model": "gan-dogs"}, "There is no model gan-dogs to train; choose from gan-digits."),
+        ({"model": "gan-digits", "dataset": "dogs"}, "There is no data set dogs; choose from digits, sprites, or"),
+        ({"model": "gan-digits", "minutes": 1, "steps": 1}, "Say how many minutes or how many steps, not both."),
+    ],
+)
+async def test_what_cannot_be_trained_is_told(ariel: Person, options: dict[str, object], said: str) -> None:
+    assert (await (await ariel.slash("retrain", **options)).message())["content"].startswith(said)
+
+
+async def test_status_history_and_cancel(ariel: Person, trainer: Trainer) -> None:
+    assert (await said(ariel, "training status"))["content"] == "Nothing is being trained. `/retrain` begins."
+    assert (await said(ariel, "training history"))["content"] == "Nothing was trained yet."
+    assert (await said(ariel, "training cancel"))["content"].startswith("Nothing is being trained")
+    first, _ = await retrain(ariel, trainer)
+    asked = await (await ariel.slash("retrain", model="gan-digits", minutes=5)).message(labels)
+    assert asked["content"].endswith("Others come first: this training would be 2nd in line.")
+    await ariel.press(asked, "Start training")
+    second = await trainer.started()
+    running = await said(ariel, "training status")
+    assert running["flags"] & EPHEMERAL
+    assert [line.partition("> ")[2] for line in running["content"].split("\n")] == [
+        "**gan-digits** on digits, for 5 min, from scratch · 1st in line…",
+        "**gan-digits** on digits, for 30 min, from scratch · 1st in line…",
+    ]
+    assert (await said(ariel, "training cancel"))["content"].startswith("Several trainings run or wait;")
+    cancelled = await said(ariel, "training cancel", training=first)
+    assert cancelled["content"] == f"<@{ariel.id}> cancelled a training of gan-digits."
+    trainer.fail(second, "The disk is full.")
+    await ariel.wait_for(lambda event: "The disk is full." in event["d"].get("content", ""))
+    ended = await said(ariel, "training history")
+    assert [line.rpartition(" · ")[2] for line in ended["content"].split("\n")] == [
+        "Failed: The disk is full.",
+        "Cancelled; nothing of it is kept.",
+    ]
+
+
+async def said(person: Person, command: str, **options: str) -> JSON:
+    return await (await person.slash(command, **options)).message()
+
+
+async def test_suggestions(ariel: Person, island: Island, trainer: Trainer) -> None:
+    assert island.bot is not None
+    await island.bot.catalogue.ask_trainable()
+    models = await ariel.autocomplete("retrain", "model", model="gan")
+    assert models == [{"name": "gan-digits (60 min, digits)", "value": "gan-digits"}]
+    datasets = await ariel.autocomplete("retrain", "dataset", model="gan-digits", dataset="spr")
+    assert datasets == [{"name": "sprites (here)", "value": "sprites"}]
+    job, live = await retrain(ariel, trainer)
+    await ariel.message(live, lambda message: "in line" in message["content"])
+    jobs = await ariel.autocomplete("training cancel", "training", training="")
+    assert jobs == [{"name": "gan-digits (digits)", "value": job}]
+
+
+async def test_a_channel_that_the_bot_may_not_write_in(ariel: Person, island: Island) -> None:
+    state = island.sandbox.state
+    state.forbid(state.channel(ariel.channel), state.bot, Permission.ATTACH_FILES)
+    refused = await said(ariel, "retrain", model="gan-digits")
+    assert refused["content"].startswith("I may not send messages with pictures in this channel;")
+
+
+async def test_in_portuguese(island: Island, trainer: Trainer) -> None:
+    state = island.sandbox.state
+    caliban = state.named("Caliban").user
+    state.grant(caliban, Permission.MANAGE_GUILD)
+    await island.start_bot(trainer.url, operators=caliban.id)
+    async with island.person("Caliban") as caliban:
+        job, live = await retrain(caliban, trainer)
+        trainer.run(job)
+        trainer.step(job, 1, 4, loss=1.0)
+        running = await caliban.message(live, lambda message: "25 %" in message["content"])
+        assert running["content"].startswith("Treinando **gan-digits** com digits, por 30 min, do zero (a pedido de")
+        assert labels(running) == ["Cancelar o treino"]
+        seen = set(caliban.seen)
+        trainer.succeed(job, "v3", 1.0)
+        report = await new_message(caliban, seen)
+        assert labels(report) == ["Promover", "Guardar", "Descartar"]
+        assert "a nova versão é melhor. Ela entra em serviço?" in report["content"]
+        await caliban.press(report, "Promover")
+        promoted = await caliban.message(report, lambda message: labels(message) == ["Reverter"])
+        assert promoted["content"].endswith("promoveu gan-digits: agora v3 está em serviço, antes era v2.")
+    await island.stop_bot()

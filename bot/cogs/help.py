@@ -1,23 +1,54 @@
-"""``/help``: what Prospero can do, with examples; ``/about``: how it is doing."""
+"""``/help``: what Prospero can do, with examples, by topic; ``/about``: what it is, what serves, how it is doing."""
 
 from __future__ import annotations
 
 import math
+import re
 import time
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.guild_settings import ANYWHERE
 from bot.locale import command_text, translate
+from bot.views import Lasting
 from bot.worker_api import WorkerError
+from worker.schemas.models import ModelInfo, Readiness
 
 if TYPE_CHECKING:
     from bot.client import Bot
 
 COLOUR = discord.Colour(0x5B4B8A)  # the violet of Prospero's cloak
+OVERVIEW = "overview"
+MOST_TOPICS = 24  # beside the overview: Discord's menus take 25 options
+LONGEST_FIELD = 1_024  # characters that Discord allows
+
+MILLION = 1e6
+
+
+class Topics(Lasting[discord.ui.Select[Any]], template="help"):
+    """The menu under the help: shows the examples of one topic, or the overview again."""
+
+    def __init__(self, bot: Bot, locale: discord.Locale, chosen: str) -> None:
+        titles = {OVERVIEW: translate(locale, "help.overview")}
+        titles |= {name: title for name, (title, _) in _topics(bot, locale).items()}
+        options = [
+            discord.SelectOption(value=name, label=title, default=name == chosen) for name, title in titles.items()
+        ]
+        super().__init__(discord.ui.Select(custom_id="help", options=options))
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        return cls(interaction.client, interaction.locale, OVERVIEW)
+
+    async def press(self, interaction: discord.Interaction[Bot]) -> None:
+        embed, view = _page(interaction.client, interaction.locale, self.item.values[0])
+        await interaction.response.edit_message(embed=embed, view=view)
 
 
 class Help(commands.Cog):
@@ -27,57 +58,93 @@ class Help(commands.Cog):
 
     def __init__(self, bot: Bot) -> None:
         self.bot = bot
-
-    @app_commands.command(name=command_text("command.help.name"), description=command_text("command.help.description"))
-    async def help(self, interaction: discord.Interaction[Bot]) -> None:
-        locale = interaction.locale
-        embed = discord.Embed(
-            title=translate(locale, "help.title"), description=translate(locale, "help.introduction"), colour=COLOUR
-        )
-        for cog in sorted(self.bot.cogs.values(), key=lambda cog: cog is self):  # what this very cog does comes last
-            key = getattr(cog, "help_key", None)  # a plug-in's cog may have nothing to say here
-            if key is not None:
-                title, _, examples = translate(locale, key).partition("\n")
-                embed.add_field(name=title, value=examples, inline=False)
-        await interaction.response.send_message(embed=embed, ephemeral=True)
+        bot.add_buttons(Topics)
 
     @app_commands.command(
-        name=command_text("command.about.name"), description=command_text("command.about.description")
+        name=command_text("command.help.name"), description=command_text("command.help.description"), extras=ANYWHERE
+    )
+    async def help(self, interaction: discord.Interaction[Bot]) -> None:
+        embed, view = _page(self.bot, interaction.locale, OVERVIEW)
+        await interaction.response.send_message(embed=embed, view=view, ephemeral=True)
+
+    @app_commands.command(
+        name=command_text("command.about.name"), description=command_text("command.about.description"), extras=ANYWHERE
     )
     async def about(self, interaction: discord.Interaction[Bot]) -> None:
-        await interaction.response.defer(thinking=True)
+        await interaction.response.defer(ephemeral=True, thinking=True)
         locale = interaction.locale
         embed = discord.Embed(
             title=f"Prospero {version('prospero')}", description=translate(locale, "about.description"), colour=COLOUR
         )
-        latency = self.bot.latency  # seconds; not finite until Discord has acknowledged a heartbeat
-        embed.add_field(
-            name=translate(locale, "about.bot"),
-            value=translate(
-                locale, "about.bot_state", library=discord.__version__, milliseconds=_milliseconds(latency)
-            ),
-            inline=False,
-        )
-        embed.add_field(name=translate(locale, "about.worker"), value=await self._worker_state(locale), inline=False)
-        await interaction.edit_original_response(embed=embed)
-
-    async def _worker_state(self, locale: discord.Locale) -> str:
+        latency = _milliseconds(self.bot.latency)  # not finite until Discord has acknowledged a heartbeat
+        state = translate(locale, "about.bot_state", library=discord.__version__, milliseconds=latency)
+        embed.add_field(name=translate(locale, "about.bot"), value=state, inline=False)
         begun = time.monotonic()
         try:
-            state = await self.bot.worker.readiness()
+            readiness = await self.bot.worker.readiness()
+            models = await self.bot.worker.models()
         except WorkerError:
-            return translate(locale, "about.worker_away")
-        return translate(
-            locale,
-            "about.worker_state",
-            device=state.device,
-            precision=state.precision,
-            models=", ".join(state.models) or "–",
-            running=state.running,
-            slots=state.slots,
-            waiting=state.waiting,
-            milliseconds=_milliseconds(time.monotonic() - begun),
-        )
+            state = translate(locale, "about.worker_away")
+            embed.add_field(name=translate(locale, "about.worker"), value=state, inline=False)
+        else:
+            state = _worker_state(readiness, (time.monotonic() - begun) / 2, locale)
+            embed.add_field(name=translate(locale, "about.worker"), value=state, inline=False)
+            embed.add_field(name=translate(locale, "about.models"), value=_serving(models, locale), inline=False)
+        await interaction.edit_original_response(embed=embed)
+
+
+def _topics(bot: Bot, locale: discord.Locale) -> dict[str, tuple[str, str]]:
+    """Each topic's title and examples, by the name of the cog that says them; a plug-in's may have nothing to say."""
+    keys = {name: getattr(cog, "help_key", None) for name, cog in bot.cogs.items()}
+    keys["Help"] = keys.pop("Help")  # what this very cog does comes last
+    helpful = [(name, key) for name, key in keys.items() if key is not None]
+    topics = {}
+    for name, key in helpful[:MOST_TOPICS]:
+        title, _, examples = translate(locale, key).partition("\n")
+        topics[name] = (title, examples)
+    return topics
+
+
+def _page(bot: Bot, locale: discord.Locale, chosen: str) -> tuple[discord.Embed, discord.ui.View]:
+    """A topic with all its examples, or the overview with the first of each."""
+    topics = _topics(bot, locale)
+    if chosen in topics:
+        title, examples = topics[chosen]
+        embed = discord.Embed(title=title, description=examples, colour=COLOUR)
+    else:
+        introduction = translate(locale, "help.introduction")
+        embed = discord.Embed(title=translate(locale, "help.title"), description=introduction, colour=COLOUR)
+        for title, examples in topics.values():
+            embed.add_field(name=title, value=examples.partition("\n")[0], inline=False)
+    view = discord.ui.View(timeout=None)
+    view.add_item(Topics(bot, locale, chosen))
+    return embed, view
+
+
+def _worker_state(state: Readiness, seconds: float, locale: discord.Locale) -> str:
+    return translate(
+        locale,
+        "about.worker_state",
+        device=state.device,
+        precision=state.precision,
+        running=state.running,
+        slots=state.slots,
+        waiting=state.waiting + state.pictures_waiting,
+        milliseconds=_milliseconds(seconds),
+    )
+
+
+def _serving(models: list[ModelInfo], locale: discord.Locale) -> str:
+    """A line for each model with the version that serves, as many as fit."""
+    lines = "–"
+    for count, model in enumerate(models):
+        name, size = f"{model.id}@{model.version}", f"{model.parameters / MILLION:.1f}"
+        line = translate(locale, "about.model", model=name, millions=size)
+        longer = f"{lines}\n{line}" if count else line
+        if len(longer) > LONGEST_FIELD:
+            break
+        lines = longer
+    return lines
 
 
 def _milliseconds(seconds: float) -> str:

@@ -20,6 +20,7 @@ from bot.next_letters import NextLetters, ShowLetters
 from bot.passage import Passage
 from bot.recipes import Recipe, as_command, check_range, read_seed
 from bot.result import perform
+from bot.views import continued
 from bot.worker_api import Finished, Piece, Queued
 from worker.schemas.completions import MAX_TOKENS, CompletionRequest
 
@@ -50,6 +51,10 @@ class Shakespeare(commands.Cog):
         bot.operations[next_letters.OPERATION] = self.foresee
         bot.commands_of[next_letters.OPERATION] = next_letters.command
         bot.add_buttons(ShowLetters)
+        self._menu = app_commands.ContextMenu(name=command_text("menu.continue"), callback=self.continue_message)
+
+    async def cog_load(self) -> None:
+        self.bot.tree.add_command(self._menu)
 
     @app_commands.command(
         name=command_text("command.shakespeare.name"), description=command_text("command.shakespeare.description")
@@ -100,13 +105,7 @@ class Shakespeare(commands.Cog):
             operation=OPERATION,
             model=name,
             version=version,
-            parameters={
-                "prompt": prompt,
-                "max_tokens": length,
-                "temperature": temperature,
-                "top_k": top_k,
-                "top_p": top_p,
-            },
+            parameters=_parameters(prompt, length, temperature, top_k, top_p),
             seed=None if seed is None else read_seed(seed),
         )
         await self.perform(interaction, recipe)
@@ -146,6 +145,24 @@ class Shakespeare(commands.Cog):
         """Streams the text that ``recipe`` asks for into the answer to ``interaction``, and keeps what came of it."""
         passage = Passage(recipe, interaction.locale)
         await perform(interaction, passage, partial(self._write, passage))
+
+    async def continue_message(self, interaction: discord.Interaction[Any], message: discord.Message) -> None:
+        """Writes on from a message: from all of a text of ours, else from the message's own words."""
+        known = await self.bot.recipes.shown_by(message.id, message.channel.id)
+        words = message.clean_content.strip() if known is None else ""  # under a picture of ours is only small print
+        if known is not None and known.operation == OPERATION:
+            await self.perform(interaction, continued(known, interaction.user.id))
+            return
+        if not words:
+            raise Refusal("error.no_text")
+        usual = self.bot.guild_settings.of(interaction)
+        recipe = Recipe(
+            owner=interaction.user.id,
+            operation=OPERATION,
+            model=MODEL,
+            parameters=_parameters(words[-LONGEST_PROMPT:], usual.length, usual.temperature),
+        )
+        await self.perform(interaction, recipe)
 
     async def foresee(self, interaction: discord.Interaction[Any], recipe: Recipe) -> None:
         """Answers ``interaction`` with what the model would write next."""
@@ -190,6 +207,11 @@ def command(recipe: Recipe, locale: discord.Locale) -> str:
         options["option.seed.name"] = recipe.seed
     options["option.model.name"] = recipe.pinned_model
     return as_command(locale, translate(locale, "command.shakespeare.name"), options)
+
+
+def _parameters(prompt: str, length: int, temperature: float, top_k: int = 0, top_p: float = 1.0) -> dict[str, Any]:
+    """What a text's recipe keeps: fields of the worker's request."""
+    return {"prompt": prompt, "max_tokens": length, "temperature": temperature, "top_k": top_k, "top_p": top_p}
 
 
 def _check_prompt(prompt: str) -> None:

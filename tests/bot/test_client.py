@@ -1,4 +1,4 @@
-"""The bot as a whole: its commands at Discord, its answers to what it no longer knows, /help and /about."""
+"""The bot as a whole: its commands at Discord, and its answers to what it no longer knows."""
 
 import discord
 import pytest
@@ -39,7 +39,7 @@ async def test_commands_are_offered_everywhere(island: Island, bot: Bot) -> None
         for channel in ("the-stage", "direct"):
             miranda.go(channel)
             commands = await miranda.commands()
-            assert {"shakespeare", "letters", "gan", "help", "about"} <= {command["name"] for command in commands}
+            assert {"shakespeare", "letters", "gan", "help", "Recipe"} <= {command["name"] for command in commands}
             for command in commands:
                 assert sorted(command["integration_types"]) == [0, 1]
                 assert sorted(command["contexts"]) == [0, 1, 2]
@@ -90,28 +90,6 @@ async def test_no_commands_installed(island: Island, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(client, "COGS", "prospero.nothing")
     with pytest.raises(InstallationError, match="make env"):
         await island.start_bot("http://127.0.0.1:9")
-
-
-async def test_help_in_both_languages(island: Island, bot: Bot) -> None:
-    async with island.person() as miranda, island.person("Caliban") as caliban:
-        english = (await (await miranda.slash("help")).message())["embeds"][0]
-        fields = {field["name"]: field["value"] for field in english["fields"]}
-        assert {"Pictures", "Verse", "Versions"} < set(fields)
-        assert list(fields)[-1] == "How I am doing"
-        assert "`/shakespeare prompt:ROMEO:`" in fields["Verse"]
-        message = await (await caliban.slash("help")).message()
-        assert message["flags"] & EPHEMERAL
-        names = [field["name"] for field in message["embeds"][0]["fields"]]
-        assert {"Imagens", "Versos", "Versões"} < set(names)
-        assert names[-1] == "Como eu estou"
-
-
-async def test_about_without_a_worker(island: Island) -> None:
-    await island.start_bot("http://127.0.0.1:9")
-    async with island.person() as miranda:
-        message = await (await miranda.slash("about")).message()
-    assert message["embeds"][0]["title"].startswith("Prospero ")
-    assert message["embeds"][0]["fields"][1]["value"].startswith("Away at the moment.")
 
 
 async def test_ending_the_bot_is_told_in_what_it_was_writing(island: Island, bot: Bot, told_worker: ToldWorker) -> None:

@@ -17,7 +17,7 @@ async def test_a_model_writes_and_its_buttons_outlive_bot_and_worker(island: Isl
             text = written["content"].partition("\n-# ")[0]
             assert (await repeated.message(finished))["content"].partition("\n-# ")[0] == text
             about = await (await miranda.slash("about")).message()
-            assert "gpt-shakespeare@tiny" in about["embeds"][0]["fields"][1]["value"]
+            assert "gpt-shakespeare@tiny" in about["embeds"][0]["fields"][2]["value"]
             await island.stop_bot()
         async with real_worker(tiny_store) as url:
             await island.start_bot(url)

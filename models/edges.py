@@ -9,7 +9,7 @@ Shapes: N pictures, C channels, H height, W width; lines are 1 on 0.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import torch
 import torch.nn.functional as F
@@ -35,30 +35,47 @@ STRENGTHS = {
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 BACKGROUND = 0.6  # share of the pixels that a drawing leaves untouched
 FLAT = 0.02  # most by which those differ, of the full range; a photograph's dark or bright areas vary more
-INK = 0.25  # least difference to the background of a drawn line, of the full range
+INK = 0.25  # share of the strongest stroke's difference to the background that makes a stroke
+COVERED = 0.15  # share of a coarser pixel that strokes must cover: a thin one that leads through it covers more
 
 
-def extract(pictures: Tensor, strength: str = "plain") -> Tensor:
-    """Lines (N, 1, H, W), 0 or 1, of pictures (N, C, H, W) in [-1, 1]; KeyError for an unknown strength."""
-    chosen = STRENGTHS[strength]
-    smooth = blur(_grey(pictures), chosen.sigma)
+def between(share: float) -> Strength:
+    """The strength at a share of the way from the finest lines, 0, over plain ones to the boldest, 1."""
+    place = share * (len(STRENGTHS) - 1)
+    first = min(int(place), len(STRENGTHS) - 2)
+    one, other = list(STRENGTHS.values())[first : first + 2]
+    return Strength(*(a + (place - first) * (b - a) for a, b in zip(astuple(one), astuple(other), strict=True)))
+
+
+def extract(pictures: Tensor, strength: Strength = STRENGTHS["plain"]) -> Tensor:
+    """Lines (N, 1, H, W), 0 or 1, of pictures (N, C, H, W) in [-1, 1]."""
+    smooth = blur(_grey(pictures), strength.sigma)
     across, down = _gradient(smooth)  # (N, 1, H, W) each
     height = torch.hypot(across, down)
     share = height / height.amax((2, 3), keepdim=True).clamp(min=1e-6)
     ridge = _ridges(height, across, down)
-    return _connected(ridge & (share >= chosen.strong), ridge & (share >= chosen.weak)).float()
+    return _connected(ridge & (share >= strength.strong), ridge & (share >= strength.weak)).float()
 
 
-def sketch(pictures: Tensor) -> Tensor:
-    """Lines (N, 1, H, W) of what people hand in: a drawing's own strokes, a photograph's extracted ones.
+def drawn(pictures: Tensor) -> Tensor:
+    """Whether pictures (N, C, H, W) are drawings (N,): most of their pixels have the same grey, whichever it is."""
+    return (_apart(pictures) < FLAT).float().mean((1, 2, 3)) >= BACKGROUND
 
-    A drawing is told by its background: most of its pixels have the same grey, whichever it is.
+
+def strokes(drawings: Tensor, coarser: int = 1) -> Tensor:
+    """A drawing's own strokes: lines (N, 1, H / coarser, W / coarser), 0 or 1, of pictures (N, C, H, W).
+
+    Hands draw large, and scaled down a thin stroke would be too pale to be told from the paper.
     """
+    apart = _apart(drawings)
+    least = (INK * apart.amax((2, 3), keepdim=True)).clamp(min=2 * FLAT)
+    return (F.avg_pool2d((apart >= least).float(), coarser) >= COVERED).float()
+
+
+def _apart(pictures: Tensor) -> Tensor:
+    """How far each pixel (N, 1, H, W) is from the background, of the full range."""
     grey = _grey(pictures)  # (N, 1, H, W)
-    background = grey.flatten(1).median(1).values[:, None, None, None]
-    apart = (grey - background).abs() / 2
-    drawing = (apart < FLAT).float().mean((1, 2, 3), keepdim=True) >= BACKGROUND
-    return torch.where(drawing, (apart >= INK).float(), extract(pictures))
+    return (grey - grey.flatten(1).median(1).values[:, None, None, None]).abs() / 2
 
 
 def _grey(pictures: Tensor) -> Tensor:

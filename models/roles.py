@@ -9,6 +9,7 @@ Shapes: N rows, C picture's channels, S its side, Z numbers of a latent, M remem
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from models.batched import Batched
+from models.batched import Batched, Rows
 
 if TYPE_CHECKING:
     from models.gpt import GPT
@@ -77,8 +78,17 @@ def border(pictures: Tensor) -> Tensor:
 class Likelihood:
     """How probable pictures are to a network."""
 
-    weigh: Batched  # pictures (N, C, S, S) to ln p (N,) in nats
-    remembered: Tensor  # that of held-out pictures (M,), ascending
+    weigh: Batched  # pictures (N, C, S, S) and portions (N,) to estimates of ln p (N,) in nats, each from other samples
+    portions: int  # estimates that make a good one, so that none takes long
+    remembered: Tensor  # ln p of held-out pictures (M,), ascending
+
+    def rows(self, picture: Tensor) -> Rows:
+        """A picture (C, S, S) as what is to be weighed."""
+        return picture.expand(self.portions, *picture.shape), torch.arange(self.portions)
+
+    def nats(self, estimates: Tensor) -> float:
+        """Its ln p: the mean of the estimated probabilities."""
+        return float(estimates.logsumexp(0)) - math.log(self.portions)
 
     def percentile(self, nats: float) -> float:
         """Share of the held-out pictures, 0 to 100, that are less likely."""

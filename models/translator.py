@@ -167,7 +167,7 @@ def batch(data: Pictures, config: Config, run: Run) -> tuple[Tensor, Tensor]:
     images = mirror(to_unit(data.train[chosen]))
     strengths = torch.randint(len(edges.STRENGTHS), (config.batch,), generator=generator)
     lines = images.new_empty(config.batch, 1, config.side, config.side)
-    for i, strength in enumerate(edges.STRENGTHS):
+    for i, strength in enumerate(edges.STRENGTHS.values()):
         if (strengths == i).any():
             lines[strengths == i] = edges.extract(images[strengths == i], strength)
     return images, lines
@@ -208,14 +208,14 @@ def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) 
     wanted = features.features(judge, test)
     strangers = float((wanted - wanted.roll(1, 0)).norm(dim=1).mean())
     figures: dict[str, Metric] = {}
-    for strength in edges.STRENGTHS:
+    for name, strength in edges.STRENGTHS.items():
         drawn = translate(network, edges.extract(real, strength))
         apart = float((drawn - real).abs().mean())
-        figures[f"distance_{strength}"] = Metric(
+        figures[f"distance_{name}"] = Metric(
             apart, "mean absolute difference of values in [-1, 1]", "0: the same", "lower"
         )
         found = features.features(judge, drawn)
-        figures[f"feature_distance_{strength}"] = Metric(
+        figures[f"feature_distance_{name}"] = Metric(
             float((found - wanted).norm(dim=1).mean()),
             "feature units",
             f"two held-out pictures {strangers:.4g}",
@@ -260,7 +260,7 @@ def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: tor
 def _sheet(network: UNet, pictures: Tensor, out: Path) -> None:
     real = to_unit(pictures)  # (N, C, S, S)
     columns = [real]
-    for strength in edges.STRENGTHS:
+    for strength in edges.STRENGTHS.values():
         lines = edges.extract(real, strength)
         columns += [(1 - 2 * lines).expand_as(real), translate(network, lines)]  # dark on light, as on paper
     sheet(torch.stack(columns, 1).flatten(0, 1), out, columns=len(columns))

@@ -192,11 +192,11 @@ def draw(network: VAE, seeds: Sequence[int], truncation: float = 1.0) -> Tensor:
     return network.paint(network.prior.from_base(base))
 
 
-def log_likelihood(network: VAE, pictures: Tensor) -> Tensor:
+def log_likelihood(network: VAE, pictures: Tensor, samples: int = WEIGHED, seed: int = 0) -> Tensor:
     """ln p(x) (B,) in nats, importance-weighted; a network of black and white sees grey as its likelier side."""
     if network.config.binarised:
         pictures = torch.where(pictures > 0, 1.0, -1.0)
-    return weigh(network, pictures, WEIGHED).importance_weighted.float()
+    return weigh(network, pictures, samples, seed).importance_weighted.float()
 
 
 @torch.inference_mode()
@@ -246,10 +246,13 @@ def painter(network: VAE) -> Painter:
 def reconstructor(network: VAE) -> Reconstructor:
     """What the posteriors' means say of pictures, and how likely those are."""
     device = network.codes.device
-    weigh = Batched(1, device, lambda pictures: (log_likelihood(network, pictures),))  # each takes WEIGHED samples
+
+    def estimate(pictures: Tensor, portions: Tensor) -> Rows:
+        return (log_likelihood(network, pictures, DRAWN, seed=int(portions)),)
+
     return Reconstructor(
         Batched(SEEN, device, lambda pictures: (reconstruct(network, pictures),)),
-        Likelihood(weigh, network.likelihoods.cpu()),
+        Likelihood(Batched(1, device, estimate), WEIGHED // DRAWN, network.likelihoods.cpu()),
     )
 
 

@@ -26,6 +26,7 @@ from worker.routes import (
     codes,
     health,
     images,
+    latents,
     models,
     text,
     training,
@@ -51,7 +52,7 @@ def create_app(
     app[SETTINGS], app[ENGINE], app[IMAGES], app[GALLERY] = settings, engine, painting, gallery
     app[JOBS] = jobs
     app[METRICS] = Metrics(engine, painting)
-    for module in (text, images, vision, codes, models, versions, training, health):
+    for module in (text, images, vision, codes, latents, models, versions, training, health):
         app.add_routes(module.routes)
     return app
 

@@ -30,6 +30,7 @@ from worker.schemas.vision import (
     BlendRequest,
     CompressionRequest,
     DecompressionRequest,
+    MapRequest,
     ReconstructionRequest,
     TraversalRequest,
     VisionAnswer,
@@ -61,6 +62,7 @@ OPERATIONS = [
             ("/v1/images/traversals", "Move one latent dimension at a time.", TraversalRequest),
             ("/v1/codes/compress", "Write a picture as a text short enough to paste.", CompressionRequest),
             ("/v1/codes/decompress", "Paint the picture of such a text.", DecompressionRequest),
+            ("/v1/latents/map", "Lay remembered pictures out, and one's own among them.", MapRequest),
         )
     ),
     Operation("get", "/v1/models", "The models and the versions that serve.", None, ModelList),

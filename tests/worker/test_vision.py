@@ -21,7 +21,7 @@ from tests.worker.conftest import Start, Worker
 from worker.engine.images import ImageEngine
 from worker.routes import IMAGES
 
-COMPRESS, DECOMPRESS = "/v1/codes/compress", "/v1/codes/decompress"
+COMPRESS, DECOMPRESS, MAP = "/v1/codes/compress", "/v1/codes/decompress", "/v1/latents/map"
 RECONSTRUCTIONS, ANOMALIES, BLENDS, TRAVERSALS = (
     f"/v1/images/{name}" for name in ("reconstructions", "anomalies", "blends", "traversals")
 )
@@ -224,6 +224,24 @@ async def test_damaged_codes_are_refused(studio: Studio) -> None:
         assert said in await studio.refused(DECOMPRESS, 404, model=None, code=other)
 
 
+@pytest.mark.parametrize("model", ["vae-digits", "autoencoder-digits"])
+async def test_a_map_frames_ones_own_picture_among_remembered_ones(studio: Studio, model: str) -> None:
+    without = await studio.sheet(MAP, model=model, scale=1)
+    side = 24 * 28 + 4 * 3  # cells, and room for a frame of 3 pixels, dark in light
+    assert without.size == (side, side)
+    assert len(set(without.tobytes())) > 2
+    answer = await studio.ask(MAP, model=model, image=handed(drawing()), scale=1)
+    assert len(answer["prepared"]) == 1
+    x, y = (answer["figures"][name] for name in "xy")
+    left, top = (6 + round(23 * share) * 28 for share in (x, y))
+    own = opened(answer)
+    seen = cell(await studio.sheet(RECONSTRUCTIONS, model=model, image=handed(drawing()), scale=1), 0, 0)
+    assert own.crop((left, top, left + 28, top + 28)).tobytes() == seen.tobytes()
+    for margin, shade in ((1, 0), (3, 0), (4, 255), (6, 255)):
+        assert own.getpixel((left - margin, top + 9)) == own.getpixel((left + 9, top + 27 + margin)) == shade
+    assert own.getpixel((left + 9, top + 9)) == seen.getpixel((9, 9))
+
+
 def values(picture: Image.Image) -> Any:
     return np.asarray(picture).astype(float)
 
@@ -345,6 +363,7 @@ async def test_the_same_bytes_alone_and_in_any_crowd(studio: Studio) -> None:
         (BLENDS, {"images": [handed(drawing()), handed(drawing(ink="grey"))], "model": "autoencoder-cats"}),
         (TRAVERSALS, {"seed": 5, "steps": 3}),
         (COMPRESS, {"image": handed(drawing()), "model": "autoencoder-digits"}),
+        (MAP, {"image": handed(drawing())}),
     ]
     alone = [essence(await studio.ask(path, **fields)) for path, fields in wishes]
     crowd = await asyncio.gather(*(studio.ask(path, **fields) for path, fields in wishes * 3))
@@ -366,7 +385,7 @@ async def test_who_leaves_gives_the_turn_to_others(studio: Studio) -> None:
     await studio.worker.until(lambda: studio.engine.waiting == 1)
     release.set()
     assert (await stays)["figures"]
-    assert studio.engine.pictures == 2  # reconstructed and weighed
+    assert studio.engine.pictures == 5  # reconstructed, and weighed four times
 
 
 async def test_the_place_in_the_line_is_told(studio: Studio) -> None:

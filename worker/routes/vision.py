@@ -55,9 +55,9 @@ async def reconstruct(request: web.Request) -> web.StreamResponse:
         (reconstructions,) = await visit.compute(role.reconstruct, pictures)
         figures = closeness(reconstructions, pictures)
         if role.likelihood:
-            (nats,) = await visit.compute(role.likelihood.weigh, pictures)
-            figures["log_likelihood"] = float(nats)
-            figures["percentile"] = role.likelihood.percentile(float(nats))
+            (estimates,) = await visit.compute(role.likelihood.weigh, *role.likelihood.rows(seen.picture))
+            figures["log_likelihood"] = nats = role.likelihood.nats(estimates)
+            figures["percentile"] = role.likelihood.percentile(nats)
         shown = torch.cat((pictures, reconstructions, difference(pictures, reconstructions)))
         files = await visit.aside(encoding.rows, shown, len(shown), wanted.scale, wanted.max_bytes)
         return described(visit, files, [seen], figures=figures)

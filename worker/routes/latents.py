@@ -1,0 +1,40 @@
+"""``POST /v1/latents/map``: where pictures lie in a model's latent space."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from models.roles import Sight, Space
+from worker.engine import encoding
+from worker.engine.atlas import lay_out
+from worker.requests import read
+from worker.routes import GALLERY
+from worker.routes.vision import ONE_PICTURE, described
+from worker.schemas.vision import MapRequest, VisionAnswer
+from worker.visit import Visit, answer
+
+routes = web.RouteTableDef()
+
+
+@routes.post("/v1/latents/map")
+async def show_map(request: web.Request) -> web.StreamResponse:
+    """Remembered pictures laid out in two dimensions, and one's own among them."""
+    wanted = await read(request, MapRequest, ONE_PICTURE)
+    model = await request.app[GALLERY].image_model(wanted.model, Space)
+    space = model.role(Space)
+
+    async def work(visit: Visit) -> VisionAnswer:
+        seen, own, place, figures = [], None, None, {}
+        atlas = await visit.aside(lay_out, space.remembered, model.role(Sight).side)
+        if wanted.image is not None:
+            seen = [await visit.look(wanted.image)]
+            own = seen[0].picture
+            (latents,) = await visit.compute(space.encode, own[None])
+            (place,) = atlas.ground.places(latents)
+            figures = {name: float(part) / (atlas.ground.grid - 1) for name, part in zip("xy", place, strict=True)}
+        (pictures,) = await visit.compute(space.decode, space.remembered[atlas.chosen])
+        drawn = await visit.aside(atlas.draw, pictures, own, place)
+        files = await visit.aside(encoding.stills, drawn[None], wanted.scale, wanted.max_bytes)
+        return described(visit, files, seen, figures=figures)
+
+    return await answer(request, wanted, model, work)

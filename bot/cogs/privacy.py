@@ -42,7 +42,7 @@ class Keep(LastingButton, template="forget-me-not"):
     """Erases nothing."""
 
     def __init__(self, locale: discord.Locale) -> None:
-        label = translate(locale, "button.keep")
+        label = translate(locale, "button.forget_nothing")
         super().__init__(discord.ui.Button(label=label, custom_id="forget-me-not"))
 
     @classmethod

@@ -1,6 +1,7 @@
 """The catalogues: whole, used, and within what Discord allows."""
 
 import ast
+import json
 import re
 from pathlib import Path
 from string import Formatter
@@ -30,6 +31,13 @@ def placeholders(sentence: str) -> set[str | None]:
 
 def test_every_key_in_the_code_has_its_english_and_the_other_way_round() -> None:
     assert literals() == set(ENGLISH)
+
+
+@pytest.mark.parametrize("language", sorted(CATALOGUES))
+def test_no_key_is_in_two_topics(language: str) -> None:
+    topics = Path(bot.__file__).parent.joinpath("locale", language).glob("*.json")
+    keys = [key for topic in topics for key in json.loads(topic.read_text())]
+    assert len(keys) == len(set(keys))
 
 
 @pytest.mark.parametrize("language", sorted(CATALOGUES))

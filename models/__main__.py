@@ -32,6 +32,7 @@ from models.comparison import compare_versions, measure
 from models.configuration import ConfigurationError
 from models.data import SETS, DataError, get, listing, look_in
 from models.failures import Failure, explain
+from models.intake import add
 from models.registry import Family, Recipe, resolve
 from models.training import Progress, Run, Trained, TrainingError
 
@@ -71,12 +72,13 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(command=function)
         return added
 
+    def modest(to: argparse.ArgumentParser) -> None:
+        to.add_argument("--background", action="store_true", help="last in line, and leave a core to others")
+
     def machine(to: argparse.ArgumentParser) -> None:
         to.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", type=torch.device)
-        to.add_argument(
-            "--background", action="store_true", help="give way to others: lowest priority, a core left free"
-        )
         to.add_argument("--memory-share", type=float, metavar="share", help="of the graphics card's memory, at most")
+        modest(to)
 
     added = command("train", train, "Train a model and keep it as a new version.")
     added.add_argument("model")
@@ -136,9 +138,13 @@ def parser() -> argparse.ArgumentParser:
     added = command("rollback", rollback, "Let the version serve again that served before.")
     added.add_argument("model")
 
-    added = command("data", data, "List the data sets, or get one.")
-    added.add_argument("action", choices=("list", "get"))
-    added.add_argument("name", nargs="?", help="the data set to get")
+    added = command("data", data, "List the data sets, get one, or add one of your own.")
+    added.add_argument("action", choices=("list", "get", "add"))
+    added.add_argument("name", nargs="?", help="the data set to get or add")
+    added.add_argument("file", nargs="?", type=Path, help="to add: a zip of pictures, or a text")
+    added.add_argument("--sheet", type=Path, help="to add: where to draw some of the pictures")
+    added.add_argument("--json", action="store_true", help="what was found, and errors, as JSON")
+    modest(added)
     return top
 
 
@@ -204,7 +210,7 @@ def settle(options: argparse.Namespace) -> None:
         if GROUP.exists():  # a kernel that shares the processor out between sessions looks at this instead
             GROUP.write_text("19")
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) - 1))
-    if options.memory_share and options.device.type == "cuda":
+    if getattr(options, "memory_share", None) and options.device.type == "cuda":
         torch.cuda.set_per_process_memory_fraction(options.memory_share)
 
 
@@ -304,10 +310,15 @@ def rollback(options: argparse.Namespace, store: Store) -> None:
 
 
 def data(options: argparse.Namespace, store: Store) -> None:
+    settle(options)
     if options.action == "get":
         if not options.name:
             raise DataError("Say which data set to get: python -m models data get digits")
         print(*get(options.name), sep="\n")
+    elif options.action == "add":
+        if not options.name or not options.file:
+            raise DataError("Say which data set to add, and its file: python -m models data add owls owls.zip")
+        say(asdict(add(options.file, options.name, options.home, options.sheet)), None if options.json else 2)
     else:
         for entry in listing():
             print(f"{entry.name:<16}{entry.note}")

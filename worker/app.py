@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 from pydantic import ValidationError
 
+from worker.datasets import Datasets
 from worker.engine.images import ImageEngine
 from worker.engine.text import TextEngine
 from worker.errors import BadRequest, NotFound, Unauthorized, WorkerError
@@ -17,6 +18,7 @@ from worker.jobs import Jobs
 from worker.metrics import Metrics
 from worker.requests import complaint
 from worker.routes import (
+    DATASETS,
     ENGINE,
     GALLERY,
     IMAGES,
@@ -24,6 +26,7 @@ from worker.routes import (
     METRICS,
     SETTINGS,
     codes,
+    files,
     health,
     images,
     latents,
@@ -42,7 +45,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def create_app(
-    settings: Settings, engine: TextEngine, painting: ImageEngine, gallery: Gallery, jobs: Jobs
+    settings: Settings, engine: TextEngine, painting: ImageEngine, gallery: Gallery, jobs: Jobs, datasets: Datasets
 ) -> web.Application:
     """The worker as an aiohttp application.
 
@@ -50,9 +53,9 @@ def create_app(
     """
     app = web.Application(middlewares=[answer_errors, check_token])
     app[SETTINGS], app[ENGINE], app[IMAGES], app[GALLERY] = settings, engine, painting, gallery
-    app[JOBS] = jobs
+    app[JOBS], app[DATASETS] = jobs, datasets
     app[METRICS] = Metrics(engine, painting)
-    for module in (text, images, vision, codes, latents, models, versions, training, health):
+    for module in (text, images, vision, codes, latents, models, versions, training, files, health):
         app.add_routes(module.routes)
     return app
 

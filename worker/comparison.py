@@ -49,7 +49,7 @@ class Comparisons:
         if key in self._known:
             return self._known[key]
         answer: dict[str, Any] = {}
-        words = compare_words(model, first, second or first, annotate)
+        words = compare_words(model, first, second or first, annotate) + self._trainer.machine
         status = await self._trainer.run(words, answer.update, log, holds)
         dataset, metrics = cards[0].dataset["name"], answer.get("metrics", {})
         problems = [

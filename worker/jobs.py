@@ -185,9 +185,8 @@ class Jobs:
             again = self.snapshot(id).exists()
             self.records.tell(id, "The training goes on from its snapshot." if again else "The training begins.")
             said = None
-            ended = await self._trainer.run(
-                train_words(record, folder, self._settings.report_every), hear, folder / "log.txt", [lock]
-            )
+            words = train_words(record, folder, self._settings.report_every) + self._trainer.machine
+            ended = await self._trainer.run(words, hear, folder / "log.txt", [lock])
             if said is not None and said.code != "interrupted":
                 raise Failed(said)
             if ended > 0 and said is None:

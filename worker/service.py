@@ -12,6 +12,7 @@ from aiohttp import web
 from models.checkpoint import Store
 from models.data import look_in
 from worker.app import create_app
+from worker.datasets import Datasets
 from worker.engine.device import Device
 from worker.engine.hardware import pick_device, set_threads
 from worker.engine.images import ImageEngine
@@ -39,7 +40,8 @@ async def serve(settings: Settings, listener: socket.socket) -> AsyncIterator[we
     records = JobStore(settings.home / "jobs.sqlite")
     trainer = Trainer(settings.home, settings.shipped, torch_device.type, settings.training_memory)
     jobs = Jobs(settings, records, store, trainer)
-    app = create_app(settings, engine, painting, gallery, jobs)
+    datasets = Datasets(settings.home, trainer)
+    app = create_app(settings, engine, painting, gallery, jobs, datasets)
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=GRACE)
     await runner.setup()
     await web.SockSite(runner, listener).start()

@@ -25,7 +25,7 @@ class Trainer:
 
     def __init__(self, home: Path, shipped: Path, device: str, memory_share: float) -> None:
         self._base = [sys.executable, "-m", "models", "--home", str(home), "--shipped", str(shipped)]
-        self._machine = ["--device", device, "--background", "--memory-share", str(memory_share)]
+        self.machine = ["--device", device, "--memory-share", str(memory_share)]  # for commands that compute
 
     async def run(self, words: Sequence[str], hear: Hear, log: Path, holds: Sequence[int] = ()) -> int:
         """Run a command to its end, or to the end of this call; returns its exit status, negative for a signal.
@@ -37,7 +37,7 @@ class Trainer:
             child = await asyncio.create_subprocess_exec(
                 *self._base,
                 *words,
-                *self._machine,
+                "--background",
                 stdin=asyncio.subprocess.PIPE,  # the leash
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,

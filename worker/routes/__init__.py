@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from worker.datasets import Datasets
 from worker.engine.images import ImageEngine
 from worker.engine.text import TextEngine
 from worker.gallery import Gallery
@@ -14,4 +15,5 @@ ENGINE = web.AppKey("engine", TextEngine)
 IMAGES = web.AppKey("images", ImageEngine)
 GALLERY = web.AppKey("gallery", Gallery)
 JOBS = web.AppKey("jobs", Jobs)
+DATASETS = web.AppKey("datasets", Datasets)
 METRICS = web.AppKey("metrics", Metrics)

@@ -12,11 +12,12 @@ from models.checkpoint import CheckpointError
 from models.configuration import ConfigurationError
 from models.data import SETS, find, listing
 from models.registry import Family, Recipe, UnknownModelError, families, resolve
+from worker.datasets import Datasets
 from worker.errors import BadRequest, NotFound, QueueFull
 from worker.job_store import Record
 from worker.jobs import Jobs
 from worker.requests import read
-from worker.routes import JOBS
+from worker.routes import DATASETS, JOBS
 from worker.schemas.training import (
     DatasetInfo,
     Job,
@@ -44,7 +45,7 @@ async def create(request: web.Request) -> web.Response:
     waiting = jobs.records.with_status("queued")
     if len(waiting) >= MOST_QUEUED:
         raise QueueFull(len(waiting) + 1, retry_after=600)
-    record = plan(wanted, jobs)
+    record = plan(wanted, jobs, request.app[DATASETS])
     jobs.enqueue(record)
     return answer(jobs, record)
 
@@ -143,14 +144,15 @@ async def show_sample(request: web.Request) -> web.FileResponse:
     return web.FileResponse(file)
 
 
-def plan(wanted: JobRequest, jobs: Jobs) -> Record:
+def plan(wanted: JobRequest, jobs: Jobs, datasets: Datasets) -> Record:
     """The job that a request asks for; BadRequest says what cannot be trained."""
     try:
         family, recipe = resolve(wanted.model)
     except UnknownModelError as error:
         raise BadRequest(str(error), param="model") from error
     check_hyperparameters(wanted, family, recipe)
-    dataset = wanted.training_file or recipe.dataset
+    file = datasets.get(wanted.training_file or "")
+    dataset = file.name if file else wanted.training_file or recipe.dataset
     check_dataset(dataset, recipe)
     start = "scratch"
     if wanted.hyperparameters.start == "current":

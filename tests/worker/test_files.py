@@ -1,0 +1,85 @@
+"""Data sets handed in over real HTTP: checked, shown, trained on by name and by id, forgotten."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from PIL import Image
+
+from tests.conftest import VERSE
+from tests.worker.conftest import Start
+from tests.worker.operator import Operator
+from worker.routes.files import MOST_FIELD
+from worker.schemas.training import File
+
+FILES = "/v1/files"
+
+
+def form(content: bytes | None = None, filename: str = "My_Owls.zip", **fields: str) -> aiohttp.FormData:
+    data = aiohttp.FormData(default_to_multipart=True)
+    for name, value in {"purpose": "fine-tune", **fields}.items():
+        data.add_field(name, value)
+    if content is not None:
+        data.add_field("file", content, filename=filename)
+    return data
+
+
+@pytest.fixture
+async def operator(start: Start, verse_data: Path) -> Operator:
+    return Operator((await start(None, report_every=0)).session)
+
+
+async def test_a_zip_is_checked_shown_and_forgotten(operator: Operator, tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for i in range(101):
+            picture = io.BytesIO()
+            Image.new("RGB", (64, 64), (min(i, 99), 50, 200)).save(picture, "PNG")
+            archive.writestr(f"{i}.png", picture.getvalue())
+    file = File.model_validate(await operator.ask("POST", FILES, data=form(packed.getvalue())))
+    assert (file.name, file.filename, file.bytes) == ("my-owls", "My_Owls.zip", len(packed.getvalue()))
+    assert (file.found.kind, file.found.items, file.found.left_out) == ("pictures", 100, {"is there twice": 1})
+    async with operator.session.get(str(file.found.sheet)) as response:
+        assert Image.open(io.BytesIO(await response.read())).format == "PNG"
+    assert (await operator.ask("GET", FILES))["data"] == [file.model_dump()]
+    assert await operator.ask("GET", f"{FILES}/{file.id}") == file.model_dump()
+    catalogue = await operator.ask("GET", "/v1/fine_tuning/catalogue")
+    assert {"my-owls"} <= {dataset["name"] for dataset in catalogue["datasets"]}
+    assert "already" in await operator.refused("POST", FILES, data=form(packed.getvalue(), name="my-owls"))
+    assert (await operator.ask("DELETE", f"{FILES}/{file.id}"))["deleted"]
+    assert "There is no file" in await operator.refused("GET", f"{FILES}/{file.id}", 404)
+    assert not list((tmp_path / "data").iterdir())
+
+
+async def test_a_text_is_trained_on_by_its_id(operator: Operator) -> None:
+    content = VERSE.encode() * 60
+    file = File.model_validate(await operator.ask("POST", FILES, data=form(content, "verse.txt", name="island")))
+    assert file.found.kind == "text"
+    assert str(file.found.excerpt).startswith("MIRANDA")
+    job = await operator.train(training_file=file.id)
+    assert "cancel it first" in await operator.refused("DELETE", f"{FILES}/{file.id}")
+    assert (await operator.until_it_ends(job)).status == "succeeded"
+    versions = (await operator.ask("GET", f"/v1/models/{job.model}/versions"))["data"]
+    assert versions[0]["dataset"] == "island"
+
+
+async def test_what_is_wrong_with_a_file_is_said_in_a_sentence(operator: Operator, tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("../evil.png", b"")
+    assert "leads out of it" in await operator.refused("POST", FILES, data=form(packed.getvalue()))
+    refusals: list[tuple[int, Any, str]] = [
+        (400, form(), "file is missing"),
+        (400, form(b"text", purpose="batch"), "purpose must be fine-tune"),
+        (400, form(b"text", colour="red"), "file, purpose and name only"),
+        (400, b"text", "multipart"),
+        (413, form(b"text", name="x" * (MOST_FIELD + 1)), "too long"),
+    ]
+    for status, body, sentence in refusals:
+        assert sentence in await operator.refused("POST", FILES, status, data=body)
+    assert not [file for file in (tmp_path / "files").iterdir() if file.name != "log.txt"]

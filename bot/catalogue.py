@@ -60,9 +60,13 @@ class Catalogue:
 
     async def ask_trainable(self) -> TrainingCatalogue:
         """What can be trained now, and on what; raises WorkerError."""
-        self._files = await self._trainings.files()
         self._trainable = await self._trainings.catalogue()
         return self._trainable
+
+    async def ask_files(self) -> list[File]:
+        """The data sets that were handed in until now; raises WorkerError."""
+        self._files = await self._trainings.files()
+        return self._files
 
     async def ask(self) -> list[ModelInfo]:
         """The models that the worker has now; raises WorkerError."""
@@ -74,6 +78,7 @@ class Catalogue:
             try:
                 await self.ask()
                 await self.ask_trainable()
+                await self.ask_files()
                 await asyncio.sleep(REFRESH)
             except WorkerError as error:
                 logger.debug("no models heard of", error=str(error))

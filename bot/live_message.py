@@ -25,6 +25,10 @@ class Attached:
     content: bytes
     description: str | None = None
 
+    def file(self) -> discord.File:
+        """The file as Discord takes it, once."""
+        return discord.File(io.BytesIO(self.content), self.name, description=self.description)
+
 
 @dataclass(frozen=True)
 class Draft:
@@ -116,8 +120,7 @@ class LiveMessage(Delivery):
         if page.buttons != shown.buttons:
             changes["view"] = view_of(draft.buttons) if page.buttons else None
         if page.has_file and draft.file is not None:
-            content = io.BytesIO(draft.file.content)
-            changes["attachments"] = [discord.File(content, draft.file.name, description=draft.file.description)]
+            changes["attachments"] = [draft.file.file()]
         if index == len(self._ids):
             self._ids.append(await self._send(changes))
         else:

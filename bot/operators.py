@@ -10,6 +10,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.errors import Refusal, answering
+from bot.guild_settings import ANYWHERE
 from bot.locale import translate
 from bot.settings import Settings
 from bot.views import LastingButton
@@ -73,6 +74,10 @@ class OperatorCog(commands.Cog):
 
     def __init__(self, bot: Bot) -> None:
         self.bot = bot
+
+    async def cog_load(self) -> None:
+        for command in self.walk_app_commands():
+            command.extras |= ANYWHERE  # operators are heard in every channel
 
     async def interaction_check(self, interaction: discord.Interaction[Bot]) -> bool:  # type: ignore[override]
         return await by_operator(interaction)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -56,11 +55,7 @@ class Post(Delivery):
     async def _put(self, draft: Draft, before: Draft | None) -> None:
         changes: dict[str, Any] = {"content": draft.pages[0], "view": view_of(draft.buttons)}
         if before is None or draft.file != before.file:
-            changes["attachments"] = []
-            if draft.file is not None:
-                content = io.BytesIO(draft.file.content)
-                file = discord.File(content, draft.file.name, description=draft.file.description)
-                changes["attachments"] = [file]
+            changes["attachments"] = [draft.file.file()] if draft.file is not None else []
         if self._message is not None:
             await self._channel.get_partial_message(self._message).edit(**changes)
             return

@@ -4,23 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import io
+import textwrap
 from collections.abc import Sequence
 
+import discord
 from PIL import Image, ImageDraw, ImageFont
+
+from bot.live_message import Attached
+from bot.locale import translate
+from bot.training_api import TrainingAPI
 
 HEIGHT = 720  # pixels of the highest sheet: two of noise in colour, side by side, stay under Discord's 10 MiB
 SMALLEST = 240  # pixels; a lower one is enlarged by a whole number of times
 CAPTION = 32  # pixels of the line above each sheet
 GAP = 16  # pixels between sheets
+COLUMNS, LINES = 56, 34  # characters and lines of a text: they fill a square of that height
+SIGNATURE = b"\x89PNG"
 
 
 async def side_by_side(captioned: Sequence[tuple[str, bytes]]) -> bytes:
-    """A PNG of several PNGs from left to right; it is put together beside the event loop."""
+    """A PNG of several sheets, PNGs or texts, from left to right; it is put together beside the event loop."""
     return await asyncio.to_thread(_join, captioned)
 
 
+async def of_versions(
+    trainings: TrainingAPI, model: str, versions: Sequence[tuple[str, str]], locale: discord.Locale
+) -> Attached | None:
+    """The samples of versions, each given with their address, in one file; None when there are none. WorkerError."""
+    found = []
+    for version, address in versions:
+        sheet = await trainings.sheet(address)
+        if sheet is not None:
+            found.append((version, sheet))
+    if not found:
+        return None
+    names = [version for version, _ in found]
+    described = translate(locale, "training.shows_samples", versions=", ".join(f"{model}@{name}" for name in names))
+    return Attached(f"{model}-{'-'.join(names)}.png", await side_by_side(found), described)
+
+
 def _join(captioned: Sequence[tuple[str, bytes]]) -> bytes:
-    sheets = [_fitted(Image.open(io.BytesIO(content)).convert("RGB")) for _, content in captioned]
+    sheets = [_fitted(_opened(content)) for _, content in captioned]
     width = sum(sheet.width for sheet in sheets) + GAP * (len(sheets) - 1)
     whole = Image.new("RGB", (width, CAPTION + max(sheet.height for sheet in sheets)), "white")
     pen = ImageDraw.Draw(whole)
@@ -30,8 +54,19 @@ def _join(captioned: Sequence[tuple[str, bytes]]) -> bytes:
         whole.paste(sheet, (left, CAPTION))
         left += sheet.width + GAP
     file = io.BytesIO()
-    whole.save(file, "PNG", optimize=True)
+    whole.save(file, "PNG")
     return file.getvalue()
+
+
+def _opened(content: bytes) -> Image.Image:
+    if content.startswith(SIGNATURE):
+        return Image.open(io.BytesIO(content)).convert("RGB")
+    text = content.decode(errors="replace")
+    lines = [part for line in text.split("\n") for part in textwrap.wrap(line, COLUMNS) or [""]]
+    page = Image.new("RGB", (HEIGHT, HEIGHT), "white")
+    font = ImageFont.load_default(16)
+    ImageDraw.Draw(page).multiline_text((8, 4), "\n".join(lines[:LINES]), fill="black", font=font)
+    return page
 
 
 def _fitted(sheet: Image.Image) -> Image.Image:

@@ -67,7 +67,7 @@ class Switching:
         assert interaction.guild_id is not None  # an operator acts in a server
         entry = Entry(interaction.user.id, interaction.guild_id, act, model, before, after)
         await self._audit.write(entry)
-        return entry.sentence(interaction.locale)
+        return entry.sentence(interaction.client.guild_settings.locale(interaction))
 
 
 class RollBack(OperatorButton, action="rollback", label_key="button.rollback", style=discord.ButtonStyle.danger):

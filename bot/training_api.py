@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from bot.worker_api import WorkerAPI
+from bot.worker_api import WorkerAPI, WorkerLocked, WorkerRefused
 from worker.schemas.training import (
     Comparison,
     Deleted,
@@ -24,6 +24,7 @@ from worker.schemas.training import (
 
 JOBS = "/v1/fine_tuning/jobs"
 PAGE = 100  # events in one answer
+MEASURING = 600.0  # seconds that two versions may take to be measured, of an interaction's 900
 
 
 class TrainingAPI:
@@ -93,11 +94,17 @@ class TrainingAPI:
 
     async def compare(self, model: str, first: str, second: str) -> Comparison:
         versions = f"{_part(first)},{_part(second)}"
-        return await self._worker.ask("GET", f"/v1/models/{_part(model)}/comparison?versions={versions}", Comparison)
+        path = f"/v1/models/{_part(model)}/comparison?versions={versions}"
+        return await self._worker.ask("GET", path, Comparison, patience=MEASURING)
 
-    async def picture(self, address: str) -> bytes:
-        """The PNG at an address that an answer named."""
-        return await self._worker.fetch(address)
+    async def sheet(self, address: str) -> bytes | None:
+        """What is at an address that an answer named, a PNG or a text; None when nothing is."""
+        try:
+            return await self._worker.fetch(address)
+        except WorkerLocked:
+            raise
+        except WorkerRefused:
+            return None
 
 
 def _part(typed: str) -> str:

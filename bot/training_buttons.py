@@ -106,7 +106,7 @@ async def _decide(interaction: discord.Interaction[Bot], job: str, act: str) -> 
         match act:
             case "promote":
                 said = await bot.switching.promote(interaction, model, version)
-                buttons.append(RollBack(name, interaction.locale))
+                buttons.append(RollBack(name, bot.guild_settings.locale(interaction)))
             case "keep":
                 said = await bot.switching.keep(interaction, model, version)
             case _:

@@ -129,7 +129,7 @@ def plan(model: str, dataset: str, how: Hyperparameters, locale: discord.Locale)
     )
 
 
-def reported(watch: Watch, report: Report, picture: Attached) -> Draft:
+def reported(watch: Watch, report: Report, picture: Attached | None) -> Draft:
     """The message at the end of a training that left a version: its figures beside those of the one that served."""
     locale, name = watch.language, f"{report.model}@{report.version}"
     lines = [translate(locale, "training.report", who=watch.owner, version=name)]

@@ -14,7 +14,6 @@ from bot import curve, sheets
 from bot.audit import Entry
 from bot.errors import Refusal
 from bot.live_message import Attached, Draft
-from bot.locale import translate
 from bot.post import Post
 from bot.recipes import Recipe
 from bot.training_message import LiveTraining, describe, failed, reported
@@ -76,7 +75,7 @@ class Watches:
                 guild=interaction.guild_id,
                 channel=interaction.channel_id,
                 owner=who,
-                locale=interaction.locale.value,
+                locale=bot.guild_settings.locale(interaction).value,
             )
             await self.store.add(watch)
         await bot.audit.write(await self._noted(watch, job))
@@ -177,7 +176,9 @@ class Follower:
         parts = [("", await asyncio.to_thread(curve.draw, steps))]
         drawn = next((step for step in reversed(steps) if step.sample is not None), None)
         if drawn is not None and drawn.sample is not None:
-            parts.append((str(drawn.step), await self._bot.trainings.picture(drawn.sample)))
+            sample = await self._bot.trainings.sheet(drawn.sample)
+            if sample is not None:
+                parts.append((str(drawn.step), sample))
         described = describe(steps, self.watch.language)
         return Attached(f"{self.watch.job}.png", await sheets.side_by_side(parts), described)
 
@@ -197,16 +198,12 @@ class Follower:
     async def _tell(self, draft: Draft) -> None:
         await Post(self._channel(), self._bot.scheduler, lambda: draft, notified=self.watch.owner).finish()
 
-    async def _sheets(self, report: Report) -> Attached:
+    async def _sheets(self, report: Report) -> Attached | None:
         """Samples of the new version, and beside them those of the one that served."""
-        locale, trainings = self.watch.language, self._bot.trainings
-        parts = [(report.version, await trainings.picture(report.sample))]
-        key = "model.shows_samples"
-        if report.serving_sample is not None:
-            parts.append((f"{report.serving}", await trainings.picture(report.serving_sample)))
-            key = "training.shows_both"
-        described = translate(locale, key, version=report.version, new=report.version, serving=report.serving)
-        return Attached(f"{report.model}-{report.version}.png", await sheets.side_by_side(parts), described)
+        versions = [(report.version, report.sample)]
+        if report.serving is not None and report.serving_sample is not None:
+            versions.append((report.serving, report.serving_sample))
+        return await sheets.of_versions(self._bot.trainings, report.model, versions, self.watch.language)
 
     async def _note_message(self, message: int) -> None:
         await self._store.note_message(self.watch.job, message)

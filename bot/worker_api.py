@@ -162,10 +162,17 @@ class WorkerAPI:
         """The models that there are. Raises WorkerError."""
         return (await self.ask("GET", "/v1/models", ModelList)).data
 
-    async def ask(self, method: str, path: str, shape: type[Shape], request: Contract | None = None) -> Shape:
-        """One short question and its whole answer. Raises WorkerError."""
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        shape: type[Shape],
+        request: Contract | None = None,
+        patience: float = ANSWER_TIMEOUT,
+    ) -> Shape:
+        """One question and its whole answer, within ``patience`` seconds. Raises WorkerError."""
         body = None if request is None else request.model_dump(mode="json", exclude_none=True)
-        limits = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT)
+        limits = aiohttp.ClientTimeout(total=patience)
         async with self._request(method, path, json=body, limits=limits) as response:
             if response.status != 200:
                 await _raise(response)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 import discord
@@ -10,6 +9,7 @@ from discord import app_commands
 
 from bot.audit import Entry
 from bot.errors import Refusal
+from bot.live_message import Attached
 from bot.locale import command_text, translate
 from bot.markdown import escape
 from bot.operators import OperatorCog, offered_to_operators
@@ -50,9 +50,10 @@ class Dataset(OperatorCog):
         locale = interaction.locale
         attachments = []
         if kept.found.sheet is not None:
-            sheet = await self.bot.trainings.picture(kept.found.sheet)
+            sheet = await self.bot.trainings.sheet(kept.found.sheet)
             shown = translate(locale, "dataset.shows", name=kept.name)
-            attachments.append(discord.File(io.BytesIO(sheet), "sheet.png", description=shown))
+            if sheet is not None:
+                attachments.append(Attached("sheet.png", sheet, shown).file())
         await interaction.edit_original_response(content=_found(kept, locale), attachments=attachments)
 
     @dataset.command(
@@ -62,7 +63,7 @@ class Dataset(OperatorCog):
         await interaction.response.defer(ephemeral=True, thinking=True)
         locale = interaction.locale
         trainable = await self.bot.catalogue.ask_trainable()
-        handed_in = {file.name: file for file in self.bot.catalogue.files}
+        handed_in = {file.name: file for file in await self.bot.catalogue.ask_files()}
         rows = [
             [one.name, _kind(one.kind, locale), _items(handed_in[one.name].found) if one.name in handed_in else ""]
             for one in trainable.datasets[:SHOWN]
@@ -77,7 +78,7 @@ class Dataset(OperatorCog):
     @options("handed_in")
     async def delete(self, interaction: discord.Interaction[Bot], handed_in: str) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        files = await self.bot.trainings.files()
+        files = await self.bot.catalogue.ask_files()
         named = next((file for file in files if handed_in.strip() in (file.name, file.id)), None)
         if named is None:
             known = ", ".join(file.name for file in files[:SHOWN]) or "–"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -69,10 +68,9 @@ class Model(OperatorCog):
         lines = [" · ".join([f"**{name}**", *state]), made, f"`{told.command}`"]
         if told.metrics:
             lines.append(figures.alone(told.metrics, told.version, locale))
-        sheet = await self.bot.trainings.picture(told.sample)
-        description = translate(locale, "model.shows_samples", version=name)
-        picture = discord.File(io.BytesIO(sheet), f"{told.model}-{told.version}.png", description=description)
-        await interaction.edit_original_response(content="\n".join(lines), attachments=[picture])
+        samples = await sheets.of_versions(self.bot.trainings, told.model, [(told.version, told.sample)], locale)
+        files = [samples.file()] if samples is not None else []
+        await interaction.edit_original_response(content="\n".join(lines), attachments=files)
 
     @model.command(
         name=command_text("command.promote.name"), description=command_text("command.model_promote.description")
@@ -81,7 +79,7 @@ class Model(OperatorCog):
     async def promote(self, interaction: discord.Interaction[Bot], model: str, version: str) -> None:
         await interaction.response.defer(thinking=True)
         said = await self.bot.switching.promote(interaction, model.strip(), version.strip())
-        back = RollBack(f"{model.strip()}@{version.strip()}", interaction.locale)
+        back = RollBack(f"{model.strip()}@{version.strip()}", self.bot.guild_settings.locale(interaction))
         await interaction.edit_original_response(content=said, view=view_of([back]))
 
     @model.command(
@@ -101,15 +99,12 @@ class Model(OperatorCog):
         await interaction.response.defer(thinking=True)
         first, second = await self._version(model, version), await self._version(model, other)
         compared = await self.bot.trainings.compare(first.model, first.version, second.version)
-        samples = [(one.version, await self.bot.trainings.picture(one.sample)) for one in (first, second)]
-        locale = interaction.locale
-        picture = discord.File(
-            io.BytesIO(await sheets.side_by_side(samples)),
-            f"{first.model}-{first.version}-{second.version}.png",
-            description=translate(locale, "training.shows_both", new=first.version, serving=second.version),
-        )
+        locale = self.bot.guild_settings.locale(interaction)
+        both = [(one.version, one.sample) for one in (first, second)]
+        samples = await sheets.of_versions(self.bot.trainings, first.model, both, locale)
+        files = [samples.file()] if samples is not None else []
         content = figures.side_by_side(compared.figures, first.version, second.version, locale)
-        await interaction.edit_original_response(content=f"**{first.model}**\n{content}", attachments=[picture])
+        await interaction.edit_original_response(content=f"**{first.model}**\n{content}", attachments=files)
 
     @model.command(
         name=command_text("command.delete.name"), description=command_text("command.model_delete.description")

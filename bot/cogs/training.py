@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 OPERATION = "training"
 LARGEST_SEED = 2**32 - 1
+LONGEST_SETTINGS = 400  # characters: the whole configuration of a model
 SHOWN = 10  # trainings in a list; their lines fill a message at most
 
 START = [
@@ -63,6 +64,7 @@ class Training(OperatorCog):
         bot.operations[OPERATION] = self.confirm
 
     async def cog_load(self) -> None:
+        await super().cog_load()
         await self.bot.watches.start()
 
     async def cog_unload(self) -> None:
@@ -73,7 +75,7 @@ class Training(OperatorCog):
         name=command_text("command.retrain.name"), description=command_text("command.retrain.description")
     )
     @app_commands.choices(start=START, balance=BALANCE, promote=PROMOTE)
-    @options("recipe", "dataset", "minutes", "steps", "start", "balance", "promote", "seed")
+    @options("recipe", "dataset", "minutes", "steps", "start", "balance", "promote", "seed", "settings")
     async def retrain(
         self,
         interaction: discord.Interaction[Bot],
@@ -85,10 +87,12 @@ class Training(OperatorCog):
         balance: Literal["none", "latent"] | None = None,
         promote: Literal["never", "if_better"] = "never",
         seed: app_commands.Range[int, 0, LARGEST_SEED] | None = None,
+        settings: app_commands.Range[str, 1, LONGEST_SETTINGS] = "",
     ) -> None:
         if minutes is not None and steps is not None:
             raise Refusal("error.two_lengths")
-        how = {"minutes": minutes, "n_steps": steps, "start": start, "balance": balance}
+        how: dict[str, Any] = {"minutes": minutes, "n_steps": steps, "start": start, "balance": balance}
+        how["options"] = _read_settings(settings)
         wanted = {"training_file": dataset.strip(), "hyperparameters": how, "promote": promote}
         await self.confirm(interaction, Recipe(interaction.user.id, OPERATION, recipe.strip(), wanted, seed=seed))
 
@@ -104,6 +108,9 @@ class Training(OperatorCog):
         lines = [translate(locale, "training.confirm", plan=plan(recipe.model, wanted["training_file"], how, locale))]
         if how.balance == "latent":
             lines.append(translate(locale, "training.confirm_balance"))
+        if how.options:
+            chosen = " ".join(f"{key}={value}" for key, value in how.options.items())
+            lines.append(translate(locale, "training.confirm_settings", settings=escape(chosen)))
         key = "training.confirm_promote" if wanted["promote"] == "if_better" else "training.confirm_report"
         lines.append(translate(locale, key))
         ahead = [job for job in await self.bot.trainings.jobs() if job.status in ("queued", "running")]
@@ -145,6 +152,17 @@ class Training(OperatorCog):
         locale = interaction.locale
         lines = [summary(job, locale) for job in jobs[:SHOWN]]
         await interaction.edit_original_response(content="\n".join(lines) or translate(locale, none))
+
+
+def _read_settings(typed: str) -> dict[str, str]:
+    """What a person changes in a model's configuration, typed as "batch=32 latent=64"; Refusal for anything else."""
+    settings = {}
+    for word in typed.split():
+        key, equals, value = word.partition("=")
+        if not (key and equals and value):
+            raise Refusal("error.no_setting", word=escape(word))
+        settings[key] = value
+    return settings
 
 
 def _check_may_write(interaction: discord.Interaction[Any]) -> None:

@@ -58,8 +58,8 @@ async def test_a_version_is_described_with_its_samples(ariel: Person) -> None:
     told = await said(ariel, "model info", model="gan-digits")
     assert told["content"].startswith("**gan-digits@v2** · serves\n1.23 million parameters · trained on digits · ")
     (file,) = told["attachments"]
-    assert file["description"] == "Samples of gan-digits@v2."
-    assert Image.open(io.BytesIO(await ariel.fetch(file))).size == (64, 64)
+    assert file["description"] == "Samples, from left to right: gan-digits@v2."
+    assert Image.open(io.BytesIO(await ariel.fetch(file))).getpixel((100, 200)) == (40, 0, 128)
     older = await said(ariel, "model info", model="gan-digits", version="v1")
     assert older["content"].startswith("**gan-digits@v1** · came with Prospero\n")
     refused = await said(ariel, "model info", model="gan-digits", version="v9")
@@ -104,7 +104,7 @@ async def test_two_versions_side_by_side(ariel: Person) -> None:
         "frechet_distance   2  1.5  worse",
     ]
     (file,) = compared["attachments"]
-    assert file["description"] == "Samples of two versions: v1 on the left, v2 on the right."
+    assert file["description"] == "Samples, from left to right: gan-digits@v1, gan-digits@v2."
     picture = Image.open(io.BytesIO(await ariel.fetch(file)))
     assert picture.getpixel((100, 200)) == (20, 0, 128)
     assert picture.getpixel((picture.width - 100, 200)) == (40, 0, 128)

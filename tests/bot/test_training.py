@@ -125,7 +125,7 @@ async def test_a_training_from_the_question_to_the_report(ariel: Person, trainer
     assert [user["id"] for user in report["mentions"]] == [ariel.id]
     assert labels(report) == ["Promote", "Keep", "Discard"]
     (file,) = report["attachments"]
-    assert file["description"] == "Samples of two versions: v3 on the left, v2 on the right."
+    assert file["description"] == "Samples, from left to right: gan-digits@v3, gan-digits@v2."
     assert trainer.history[-1] == "v2"
 
 

@@ -32,6 +32,7 @@ from worker.routes import (
     latents,
     models,
     text,
+    tokens,
     training,
     versions,
     vision,
@@ -55,7 +56,7 @@ def create_app(
     app[SETTINGS], app[ENGINE], app[IMAGES], app[GALLERY] = settings, engine, painting, gallery
     app[JOBS], app[DATASETS] = jobs, datasets
     app[METRICS] = Metrics(engine, painting)
-    for module in (text, images, vision, codes, latents, models, versions, training, files, health):
+    for module in (text, tokens, images, vision, codes, latents, models, versions, training, files, health):
         app.add_routes(module.routes)
     return app
 

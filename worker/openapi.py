@@ -12,6 +12,7 @@ from worker.schemas.completions import Completion, CompletionRequest
 from worker.schemas.contract import ErrorResponse
 from worker.schemas.models import ModelInfo, ModelList, Readiness
 from worker.schemas.pictures import GenerationRequest, Images, InterpolationRequest, VariationRequest
+from worker.schemas.tokens import Detokenized, DetokenizeRequest, TokenizeRequest, TokenizerInfo, Tokens
 from worker.schemas.training import (
     Comparison,
     Deleted,
@@ -67,6 +68,9 @@ OPERATIONS = [
             ("/v1/latents/map", "Lay remembered pictures out, and one's own among them.", MapRequest),
         )
     ),
+    Operation("post", "/tokenize", "Tell a text's token ids.", TokenizeRequest, Tokens),
+    Operation("post", "/detokenize", "Tell the text of token ids.", DetokenizeRequest, Detokenized),
+    Operation("get", "/tokenizer_info", "What kind of token ids there are.", None, TokenizerInfo),
     Operation("get", "/v1/models", "The models and the versions that serve.", None, ModelList),
     Operation("get", "/v1/models/{id}", "One model, or one version of it.", None, ModelInfo),
     Operation("post", "/v1/fine_tuning/jobs", "Train a model.", JobRequest, Job),

@@ -101,7 +101,8 @@ async def test_echo_with_logprobs_scores_the_prompt(worker: Worker) -> None:
 
 async def test_the_streamed_pieces_are_the_plain_text(worker: Worker) -> None:
     plain = await worker.complete(max_tokens=200, seed=11, n=3, stop="zz")
-    chunks = [chunk async for chunk in worker.stream(max_tokens=200, seed=11, n=3, stop="zz")]
+    wanted = {"max_tokens": 200, "seed": 11, "n": 3, "stop": "zz", "stream_options": {"include_usage": True}}
+    chunks = [chunk async for chunk in worker.stream(**wanted)]
     assert chunks.pop() == "[DONE]"
     texts, reasons = [""] * 3, [None] * 3
     for chunk in chunks:
@@ -114,6 +115,44 @@ async def test_the_streamed_pieces_are_the_plain_text(worker: Worker) -> None:
     assert [chunk["usage"] for chunk in chunks][-1] == plain["usage"]
     assert all(chunk["usage"] is None for chunk in chunks[:-1])
     assert len({chunk["id"] for chunk in chunks}) == 1
+
+
+async def test_token_ids_are_prompts_like_the_text_that_they_stand_for(worker: Worker) -> None:
+    ids = [TINY.vocabulary.index(character) for character in "hello"]
+    scoring = {"max_tokens": 1, "logprobs": 1, "echo": True, "seed": 1}  # what evaluation harnesses ask for
+    scored = await worker.complete(prompt=ids, **scoring)
+    assert scored["choices"] == (await worker.complete(**scoring))["choices"]
+    first, second = (await worker.complete(prompt=[ids, [0]], max_tokens=10, seed=3))["choices"]
+    assert first["text"] == await worker.text(max_tokens=10, seed=3)
+    assert second["text"] == await worker.text(prompt=TINY.vocabulary[0], max_tokens=10, seed=3)
+    for wrong in ([0, 99], [[0], [-1]]):
+        error = await worker.error(400, prompt=wrong)
+        assert error["param"] == "prompt"
+        assert f"0 to {len(TINY.vocabulary) - 1}" in error["message"]
+
+
+async def test_evaluation_harnesses_find_the_tokenizer_here(worker: Worker) -> None:
+    async def ask(path: str, status: int = 200, **body: Any) -> dict[str, Any]:
+        method = "POST" if body else "GET"
+        async with worker.session.request(method, path, json=body or None) as response:
+            assert response.status == status, await response.text()
+            return await response.json()
+
+    info = await ask("/tokenizer_info")
+    ids = (await ask("/tokenize", prompt="hello ☃", add_special_tokens=False))["tokens"]
+    assert (await ask("/detokenize", tokens=ids))["prompt"] == "hello  "
+    for special in (info["bos_token"], info["eos_token"]):
+        assert (await ask("/tokenize", prompt=special))["count"] == len(special)
+    error = (await ask("/detokenize", 400, tokens=[99]))["error"]
+    assert error["param"] == "tokens"
+
+
+async def test_a_request_for_more_texts_than_ever_fit_is_told_how_many_do(start: Start) -> None:
+    worker = await start(slots=2, queue=3)
+    error = await worker.error(400, n=6)
+    assert error["param"] == "n"
+    assert "5" in error["message"]
+    assert len((await worker.complete(n=5, max_tokens=1))["choices"]) == 5
 
 
 @pytest.mark.parametrize(
@@ -136,6 +175,8 @@ async def test_a_text_runs_past_the_context(worker: Worker) -> None:
         ("prompt", []),
         ("prompt", ["fine", ""]),
         ("prompt", 5),
+        ("prompt", [[0], []]),
+        ("prompt", [0, "a"]),
         ("prompt", "x" * 20_001),
         ("prompt", ["x"] * 129),
         ("max_tokens", -1),

@@ -69,6 +69,7 @@ class Device:
                     worked |= engine.turn()
                 except Exception as error:  # whatever a turn runs into, the device keeps serving the next
                     engine.fail(error)
+                    worked = True
             if not worked:
                 self._work.wait()
 

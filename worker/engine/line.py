@@ -55,10 +55,10 @@ class Line(Generic[Waiting]):
 
     def remove(self, user: str, item: Waiting) -> bool:
         """Take one out of turn; False when it does not wait."""
-        own = self._users.get(user, ())
-        if item not in own:
+        own = self._users.get(user)
+        if own is None or item not in own:
             return False
-        own.remove(item)  # type: ignore[union-attr]
+        own.remove(item)
         if not own:
             del self._users[user]
         return True

@@ -11,7 +11,7 @@ import heapq
 import math
 import threading
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -24,7 +24,7 @@ from worker.engine.line import Line
 from worker.engine.sampling import Sampler, Sampling, choice_seed
 from worker.engine.sequence import Sequence, Stops
 from worker.engine.stream import Outbox, Piece, Queued, Stream, Token
-from worker.errors import DeadlineExceeded, QueueFull, Unavailable, WorkerError
+from worker.errors import BadRequest, DeadlineExceeded, QueueFull, Unavailable, WorkerError
 
 READ = 64  # characters of prompts in one turn: no dearer than a step of 64 texts, which it thus at most doubles
 CLOSING = "The worker is ending; try again in a moment."
@@ -53,6 +53,17 @@ class TextModel:
         """Token ids of a text, and the characters the model never saw, each of which is read as a space."""
         ids = [self._ids.get(character, self._blank) for character in text]
         return ids, "".join(dict.fromkeys(character for character in text if character not in self._ids))
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """The text of token ids."""
+        return "".join(self.vocabulary[token] for token in tokens)
+
+    def check(self, tokens: Iterable[int], param: str) -> None:
+        """BadRequest, naming the field, unless all token ids are the model's."""
+        for token in tokens:
+            if not 0 <= token < len(self.vocabulary):
+                last = len(self.vocabulary) - 1
+                raise BadRequest(f"{param} holds {token}, but {self.name} has the token ids 0 to {last}.", param=param)
 
     def sampler(self, rows: list[Sequence]) -> Sampler:
         """The sampler of these texts, kept for as long as they stay the same."""
@@ -163,6 +174,9 @@ class TextEngine:
     def _enqueue(self, request: TextRequest, sequences: list[Sequence]) -> None:
         if self._closed:
             raise Unavailable(CLOSING)
+        most = self.slots + self.queue
+        if len(sequences) > most:
+            raise BadRequest(f"The request asks for {len(sequences)} texts; ask for at most {most} at once.", param="n")
         with self._lock:
             room = self.queue + max(0, self.slots - self.running) - len(self._line)
             if len(sequences) > room:
@@ -176,13 +190,14 @@ class TextEngine:
     # From here on: the device's thread.
 
     def turn(self) -> bool:
-        """Admit, step, deliver; False when there is nothing to write."""
+        """Admit, step, deliver; False when there was nothing to write, and so nobody who waits either."""
+        self._expire()
+        self._release()
         self._admit()
         for model in self._models:
             rows, logits = self._step(model)
             if rows:
                 self._deliver(model, rows, logits)
-        self._release()
         self._outbox.flush()
         return bool(self._models)
 
@@ -190,13 +205,31 @@ class TextEngine:
         """End all running texts with an error."""
         for model in self._models:
             self._fail(model.running, error)
-        self._release()
         self._outbox.flush()
+
+    def _expire(self) -> None:
+        """End what is past its deadline, running or waiting; everything when the engine is to close."""
+        now = math.inf if self._closed else time.monotonic()
+        late = [sequence for model in self._models for sequence in model.running if sequence.deadline < now]
+        with self._lock:
+            for item in [item for item in self._line if item[1].deadline < now]:
+                self._line_changed |= self._line.remove(item[1].user, item)
+                late.append(item[1])
+        for sequence in late:
+            sequence.fail(Unavailable(CLOSING) if self._closed else DeadlineExceeded(TOO_LATE.format(self.deadline)))
+
+    def _release(self) -> None:
+        """Free the slots of texts that ended or that nobody reads any more."""
+        for model in self._models:
+            gone = [sequence for sequence in model.running if sequence.ended or sequence.cancelled]
+            for sequence in gone:
+                model.running.remove(sequence)
+                heapq.heappush(model.free, sequence.slot)
+                self._seconds += 0.1 * (time.monotonic() - sequence.admitted - self._seconds)
+        self._models = [model for model in self._models if model.running]
 
     def _admit(self) -> None:
         """Give free slots to those whose turn it is, and tell the others where they stand."""
-        self._expire()
-        self._release()
         with self._lock:
             while self._line and self.running < self.slots:
                 model, sequence = self._line.pop()
@@ -264,27 +297,6 @@ class TextEngine:
                 sequence.newest = token
                 sequence.accept(model.token(sequence, token, row))
         self.characters += len(rows)
-
-    def _release(self) -> None:
-        """Free the slots of texts that ended or that nobody reads any more."""
-        for model in self._models:
-            gone = [sequence for sequence in model.running if sequence.ended or sequence.cancelled]
-            for sequence in gone:
-                model.running.remove(sequence)
-                heapq.heappush(model.free, sequence.slot)
-                self._seconds += 0.1 * (time.monotonic() - sequence.admitted - self._seconds)
-        self._models = [model for model in self._models if model.running]
-
-    def _expire(self) -> None:
-        """End what is past its deadline, running or waiting; everything when the engine is to close."""
-        now = math.inf if self._closed else time.monotonic()
-        late = [sequence for model in self._models for sequence in model.running if sequence.deadline < now]
-        with self._lock:
-            for item in [item for item in self._line if item[1].deadline < now]:
-                self._line_changed |= self._line.remove(item[1].user, item)
-                late.append(item[1])
-        for sequence in late:
-            sequence.fail(Unavailable(CLOSING) if self._closed else DeadlineExceeded(TOO_LATE.format(self.deadline)))
 
     def _fail(self, sequences: list[Sequence], error: Exception) -> None:
         log.error("texts failed", count=len(sequences), error=repr(error), exc_info=error)

@@ -15,7 +15,7 @@ from worker.engine.stream import FinishReason, Piece, Queued, Token
 from worker.engine.text import TextModel, TextRequest
 from worker.requests import read
 from worker.routes import ENGINE, GALLERY, METRICS
-from worker.schemas.completions import Completion, CompletionChoice, CompletionRequest, Logprobs, Usage
+from worker.schemas.completions import Completion, CompletionChoice, CompletionRequest, Logprobs, Prompt, Usage
 from worker.streaming import stream
 
 routes = web.RouteTableDef()
@@ -47,7 +47,7 @@ class Answer:
 
     def prompt(self, choice: int) -> str:
         """A choice's prompt, as the model reads it."""
-        return "".join(self.model.vocabulary[token] for token in self.prompts[choice // self.wanted.n])
+        return self.model.decode(self.prompts[choice // self.wanted.n])
 
     def choice(self, index: int, tokens: list[Token], reason: FinishReason | None) -> CompletionChoice:
         """The next characters of one choice."""
@@ -93,8 +93,7 @@ async def complete(request: web.Request) -> web.StreamResponse:
     begin = time.perf_counter()
     wanted = await read(request, CompletionRequest)
     model = await request.app[GALLERY].text_model(wanted.model)
-    texts = [wanted.prompt] if isinstance(wanted.prompt, str) else wanted.prompt
-    prompts, replaced = zip(*map(model.encode, texts), strict=True)
+    prompts, replaced = zip(*(read_prompt(prompt, model) for prompt in wanted.prompts), strict=True)
     seed = secrets.randbelow(2**63) if wanted.seed is None else wanted.seed
     answer = Answer(wanted, model, list(prompts), "".join(dict.fromkeys("".join(replaced))), seed)
     stops = (wanted.stop,) if isinstance(wanted.stop, str) else tuple(wanted.stop or ())
@@ -113,6 +112,14 @@ async def complete(request: web.Request) -> web.StreamResponse:
     )
     async with aclosing(timed(events, request, begin)) as pieces:
         return await (stream(request, chunks(answer, pieces)) if wanted.stream else whole(answer, pieces))
+
+
+def read_prompt(prompt: Prompt, model: TextModel) -> tuple[list[int], str]:
+    """A prompt's token ids, and the characters the model never saw; BadRequest for ids that it does not have."""
+    if isinstance(prompt, str):
+        return model.encode(prompt)
+    model.check(prompt, "prompt")
+    return prompt, ""
 
 
 async def timed(events: Events, request: web.Request, begin: float) -> Events:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, field_validator
 
 from worker.schemas.contract import Contract, Seed
 
+MODEL = "gpt-shakespeare"  # where none is named
 MAX_PROMPT = 20_000  # characters; far beyond the models' context, small enough to refuse a flood early
 MAX_TOKENS = 8_192  # characters in one completion: four full Discord messages
 MAX_PROMPTS = 128  # in one request; evaluation harnesses send them in batches
@@ -15,11 +17,24 @@ MAX_STOPS = 16  # OpenAI's API takes 4
 MAX_STOP = 64  # characters in one stop string
 
 
+Prompt = str | list[int]
+
+
+def one_by_one(prompt: Prompt | Sequence[Prompt]) -> Sequence[Prompt]:
+    """The prompts that a request's ``prompt`` holds, which may be one text or one list of token ids."""
+    alone = isinstance(prompt, str) or (prompt and isinstance(prompt[0], int))
+    return [prompt] if alone else prompt  # type: ignore[list-item, return-value]
+
+
+class StreamOptions(Contract):
+    include_usage: bool = True  # it always comes, with the last chunk
+
+
 class CompletionRequest(Contract):
     """``POST /v1/completions``."""
 
-    model: str = "gpt-shakespeare"  # a model, or "model@version" to pin a version
-    prompt: str | list[str]
+    model: str = MODEL  # or "model@version" to pin a version
+    prompt: str | list[str] | list[int] | list[list[int]]  # texts, or token ids: characters' places in the vocabulary
     max_tokens: int = Field(16, ge=0, le=MAX_TOKENS)
     temperature: float = Field(1.0, ge=0.0, le=2.0)  # 0 is greedy
     top_p: float = Field(1.0, gt=0.0, le=1.0)
@@ -31,12 +46,18 @@ class CompletionRequest(Contract):
     logprobs: int | None = Field(None, ge=0, le=20)
     user: str | None = Field(None, max_length=128)  # the key by which turns are kept fair
     stream: bool = False
+    stream_options: StreamOptions | None = None
+
+    @property
+    def prompts(self) -> Sequence[Prompt]:
+        """The prompts one by one."""
+        return one_by_one(self.prompt)
 
     @field_validator("prompt")
     @classmethod
-    def check_prompt(cls, prompt: str | list[str]) -> str | list[str]:
-        prompts = [prompt] if isinstance(prompt, str) else prompt
-        if not prompts or not all(prompts):
+    def check_prompt(cls, prompt: Prompt | list[Prompt]) -> Prompt | list[Prompt]:
+        prompts = one_by_one(prompt)
+        if not prompts or not all(map(len, prompts)):
             raise ValueError("prompt is empty; write at least one character.")
         if len(prompts) > MAX_PROMPTS:
             raise ValueError(f"prompt holds {len(prompts)} texts; send at most {MAX_PROMPTS} in one request.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from models import autoencoder, vae, variational
+from models import autoencoder, translator, vae, variational
 from models.checkpoint import Card, Store
 from models.pictures import Pictures
 from tests.models.drawings import bars
@@ -68,6 +68,13 @@ def keep_autoencoder(
         last.bias.fill_(-0.9 if config.channels == 1 else 0.0)
     autoencoder.remember(network, data(config.channels, config.side))
     keep(store, model, "autoencoder", version, network, asdict(config))
+
+
+def keep_translator(store: Store, model: str = "translator-cats", version: str = "tiny") -> None:
+    """Let a translator serve that paints over lines what nobody taught it."""
+    config = translator.Config.parse({"side": 16, "widths": "8,8"})
+    torch.manual_seed(0)
+    keep(store, model, "translator", version, translator.UNet(config).eval(), asdict(config))
 
 
 def keep(store: Store, model: str, family: str, version: str, network: torch.nn.Module, config: dict[str, Any]) -> None:

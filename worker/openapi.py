@@ -35,6 +35,7 @@ from worker.schemas.vision import (
     DecompressionRequest,
     MapRequest,
     ReconstructionRequest,
+    TranslationRequest,
     TraversalRequest,
     VisionAnswer,
 )
@@ -63,6 +64,7 @@ OPERATIONS = [
             ("/v1/images/anomalies", "Tell how unlike the training pictures one is, and where.", AnomalyRequest),
             ("/v1/images/blends", "Go from one picture to another.", BlendRequest),
             ("/v1/images/traversals", "Move one latent dimension at a time.", TraversalRequest),
+            ("/v1/images/translations", "Paint over lines.", TranslationRequest),
             ("/v1/codes/compress", "Write a picture as a text short enough to paste.", CompressionRequest),
             ("/v1/codes/decompress", "Paint the picture of such a text.", DecompressionRequest),
             ("/v1/latents/map", "Lay remembered pictures out, and one's own among them.", MapRequest),

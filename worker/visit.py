@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -48,9 +49,10 @@ class Visit:
         """Anything that takes a while and needs no device."""
         return await self._engine.aside(partial(function, *given, **named))
 
-    async def look(self, image: str, param: str = "image") -> Seen:
-        """A picture that was handed in, as the model sees it."""
-        return await self.aside(decode, image, self.model.role(Sight), param)
+    async def look(self, image: str, param: str = "image", finer: int = 1) -> Seen:
+        """A picture that was handed in, as the model sees it or ``finer`` times as fine."""
+        sight = self.model.role(Sight)
+        return await self.aside(decode, image, replace(sight, side=finer * sight.side), param)
 
 
 async def answer(

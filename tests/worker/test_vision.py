@@ -16,14 +16,14 @@ from PIL import Image, ImageDraw
 from models.checkpoint import Store
 from tests.conftest import DIGITS, keep_gan
 from tests.models.drawings import bars
-from tests.viewers import COLOURED, keep_autoencoder, keep_vae
+from tests.viewers import COLOURED, keep_autoencoder, keep_translator, keep_vae
 from tests.worker.conftest import Start, Worker
 from worker.engine.images import ImageEngine
 from worker.routes import IMAGES
 
 COMPRESS, DECOMPRESS, MAP = "/v1/codes/compress", "/v1/codes/decompress", "/v1/latents/map"
-RECONSTRUCTIONS, ANOMALIES, BLENDS, TRAVERSALS = (
-    f"/v1/images/{name}" for name in ("reconstructions", "anomalies", "blends", "traversals")
+RECONSTRUCTIONS, ANOMALIES, BLENDS, TRAVERSALS, TRANSLATIONS = (
+    f"/v1/images/{name}" for name in ("reconstructions", "anomalies", "blends", "traversals", "translations")
 )
 
 
@@ -64,6 +64,7 @@ async def studio(start: Start, tmp_path: Any) -> Studio:
     keep_vae(store)
     keep_autoencoder(store)
     keep_autoencoder(store, "autoencoder-cats", **COLOURED)
+    keep_translator(store)
     keep_gan(store, "gan-digits", DIGITS)
     studio = Studio(await start())
     await studio.worker.until(lambda: studio.worker.gallery.ready)
@@ -167,6 +168,28 @@ async def test_a_traversal_moves_one_latent_in_a_strip(studio: Studio) -> None:
     assert (
         await studio.refused(TRAVERSALS, dimensions=[1, 6])
         == "dimensions must be from 0 to 5 for vae-digits@tiny, not 6."
+    )
+
+
+async def test_a_sketch_is_painted_over_and_a_photo_drawn_first(studio: Studio) -> None:
+    fields = {"model": "translator-cats", "scale": 1}
+    sketch = drawing(ground="white", ink="black")
+    answer = await studio.ask(TRANSLATIONS, image=handed(sketch), **fields)
+    assert (answer["lines"], opened(answer).size) == ("sketch", (1 + 2 * 17, 18))
+    lines = values(cell(opened(answer), 0, 0, 16))[..., 0]
+    assert set(lines.flatten()) == {0, 255}
+    assert 0 < (lines == 0).mean() < 0.3
+    noise = np.random.default_rng(0).integers(0, 60, (40, 40, 3)) + np.arange(0, 160, 4)[:, None, None]
+    photo = Image.fromarray(noise.astype(np.uint8))
+    answer = await studio.ask(TRANSLATIONS, image=handed(photo), **fields)
+    assert (answer["lines"], opened(answer).size) == ("photo", (1 + 3 * 17, 18))
+    sheets = [await studio.sheet(TRANSLATIONS, image=handed(photo), strength=share, **fields) for share in (0.0, 1.0)]
+    fine, bold = (values(cell(sheet, 0, 1, 16)).mean() for sheet in sheets)
+    assert fine < bold  # more of the paper is covered
+    as_photo = await studio.ask(TRANSLATIONS, image=handed(sketch), lines="photo", **fields)
+    assert (as_photo["lines"], opened(as_photo).size) == ("photo", (1 + 3 * 17, 18))
+    assert "does not paint over lines; ask translator-cats" in await studio.refused(
+        TRANSLATIONS, 404, image=handed(sketch)
     )
 
 
@@ -364,6 +387,7 @@ async def test_the_same_bytes_alone_and_in_any_crowd(studio: Studio) -> None:
         (TRAVERSALS, {"seed": 5, "steps": 3}),
         (COMPRESS, {"image": handed(drawing()), "model": "autoencoder-digits"}),
         (MAP, {"image": handed(drawing())}),
+        (TRANSLATIONS, {"image": handed(drawing()), "model": "translator-cats"}),
     ]
     alone = [essence(await studio.ask(path, **fields)) for path, fields in wishes]
     crowd = await asyncio.gather(*(studio.ask(path, **fields) for path, fields in wishes * 3))

@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from aiohttp import web
 from torch import Tensor
 
+from models import edges
 from models.latents import of_seeds
 from models.pictures import from_unit
 from models.quality import psnr, ssim
-from models.roles import Judge, Reconstructor, Space, Traverser
+from models.roles import Judge, Reconstructor, Space, Translator, Traverser
 from worker.engine import encoding
 from worker.engine.decoding import Seen
 from worker.errors import BadRequest
@@ -29,6 +31,7 @@ from worker.schemas.vision import (
     BlendRequest,
     File,
     ReconstructionRequest,
+    TranslationRequest,
     TraversalRequest,
     VisionAnswer,
 )
@@ -36,6 +39,7 @@ from worker.visit import Visit, answer
 
 ONE_PICTURE = MAX_BODY + MAX_PICTURE * 4 // 3  # bytes of a request with a picture
 TWO_PICTURES = ONE_PICTURE + MAX_PICTURE * 4 // 3
+FINER = 4  # times as fine a drawing's strokes are looked for
 STRIPS = 8  # of a traversal, unless told otherwise
 HOTTEST = 30.0  # times the usual error of a place that are shown white
 
@@ -132,6 +136,30 @@ async def traverse(request: web.Request) -> web.StreamResponse:
         (pictures,) = await visit.compute(role.decode, role.strips(start[0], dimensions, wanted.steps))
         files = await visit.aside(encoding.rows, pictures, wanted.steps, wanted.scale, wanted.max_bytes)
         return described(visit, files, seen, seed=seed, dimensions=dimensions)
+
+    return await answer(request, wanted, model, work)
+
+
+@routes.post("/v1/images/translations")
+async def translate(request: web.Request) -> web.StreamResponse:
+    """Lines, and the picture painted over them."""
+    wanted = await read(request, TranslationRequest, ONE_PICTURE)
+    model = await request.app[GALLERY].image_model(wanted.model, Translator)
+
+    async def work(visit: Visit) -> VisionAnswer:
+        seen = await visit.look(wanted.image, finer=FINER)
+        fine = seen.picture[None]  # (1, C, FINER S, FINER S)
+        photo = F.avg_pool2d(fine, FINER)  # (1, C, S, S)
+        drawn = bool(edges.drawn(fine)) if wanted.lines == "auto" else wanted.lines == "sketch"
+        if drawn:
+            lines = await visit.aside(edges.strokes, fine, FINER)
+        else:
+            lines = await visit.aside(edges.extract, photo, edges.between(wanted.strength))
+        (painted,) = await visit.compute(model.role(Translator).translate, lines)
+        paper = (1 - 2 * lines).expand_as(photo)  # dark on light
+        shown = torch.cat((paper, painted) if drawn else (photo, paper, painted))
+        files = await visit.aside(encoding.rows, shown, len(shown), wanted.scale, wanted.max_bytes)
+        return described(visit, files, [seen], lines="sketch" if drawn else "photo")
 
     return await answer(request, wanted, model, work)
 

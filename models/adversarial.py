@@ -19,8 +19,11 @@ def preference(better: Tensor, worse: Tensor) -> Tensor:
 
 
 def squared_gradient(logits: Tensor, images: Tensor) -> Tensor:
-    """|dD(x)/dx|^2, the mean over pictures (B, C, H, W); differentiable once more."""
-    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    """|dD(x)/dx|^2, the mean over pictures (B, C, H, W) and, where there are some, patches; differentiable once more.
+
+    The gradients of a picture's P patches are taken at once, as if those of different patches had nothing in common.
+    """
+    (gradient,) = torch.autograd.grad(logits.sum() / logits[0].numel() ** 0.5, images, create_graph=True)
     return gradient.square().sum((1, 2, 3)).mean()
 
 

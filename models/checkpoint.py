@@ -139,14 +139,18 @@ class Store:
         beside = final.with_name(f".{card.version}.part")
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
-        checkpoint = Checkpoint(beside, card)
-        (beside / WEIGHTS).write_bytes(save({name: _for_storage(tensor) for name, tensor in tensors.items()}))
-        write_json(beside / CARD, asdict(card))
-        sheet(checkpoint)
-        for file in beside.iterdir():
-            with file.open("rb") as written:
-                os.fsync(written.fileno())
-        beside.replace(final)
+        try:
+            checkpoint = Checkpoint(beside, card)
+            (beside / WEIGHTS).write_bytes(save({name: _for_storage(tensor) for name, tensor in tensors.items()}))
+            write_json(beside / CARD, asdict(card))
+            sheet(checkpoint)
+            for file in beside.iterdir():
+                with file.open("rb") as written:
+                    os.fsync(written.fileno())
+            beside.replace(final)
+        except BaseException:  # a full disk, for one: nothing of it stays
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
         return Checkpoint(final, card)
 
     def annotate(self, checkpoint: Checkpoint, card: Card) -> Checkpoint:

@@ -187,11 +187,14 @@ class Run:
         content = io.BytesIO()  # torch says nothing of a full disk when it writes to one itself
         torch.save({"step": self.step + 1, "seconds": seconds, "parts": state}, content)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as out:
-            out.write(content.getbuffer())
-            out.flush()
-            os.fsync(out.fileno())
-        beside.replace(self.snapshot)
+        try:
+            with beside.open("wb") as out:
+                out.write(content.getbuffer())
+                out.flush()
+                os.fsync(out.fileno())
+            beside.replace(self.snapshot)
+        finally:
+            beside.unlink(missing_ok=True)  # of a full disk: the last snapshot stays
 
     def restore(self, **parts: Stateful) -> None:
         """Go on from the folder's snapshot, if there is one."""

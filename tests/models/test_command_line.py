@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -61,6 +65,9 @@ def test_an_unfinished_training_is_not_begun_anew(run: Run, tmp_path: Path, caps
         (["train", "gtp"], "There is no model 'gtp'; choose from"),
         (["train", "gpt", "--set", "layer=2"], "Unknown setting 'layer'"),
         (["promote", MODEL, "lost"], f"{MODEL} has no version 'lost'"),
+        (["train", "gan", "--start", "current"], "start from scratch"),
+        (["train", "gpt", "--balance", "latent"], "no fair sampling"),
+        (["data", "add", "owls"], "data add owls owls.zip"),
         (["sample", "gan-cats", "-o", "cats.png"], "python -m models train gan-cats"),
     ],
 )
@@ -69,3 +76,105 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
 ) -> None:
     assert run(*words) == 1
     assert sentence in capsys.readouterr().err
+
+
+def test_a_training_tells_programs_what_it_does(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--report-every", "0", "--unmeasured", "--json", "--folder", str(tmp_path / "run")]
+    assert run("train", "gpt", "--steps", "3", "--name", "first", *words, *SMALL) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    assert lines[-1]["fraction"] == 1
+    assert lines[-1]["seconds_left"] == 0
+    assert lines[0]["seconds_left"] > 0
+    assert not (tmp_path / "run").exists()  # the snapshot of a finished training is of no use
+
+
+def test_a_training_begins_with_the_weights_that_serve(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("train", "gpt", "--steps", "40", "--name", "first", "--unmeasured", *SMALL) == 0
+    assert run("promote", MODEL, "first") == 0
+    assert run("train", "gpt", "--steps", "1", "--start", "current", "--name", "second", "--unmeasured") == 0
+    assert run("train", "gpt", "--steps", "1", "--name", "third", "--unmeasured", *SMALL) == 0
+    card = json.loads((tmp_path / "home" / "checkpoints" / MODEL / "second" / "card.json").read_text())
+    assert "--start first" in card["training"]["command"]
+    assert card["config"]["width"] == TINY["width"]
+
+    capsys.readouterr()
+    assert run("compare", MODEL, "second", "third", "--quick") == 0
+    comparison = json.loads(capsys.readouterr().out)
+    second, third = (comparison["metrics"][name]["nats_per_character"]["value"] for name in ("second", "third"))
+    assert second < third - 0.3  # nats: it knew the letters already
+
+    assert run("train", "gpt", "--start", "current", "--set", "width=64") == 1
+    assert "do not fit" in capsys.readouterr().err
+
+
+def test_fair_sampling_is_written_on_the_card(run: Run, tmp_path: Path) -> None:
+    small = ["--set", "width=8", "--set", "batch=4", "--unmeasured", "--name", "fair"]
+    assert run("train", "vae-sprites", "--steps", "1", "--balance", "latent", *small) == 0
+    card = json.loads((tmp_path / "home" / "checkpoints" / "vae-sprites" / "fair" / "card.json").read_text())
+    assert card["config"]["balance"] == "latent"
+    assert "--balance latent" in card["training"]["command"]
+
+
+@pytest.fixture
+def little_room() -> Generator[None, None, None]:
+    """Files of 20 kB and no more, as on a disk that is nearly full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_said_in_a_sentence(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], little_room: None
+) -> None:
+    for last in ("snapshot", "version"):  # neither can be written, and nothing is left of the attempt
+        every = "0" if last == "snapshot" else "60"
+        words = ["--folder", str(tmp_path / "run"), "--report-every", every, "--json", *SMALL]
+        assert run("train", "gpt", "--steps", "2", *words) == 1
+        error = json.loads(capsys.readouterr().out.splitlines()[-1])["error"]
+        assert error["code"] == "disk_full"
+        assert "free some" in error["message"]
+        assert not list((tmp_path / "run").glob("*"))
+    assert not any((tmp_path / "home" / "checkpoints" / MODEL).iterdir())
+
+
+@pytest.mark.parametrize(
+    ("setting", "code"),
+    [("batch=1000000000000", "out_of_memory"), ("other_rate=1e30", "not_a_number")],
+)
+def test_why_a_training_broke_off_has_a_code(
+    run: Run, setting: str, code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("train", "gpt", "--steps", "20", "--json", *SMALL, "--set", setting) == 1
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["error"]["code"] == code
+
+
+@pytest.mark.parametrize("ending", ["a signal", "the end of its parent"])
+def test_a_training_that_is_ended_keeps_its_snapshot_and_goes_on(
+    verse_data: Path, tmp_path: Path, ending: str, run: Run
+) -> None:
+    words = ["--folder", str(tmp_path / "run"), "--report-every", "0", "--unmeasured", "--json", *SMALL]
+    training = subprocess.Popen(
+        [sys.executable, "-m", "models", "--home", str(tmp_path / "home"), "train", "gpt", "--steps", "100000", *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PROSPERO_LEASH": "1"},
+    )
+    assert training.stdin is not None
+    assert training.stdout is not None
+    with training.stdout:
+        assert json.loads(training.stdout.readline())["step"] == 1
+        if ending == "a signal":
+            training.terminate()
+        else:
+            training.stdin.close()
+        rest = training.stdout.readlines()
+    assert training.wait(timeout=60) != 0
+    if ending == "a signal":
+        assert json.loads(rest[-1])["error"]["code"] == "interrupted"
+    assert (tmp_path / "run" / "snapshot.pt").exists()
+    assert run("train", "gpt", "--steps", "1", *words) == 1  # not over what is there
+    assert run("train", "gpt", "--steps", "1", "--resume", *words) == 0

@@ -71,10 +71,16 @@ async def test_versions_are_listed_with_what_their_cards_say(operator: Operator,
 async def test_a_version_that_serves_is_not_deleted(operator: Operator, tmp_path: Path) -> None:
     assert "promote another" in await operator.refused("DELETE", f"{MODELS}/gan-cats/versions/b")
     gone = await operator.ask("DELETE", f"{MODELS}/gan-cats/versions/a")
-    assert gone == {"id": "gan-cats@a", "object": "model.version", "deleted": True}
+    assert gone == {"id": "gan-cats@a", "object": "model", "deleted": True}
     assert not (tmp_path / "checkpoints" / "gan-cats" / "a").exists()
     assert "no version 'a'" in await operator.refused("DELETE", f"{MODELS}/gan-cats/versions/a", 404)
     assert "no version 'a'" in await operator.refused("POST", f"{MODELS}/gan-cats/rollback")
+
+
+async def test_a_version_is_deleted_by_its_id_too(operator: Operator) -> None:
+    assert "Name the version" in await operator.refused("DELETE", f"{MODELS}/gan-cats")
+    assert "promote another" in await operator.refused("DELETE", f"{MODELS}/gan-cats@b")
+    assert (await operator.ask("DELETE", f"{MODELS}/gan-cats@a"))["id"] == "gan-cats@a"
 
 
 async def test_a_shipped_version_is_not_deleted(start: Start, tmp_path: Path) -> None:

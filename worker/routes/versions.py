@@ -31,13 +31,16 @@ async def list_versions(request: web.Request) -> web.Response:
 @routes.delete("/v1/models/{model}/versions/{version}")
 async def delete(request: web.Request) -> web.Response:
     """Remove a version that was trained here and does not serve."""
-    store, checkpoint = request.app[GALLERY].store, named(request)
-    try:
-        store.delete(checkpoint.model, checkpoint.version)
-    except CheckpointError as error:
-        raise BadRequest(str(error), param="version") from error
-    gone = Deleted(id=f"{checkpoint.model}@{checkpoint.version}", object="model.version")
-    return web.json_response(text=gone.model_dump_json())
+    return remove(request.app[GALLERY].store, request.match_info["model"], request.match_info["version"])
+
+
+@routes.delete("/v1/models/{id}")
+async def delete_by_id(request: web.Request) -> web.Response:
+    """The same in OpenAI's shape: the id is "model@version"."""
+    model, _, version = request.match_info["id"].partition("@")
+    if not version:
+        raise BadRequest(f"Name the version as well, such as {model}@v1; a whole model is not deleted.", param="id")
+    return remove(request.app[GALLERY].store, model, version)
 
 
 @routes.get("/v1/models/{model}/versions/{version}/samples")
@@ -95,6 +98,19 @@ async def compare(request: web.Request) -> web.Response:
         samples=(sheet_address(model, first), sheet_address(model, second)),
     )
     return web.json_response(text=comparison.model_dump_json())
+
+
+def remove(store: Store, model: str, version: str) -> web.Response:
+    """Delete a version; NotFound when there is none, BadRequest when it has to stay."""
+    try:
+        store.open(model, version)
+    except CheckpointError as error:
+        raise NotFound(str(error), param="version") from error
+    try:
+        store.delete(model, version)
+    except CheckpointError as error:
+        raise BadRequest(str(error), param="version") from error
+    return web.json_response(text=Deleted(id=f"{model}@{version}", object="model").model_dump_json())
 
 
 def describe(store: Store, checkpoint: Checkpoint) -> VersionInfo:

@@ -39,7 +39,7 @@ def run(home: Path, rounds: int, threads: int) -> None:
     """Print what clients see, and how much of the engine's own speed reaches them."""
     set_threads(threads)
     network = load_network(home)
-    model = TextModel("benchmark", build_decoder(network, max(CLIENTS), "auto", torch.get_num_threads()))
+    model = TextModel("benchmark", build_decoder(network, max(CLIENTS), "auto", torch.get_num_threads(), home))
     rows = []
     with running_worker(home, threads) as address:
         asyncio.run(visit(address, 1))  # the first request of all pays for what is loaded late

@@ -36,7 +36,7 @@ def run(home: Path, rounds: int, threads: int) -> None:
     set_threads(threads)
     device = pick_device("auto")
     network = load_network(home).to(device)
-    decoder = build_decoder(network, max(STREAMS), "auto", torch.get_num_threads())
+    decoder = build_decoder(network, max(STREAMS), "auto", torch.get_num_threads(), home)
     model = TextModel("benchmark", decoder)
     rows = []
     for streams in STREAMS:

@@ -147,7 +147,9 @@ class Gallery:
             log.info("model loaded", model=name, operations=family.operations)
             return ImageModel(name, roles)
         network = roles[Writer].network
-        decoder = build_decoder(network, self._settings.slots, self._settings.precision, torch.get_num_threads())
+        decoder = build_decoder(
+            network, self._settings.slots, self._settings.precision, torch.get_num_threads(), self._settings.home
+        )
         log.info("model loaded", model=name, decoder=type(decoder).__name__, precision=str(decoder.precision))
         return TextModel(name, decoder)
 

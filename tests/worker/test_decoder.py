@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from models import gpt
 from models.decoder import CHUNK, Decoder, TorchDecoder
 from models.native import NativeDecoder, NativeError, shares
 from tests.worker.conftest import TINY, tiny_gpt
+from worker.engine import hardware
 
 Make = Callable[[gpt.GPT, int, torch.dtype], Decoder]
 DECODERS: dict[str, Make] = {
@@ -129,3 +131,25 @@ def test_shares_cover_all_rows_and_cut_no_text(groups: list[tuple[int, int]]) ->
     for begin, _ in cuts[1:]:
         assert slots[begin] != slots[begin - 1]
     assert all(end - begin <= 64 + CHUNK for begin, end in cuts)
+
+
+def test_the_faster_precision_is_measured_once_for_a_processor_and_a_shape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    balance = {torch.bfloat16: 1.0, torch.float32: 2.0}
+    monkeypatch.setattr(hardware, "seconds_of_a_step", lambda decoder: balance[decoder.precision])
+
+    def precision(shape: gpt.Config = TINY) -> torch.dtype:
+        return hardware.build_decoder(tiny_gpt(config=shape), 1, "auto", 1, tmp_path).precision
+
+    assert precision() == torch.bfloat16
+    balance[torch.bfloat16] = 3.0
+    assert precision() == torch.bfloat16  # remembered: texts stay what they are
+    assert precision(SHAPES[1]) == torch.float32
+    monkeypatch.setattr(hardware, "processor", lambda: "another")
+    assert precision() == torch.float32
+    for note in (tmp_path / "precision").iterdir():
+        note.write_text("{")
+    balance[torch.float32] = 4.0
+    assert precision() == torch.bfloat16
+    assert hardware.build_decoder(tiny_gpt(), 1, "float32", 1, tmp_path).precision == torch.float32

@@ -9,6 +9,7 @@ from worker.schemas.training import Step
 
 SIZE = (7.2, 7.2)  # inches at 100 pixels each: as high as the samples beside it
 POINTS = 400  # of a line; more would not be seen apart
+FEW = 20  # points that are marked one by one; of a single one there would be no line
 STYLES = ("-", "--", ":", "-.")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito's, which people tell apart who see few colours
 MARKS = ("o", "s", "^", "D")  # of held-out figures, which are few
@@ -23,7 +24,8 @@ def draw(steps: Sequence[Step]) -> bytes:
     rows = figure.subplots(2 if figures else 1, 1, sharex=True, squeeze=False)[:, 0]
     for place, (name, (at, values)) in enumerate(_lines(steps, [step.losses for step in steps]).items()):
         every = -(-len(at) // POINTS)
-        rows[0].plot(at[::every], values[::every], STYLES[place % 4], color=COLOURS[place % 4], label=name)
+        style = STYLES[place % 4] + ("." if len(at) < FEW else "")
+        rows[0].plot(at[::every], values[::every], style, color=COLOURS[place % 4], label=name)
     for place, (name, (at, values)) in enumerate(figures.items()):
         style = MARKS[place % 4] + STYLES[place % 4]
         rows[1].plot(at, values, style, color=COLOURS[place % 4], label=name)

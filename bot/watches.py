@@ -14,6 +14,7 @@ from bot import curve, sheets
 from bot.audit import Entry
 from bot.errors import Refusal
 from bot.live_message import Attached, Draft
+from bot.locale import translate
 from bot.post import Post
 from bot.recipes import Recipe
 from bot.training_message import LiveTraining, describe, failed, reported
@@ -163,7 +164,7 @@ class Follower:
         events = await trainings.events_since(self.watch.job, self._known)
         steps = [Step.model_validate(event.data) for event in events if event.type == "metrics"]
         if steps:
-            shown.picture = await self._picture([*shown.steps, *steps])
+            shown.picture = await self._picture(job.model, [*shown.steps, *steps])
         for event in events:
             if event.type == "report":
                 shown.report = Report.model_validate(event.data)
@@ -171,15 +172,16 @@ class Follower:
         shown.steps += steps
         shown.job, shown.is_away = job, False
 
-    async def _picture(self, steps: list[Step]) -> Attached:
+    async def _picture(self, model: str, steps: list[Step]) -> Attached:
         """The curve so far, and beside it the newest samples if there are any."""
-        parts = [("", await asyncio.to_thread(curve.draw, steps))]
+        locale = self.watch.language
+        parts = [(model, await asyncio.to_thread(curve.draw, steps))]
         drawn = next((step for step in reversed(steps) if step.sample is not None), None)
         if drawn is not None and drawn.sample is not None:
             sample = await self._bot.trainings.sheet(drawn.sample)
             if sample is not None:
-                parts.append((str(drawn.step), sample))
-        described = describe(steps, self.watch.language)
+                parts.append((translate(locale, "training.step", step=drawn.step), sample))
+        described = describe(steps, locale)
         return Attached(f"{self.watch.job}.png", await sheets.side_by_side(parts), described)
 
     async def _tell_end(self) -> None:

@@ -12,7 +12,7 @@ from bot.live_message import view_of
 from bot.locale import command_text, ordinal, translate
 from bot.markdown import escape
 from bot.operators import OperatorCog, offered_to_operators
-from bot.recipes import Recipe
+from bot.recipes import Recipe, check_range
 from bot.training_buttons import TRAINING_BUTTONS, Begin, Leave, cancel
 from bot.training_message import plan, summary
 from bot.training_options import options
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bot.client import Bot
 
 OPERATION = "training"
+SHORTEST = 0.1  # minutes: six seconds, enough to see that a training runs
 LARGEST_SEED = 2**32 - 1
 LONGEST_SETTINGS = 400  # characters: the whole configuration of a model
 SHOWN = 10  # trainings in a list; their lines fill a message at most
@@ -81,7 +82,7 @@ class Training(OperatorCog):
         interaction: discord.Interaction[Bot],
         recipe: str,
         dataset: str = "",
-        minutes: app_commands.Range[float, 0.1, MAX_MINUTES] | None = None,
+        minutes: app_commands.Range[float, SHORTEST, MAX_MINUTES] | None = None,
         steps: app_commands.Range[int, 1, MAX_STEPS_OF_TRAINING] | None = None,
         start: Literal["scratch", "current"] = "scratch",
         balance: Literal["none", "latent"] | None = None,
@@ -91,6 +92,13 @@ class Training(OperatorCog):
     ) -> None:
         if minutes is not None and steps is not None:
             raise Refusal("error.two_lengths")
+        for option, value, low, high in (
+            ("minutes", minutes, SHORTEST, MAX_MINUTES),
+            ("steps", steps, 1, MAX_STEPS_OF_TRAINING),
+            ("seed", seed, 0, LARGEST_SEED),
+        ):
+            if value is not None:
+                check_range(option, value, low, high)
         how: dict[str, Any] = {"minutes": minutes, "n_steps": steps, "start": start, "balance": balance}
         how["options"] = _read_settings(settings)
         wanted = {"training_file": dataset.strip(), "hyperparameters": how, "promote": promote}

@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from bot import watches
+from sandbox.interactions import COMMAND
 from sandbox.permissions import Permission
 from tests.bot.conftest import Island
 from tests.bot.trainer import Trainer, serve
-from tests.person import JSON, Person, labels
+from tests.person import JSON, Answer, Person, labels
 
 EPHEMERAL = 1 << 6
 
@@ -309,9 +310,18 @@ async def test_leave_it(ariel: Person, trainer: Trainer) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"model": "gan-dogs"}, "There is no model gan-dogs to train; choose from gan-digits."),
+        ({"model": "gan-dogs"}, "There is no model gan-dogs to train; choose from gan-digits, features-digits."),
         ({"model": "gan-digits", "dataset": "dogs"}, "There is no data set dogs; choose from digits, sprites, or"),
         ({"model": "gan-digits", "minutes": 1, "steps": 1}, "Say how many minutes or how many steps, not both."),
+        (
+            {"model": "gan-digits", "settings": "batch=8 big"},
+            "big is no setting; write settings as `batch=32 latent=64`.",
+        ),
+        ({"model": "features-digits", "from": "current"}, "features-digits cannot be trained on from the version that"),
+        (
+            {"model": "features-digits", "balance": "latent"},
+            "features-digits knows no fair sampling; leave `balance` out.",
+        ),
     ],
 )
 async def test_what_cannot_be_trained_is_told(ariel: Person, options: dict[str, object], said: str) -> None:
@@ -360,6 +370,35 @@ async def test_suggestions(ariel: Person, island: Island, trainer: Trainer) -> N
     await ariel.message(live, lambda message: "in line" in message["content"])
     jobs = await ariel.autocomplete("training cancel", "training", training="")
     assert jobs == [{"name": "gan-digits (digits)", "value": job}]
+
+
+@pytest.mark.parametrize(("option", "value"), [("minutes", -1.0), ("steps", 0), ("seed", 2**32)])
+async def test_bad_numbers_are_told_even_past_discords_own_checks(
+    ariel: Person, island: Island, option: str, value: float
+) -> None:
+    (command,) = [one for one in await ariel.commands() if one["name"] == "retrain"]
+    types = {one["name"]: one["type"] for one in command["options"]}
+    given = [
+        {"name": name, "type": types[name], "value": of} for name, of in (("model", "gan-digits"), (option, value))
+    ]
+    data = {"id": command["id"], "name": "retrain", "type": 1, "options": given}
+    state = island.sandbox.state
+    person, channel = state.named("Ariel").user, state.channel(ariel.channel)
+    begun = state.interactions.begin(COMMAND, person, channel, data, "nonce")
+    told = await Answer(ariel, begun.id).message()
+    assert told["content"].startswith(f"`{option}` cannot be ")
+
+
+async def test_a_report_speaks_the_language_of_its_server(ariel: Person, trainer: Trainer) -> None:
+    panel = await said(ariel, "settings")
+    await ariel.select(panel, "settings:language", "pt-BR")
+    confirmation = await said(ariel, "retrain", model="gan-digits")
+    assert labels(confirmation) == ["Start training", "Leave it"]  # which one person sees, in their own
+    _, report = await finished(ariel, trainer)
+    assert labels(report) == ["Promover", "Guardar", "Descartar"]
+    await ariel.press(report, "Guardar")
+    kept = await ariel.message(report, lambda message: not labels(message))
+    assert kept["content"].endswith("guardou gan-digits@v3 sem colocá-la em serviço.")
 
 
 async def test_a_channel_that_the_bot_may_not_write_in(ariel: Person, island: Island) -> None:

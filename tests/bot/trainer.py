@@ -144,12 +144,13 @@ class Trainer:
         return answer(ModelList(data=[info]))
 
     async def catalogue(self, _: web.Request) -> web.Response:
-        recipe = RecipeInfo(
-            model=MODEL, family="gan", dataset="digits", minutes=60, continues=True, balances=True
-        )  # fmt: skip
+        recipes = [
+            RecipeInfo(model=model, family="any", dataset="digits", minutes=60, continues=able, balances=able)
+            for model, able in ((MODEL, True), ("features-digits", False))
+        ]
         names = ["digits", "sprites", *(file.name for file in self.files.values())]
         sets = [DatasetInfo(name=name, kind="pictures", note="here") for name in names]
-        return answer(TrainingCatalogue(recipes=[recipe], datasets=sets))
+        return answer(TrainingCatalogue(recipes=recipes, datasets=sets))
 
     async def create(self, request: web.Request) -> web.Response:
         wanted = JobRequest.model_validate_json(await request.read())

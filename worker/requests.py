@@ -8,8 +8,11 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from worker.errors import BadRequest, TooLong
+from worker.schemas.vision import MAX_PICTURE
 
 MAX_BODY = 2**20  # bytes; the longest prompt allowed is 80 kB of UTF-8
+ONE_PICTURE = MAX_BODY + MAX_PICTURE * 4 // 3  # of a request with a picture in base64
+TWO_PICTURES = ONE_PICTURE + MAX_PICTURE * 4 // 3
 
 Body = TypeVar("Body", bound=BaseModel)
 

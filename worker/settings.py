@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     slots: int = Field(64, ge=1, le=4_096)  # texts written at the same time
     queue: int = Field(256, ge=0)  # texts that may wait for a slot, and as many batches of pictures for their turn
     deadline: float = Field(600.0, gt=0)  # seconds from a request's arrival to its last character or picture
-    loaded: int = Field(8, ge=1)  # versions of models kept in memory: those that serve and a few that recipes name
+    loaded: int = Field(16, ge=1)  # versions of models kept in memory: those that serve and a few that recipes name
     trainings: int = Field(1, ge=0)  # at the same time; 0 leaves the queue to another worker with the same home
     training_memory: float = Field(0.5, gt=0, le=1)  # share of a graphics card's memory that each may take
     report_every: float | None = Field(None, ge=0)  # seconds between a training's reports; None: by its length

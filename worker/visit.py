@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import base64
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
 from torch import Tensor
@@ -19,6 +21,7 @@ from worker.engine.stream import Queued
 from worker.gallery import ImageModel
 from worker.routes import IMAGES
 from worker.schemas.contract import Contract
+from worker.schemas.vision import File, VisionAnswer
 from worker.streaming import Tell, stream, told
 
 Result = TypeVar("Result")
@@ -53,6 +56,16 @@ class Visit:
         """A picture that was handed in, as the model sees it or ``finer`` times as fine."""
         sight = self.model.role(Sight)
         return await self.aside(decode, image, replace(sight, side=finer * sight.side), param)
+
+    def describe(self, files: Sequence[bytes], seen: Sequence[Seen] = (), **more: Any) -> VisionAnswer:
+        """What was made of the pictures ``seen``, as the API hands it over; ``more`` are fields of the answer."""
+        return VisionAnswer(
+            created=int(time.time()),
+            data=[File(b64_json=base64.b64encode(file).decode()) for file in files],
+            prepared=[one.prepared for one in seen],
+            system_fingerprint=self.model.name,
+            **more,
+        )
 
 
 async def answer(

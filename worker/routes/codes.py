@@ -17,9 +17,9 @@ from models.quality import least, shown
 from models.roles import Coder
 from worker.engine import encoding
 from worker.errors import BadRequest
-from worker.requests import read
+from worker.requests import ONE_PICTURE, read
 from worker.routes import GALLERY
-from worker.routes.vision import ONE_PICTURE, closeness, described
+from worker.routes.vision import closeness
 from worker.schemas.vision import CompressionRequest, DecompressionRequest, VisionAnswer
 from worker.visit import Visit, answer
 
@@ -50,7 +50,7 @@ async def compress(request: web.Request) -> web.StreamResponse:
             pictures.append(to_unit(shown([file], len(seen.picture))))
         files = await visit.aside(encoding.rows, torch.cat(pictures), len(pictures), wanted.scale, wanted.max_bytes)
         code = f"{model.name}:{codes.write(numbers[0], coder.levels)}"
-        return described(visit, files, [seen], figures=figures, code=code)
+        return visit.describe(files, [seen], figures=figures, code=code)
 
     return await answer(request, wanted, model, work)
 
@@ -75,6 +75,6 @@ async def decompress(request: web.Request) -> web.StreamResponse:
     async def work(visit: Visit) -> VisionAnswer:
         (pictures,) = await visit.compute(coder.paint, numbers[None])
         files = await visit.aside(encoding.stills, pictures, wanted.scale, wanted.max_bytes)
-        return described(visit, files)
+        return visit.describe(files)
 
     return await answer(request, wanted, model, work)

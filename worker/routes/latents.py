@@ -7,9 +7,8 @@ from aiohttp import web
 from models.roles import Sight, Space
 from worker.engine import encoding
 from worker.engine.atlas import lay_out
-from worker.requests import read
+from worker.requests import ONE_PICTURE, read
 from worker.routes import GALLERY
-from worker.routes.vision import ONE_PICTURE, described
 from worker.schemas.vision import MapRequest, VisionAnswer
 from worker.visit import Visit, answer
 
@@ -35,6 +34,6 @@ async def show_map(request: web.Request) -> web.StreamResponse:
         (pictures,) = await visit.compute(space.decode, space.remembered[atlas.chosen])
         drawn = await visit.aside(atlas.draw, pictures, own, place)
         files = await visit.aside(encoding.stills, drawn[None], wanted.scale, wanted.max_bytes)
-        return described(visit, files, seen, figures=figures)
+        return visit.describe(files, seen, figures=figures)
 
     return await answer(request, wanted, model, work)

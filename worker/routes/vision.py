@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import math
 import secrets
-import time
-from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,16 +16,13 @@ from models.pictures import from_unit
 from models.quality import psnr, ssim
 from models.roles import Judge, Reconstructor, Space, Translator, Traverser
 from worker.engine import encoding
-from worker.engine.decoding import Seen
 from worker.errors import BadRequest
-from worker.requests import MAX_BODY, read
+from worker.requests import ONE_PICTURE, TWO_PICTURES, read
 from worker.routes import GALLERY
 from worker.routes.images import DRAWN_SEEDS
 from worker.schemas.vision import (
-    MAX_PICTURE,
     AnomalyRequest,
     BlendRequest,
-    File,
     ReconstructionRequest,
     TranslationRequest,
     TraversalRequest,
@@ -37,8 +30,6 @@ from worker.schemas.vision import (
 )
 from worker.visit import Visit, answer
 
-ONE_PICTURE = MAX_BODY + MAX_PICTURE * 4 // 3  # bytes of a request with a picture
-TWO_PICTURES = ONE_PICTURE + MAX_PICTURE * 4 // 3
 FINER = 4  # times as fine a drawing's strokes are looked for
 STRIPS = 8  # of a traversal, unless told otherwise
 HOTTEST = 30.0  # times the usual error of a place that are shown white
@@ -64,7 +55,7 @@ async def reconstruct(request: web.Request) -> web.StreamResponse:
             figures["percentile"] = role.likelihood.percentile(nats)
         shown = torch.cat((pictures, reconstructions, difference(pictures, reconstructions)))
         files = await visit.aside(encoding.rows, shown, len(shown), wanted.scale, wanted.max_bytes)
-        return described(visit, files, [seen], figures=figures)
+        return visit.describe(files, [seen], figures=figures)
 
     return await answer(request, wanted, model, work)
 
@@ -81,7 +72,7 @@ async def judge(request: web.Request) -> web.StreamResponse:
         reconstructions, score, percentile, heat = await visit.compute(model.role(Judge).judge, pictures)
         shown = torch.cat((pictures, reconstructions, glow(heat).expand_as(pictures)))
         files = await visit.aside(encoding.rows, shown, len(shown), wanted.scale, wanted.max_bytes)
-        return described(visit, files, [seen], figures={"score": float(score), "percentile": float(percentile)})
+        return visit.describe(files, [seen], figures={"score": float(score), "percentile": float(percentile)})
 
     return await answer(request, wanted, model, work)
 
@@ -106,7 +97,7 @@ async def blend(request: web.Request) -> web.StreamResponse:
         else:
             loop = torch.cat((way, way[1:-1].flip(0)))
             files = await visit.aside(encoding.animation, loop, wanted.output_format, wanted.scale, wanted.max_bytes)
-        return described(visit, files, seen)
+        return visit.describe(files, seen)
 
     return await answer(request, wanted, model, work)
 
@@ -135,7 +126,7 @@ async def traverse(request: web.Request) -> web.StreamResponse:
             (start,) = await visit.compute(role.encode, seen[0].picture[None])
         (pictures,) = await visit.compute(role.decode, role.strips(start[0], dimensions, wanted.steps))
         files = await visit.aside(encoding.rows, pictures, wanted.steps, wanted.scale, wanted.max_bytes)
-        return described(visit, files, seen, seed=seed, dimensions=dimensions)
+        return visit.describe(files, seen, seed=seed, dimensions=dimensions)
 
     return await answer(request, wanted, model, work)
 
@@ -159,7 +150,7 @@ async def translate(request: web.Request) -> web.StreamResponse:
         paper = (1 - 2 * lines).expand_as(photo)  # dark on light
         shown = torch.cat((paper, painted) if drawn else (photo, paper, painted))
         files = await visit.aside(encoding.rows, shown, len(shown), wanted.scale, wanted.max_bytes)
-        return described(visit, files, [seen], lines="sketch" if drawn else "photo")
+        return visit.describe(files, [seen], lines="sketch" if drawn else "photo")
 
     return await answer(request, wanted, model, work)
 
@@ -178,14 +169,3 @@ def difference(pictures: Tensor, others: Tensor) -> Tensor:
 def glow(heat: Tensor) -> Tensor:
     """Heat (N, S, S), 1 where it is the usual one, as pictures (N, 1, S, S): black up to the usual."""
     return (heat.clamp(min=1).log() / math.log(HOTTEST) * 2 - 1).clamp(max=1)[:, None]
-
-
-def described(visit: Visit, files: Sequence[bytes], seen: Sequence[Seen] = (), **more: Any) -> VisionAnswer:
-    """The files as the API hands them over."""
-    return VisionAnswer(
-        created=int(time.time()),
-        data=[File(b64_json=base64.b64encode(file).decode()) for file in files],
-        prepared=[one.prepared for one in seen],
-        system_fingerprint=visit.model.name,
-        **more,
-    )

@@ -95,7 +95,7 @@ SETS = {
 }
 
 
-_homes: list[Path] = []
+_homes: list[Path] = []  # where look_in was told to look
 
 
 def look_in(home: Path) -> None:

@@ -70,6 +70,7 @@ def follow_leash() -> None:
 async def run(settings: Settings, listener: socket.socket) -> int:
     """Serve until SIGINT or SIGTERM."""
     from worker.engine.hardware import HardwareError  # these import torch, which takes seconds
+    from worker.job_store import JobStoreError
     from worker.service import serve
 
     ended = asyncio.Event()
@@ -78,7 +79,7 @@ async def run(settings: Settings, listener: socket.socket) -> int:
     try:
         async with serve(settings, listener):
             await ended.wait()
-    except HardwareError as error:
+    except (HardwareError, JobStoreError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ class Comparisons:
         self._versions = versions
         self._trainer = trainer
         self._known: dict[tuple[str, ...], Measured] = {}
+        self._one = asyncio.Lock()  # comparison at a time: each takes the processor that serving leaves
 
     async def of(
         self, model: str, first: str, second: str | None, log: Path, annotate: bool = False, holds: Sequence[int] = ()
@@ -46,11 +48,12 @@ class Comparisons:
         """
         cards = [self._versions.open(model, version).card for version in (first, second) if version]
         key = (model, *(f"{card.version} of {card.created}" for card in cards))
-        if key in self._known:
-            return self._known[key]
-        answer: dict[str, Any] = {}
-        words = compare_words(model, first, second or first, annotate) + self._trainer.machine
-        status = await self._trainer.run(words, answer.update, log, holds)
+        async with self._one:
+            if key in self._known:
+                return self._known[key]
+            answer: dict[str, Any] = {}
+            words = compare_words(model, first, second or first, annotate) + self._trainer.machine
+            status = await self._trainer.run(words, answer.update, log, holds)
         dataset, metrics = cards[0].dataset["name"], answer.get("metrics", {})
         problems = [
             f"{version} cannot be measured on {dataset}: {problem}"

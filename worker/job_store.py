@@ -11,12 +11,15 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
+import structlog
 from pydantic import BaseModel, ConfigDict
 
 from worker.schemas.training import Job, JobEvent, JobStatus
 
 Level = Literal["info", "warn", "error"]
 Kind = Literal["message", "metrics", "report"]
+log = structlog.get_logger()
+
 EVENT = "ftevent-{:012d}"  # so that ids grow as texts, too
 
 TABLES = """
@@ -35,6 +38,10 @@ CREATE INDEX IF NOT EXISTS events_of_job ON events (job, number);
 """
 
 
+class JobStoreError(Exception):
+    """There is no place for the jobs; the message says what to change."""
+
+
 class Record(BaseModel):
     """A job as clients see it, and what its training needs beside that."""
 
@@ -51,15 +58,35 @@ class Record(BaseModel):
         return self.model_copy(update={"job": self.job.model_copy(update=changes)})
 
 
+def _open(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")  # WAL keeps the file whole after a crash either way
+        connection.executescript(TABLES)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
 class JobStore:
     """An open file; every change is committed when its call returns."""
 
     def __init__(self, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(file, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")  # WAL keeps the file whole after a crash either way
-        self._connection.executescript(TABLES)
+        """Open the file or make it; a damaged one is put aside, and JobStoreError says why there can be none."""
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._connection = _open(file)
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):  # not the file's fault
+                    raise
+                log.error("job store damaged and put aside", file=str(file), reason=str(error))
+                file.replace(file.with_suffix(".damaged"))
+                self._connection = _open(file)
+        except (OSError, sqlite3.Error) as error:
+            raise JobStoreError(f"{file} cannot be written ({error}); set PROSPERO_HOME to another folder.") from error
 
     def close(self) -> None:
         self._connection.close()

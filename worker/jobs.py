@@ -85,13 +85,13 @@ class Jobs:
             task.cancel()
             await asyncio.wait([task])
         record = self.records.get(id)
-        assert record is not None
-        if record.job.status == "succeeded":  # it was quicker
+        if record is None or record.job.status == "succeeded":  # it was quicker
             return
-        if record.version in self.versions.versions(record.job.model):  # it was being measured
+        measured = record.job.status == "running" and record.version in self.versions.versions(record.job.model)
+        self._finish(record, status="cancelled", estimated_finish=None)
+        if measured:  # it was about to be reported
             self.versions.delete(record.job.model, record.version)
         await asyncio.to_thread(shutil.rmtree, self.folder(id), ignore_errors=True)
-        self._finish(record, status="cancelled", estimated_finish=None)
         self.records.tell(id, "The training is cancelled; nothing of it is kept.")
 
     async def run(self) -> None:

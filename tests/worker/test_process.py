@@ -106,3 +106,16 @@ def test_a_wrong_setting_is_named_with_what_to_write(tmp_path: Path, variable: s
 
 def test_a_device_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "PROSPERO_DEVICE" in say(tmp_path, "--port", "0", "--device", "mps")
+
+
+def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    assert "PROSPERO_HOME" in say(tmp_path, "--port", "0", "--home", str(tmp_path / "file"))
+
+
+def test_damaged_jobs_do_not_keep_a_worker_from_serving(tmp_path: Path) -> None:
+    write_version(tmp_path)
+    (tmp_path / "jobs.sqlite").write_bytes(b"no database" * 1_000)
+    with started(tmp_path) as (_, address), urllib.request.urlopen(f"{address}/v1/fine_tuning/jobs") as response:
+        assert response.status == 200
+    assert (tmp_path / "jobs.damaged").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from datetime import UTC, datetime
@@ -90,7 +91,7 @@ async def cancel(request: web.Request) -> web.Response:
     jobs, record = request.app[JOBS], named(request)
     if record.job.status in ("succeeded", "cancelled"):
         raise BadRequest(f"The training has {record.job.status} already; there is nothing to cancel.", param="id")
-    await jobs.cancel(record.job.id)
+    await asyncio.shield(jobs.cancel(record.job.id))  # to its end, even when whoever asked hangs up
     return answer(jobs, named(request))
 
 

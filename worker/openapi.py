@@ -84,6 +84,7 @@ OPERATIONS = [
     Operation("get", "/v1/fine_tuning/jobs/{id}/events", "What happened to a training.", None, JobEventList),
     Operation("get", "/v1/fine_tuning/jobs/{id}/checkpoints", "A training's snapshot.", None, JobCheckpointList),
     Operation("get", "/v1/fine_tuning/jobs/{id}/samples/{step}", "A picture of a step, PNG.", None, None),
+    Operation("delete", "/v1/models/{id}", "Remove a version, by its id.", None, Deleted),
     Operation("get", "/v1/models/{model}/versions", "A model's versions, the newest first.", None, VersionList),
     Operation("delete", "/v1/models/{model}/versions/{version}", "Remove a version.", None, Deleted),
     Operation("get", "/v1/models/{model}/versions/{version}/samples", "A version's sample sheet.", None, None),

@@ -115,4 +115,4 @@ async def _decide(interaction: discord.Interaction[Bot], job: str, act: str) -> 
     await add_line(interaction, said, *buttons)
 
 
-TRAINING_BUTTONS = (Begin, Leave, CancelTraining, Resume, Promote, Keep, Discard, RollBack)
+TRAINING_BUTTONS = (Begin, Leave, CancelTraining, Resume, Promote, Keep, Discard)

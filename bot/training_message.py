@@ -19,7 +19,8 @@ from bot.watch_store import Watch
 from worker.schemas.training import Hyperparameters, Job, Report, Step
 
 BAR = 20  # characters: as wide as the line under it on a telephone
-LONGEST_SENTENCE = 500  # characters of the worker's about what went wrong
+LONGEST_REASON = 500  # characters of the worker's about what went wrong
+LISTED_REASON = 60  # of them in a list, ten of whose lines have to fit a message
 ENDED = ("succeeded", "failed", "cancelled")
 
 
@@ -32,6 +33,7 @@ class LiveTraining:
     steps: list[Step] = field(default_factory=list)
     picture: Attached | None = None  # the curve, and what the network draws now
     report: Report | None = None
+    samples: Attached | None = None  # of the report's versions
     is_away: bool = False  # the worker does not answer at the moment
     is_lost: bool = False  # the worker knows nothing of this training any more
 
@@ -157,8 +159,9 @@ def _verdict(better: bool | None) -> str:
     return "training.is_better" if better else "training.is_not_better"
 
 
-def _reason(job: Job) -> str:
-    return escape(job.error.message[:LONGEST_SENTENCE]) if job.error is not None else figures.plain(None)
+def _reason(job: Job, longest: int = LONGEST_REASON) -> str:
+    told = job.error.message if job.error is not None else figures.plain(None)
+    return escape(told if len(told) <= longest else f"{told[:longest]}…")
 
 
 def _listed(named: dict[str, float]) -> str:
@@ -178,7 +181,7 @@ def summary(job: Job, locale: discord.Locale) -> str:
         case "succeeded":
             state = translate(locale, "training.left_version", version=job.fine_tuned_model)
         case "failed":
-            state = translate(locale, "training.failed", reason=_reason(job))
+            state = translate(locale, "training.failed", reason=_reason(job, LISTED_REASON))
         case _:
             state = translate(locale, "training.cancelled")
     return f"<t:{job.created_at}:f> {said} · {state}"

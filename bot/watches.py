@@ -163,12 +163,14 @@ class Follower:
         job = await trainings.job(self.watch.job)  # first, so that a job that has ended has told all its events
         events = await trainings.events_since(self.watch.job, self._known)
         steps = [Step.model_validate(event.data) for event in events if event.type == "metrics"]
+        report = next((Report.model_validate(event.data) for event in events if event.type == "report"), None)
         if steps:
             shown.picture = await self._picture(job.model, [*shown.steps, *steps])
-        for event in events:
-            if event.type == "report":
-                shown.report = Report.model_validate(event.data)
-            self._known = event.id
+        if report is not None:
+            shown.samples = await self._sheets(report)
+            shown.report = report
+        if events:  # only now: whatever failed above is asked for again
+            self._known = events[-1].id
         shown.steps += steps
         shown.job, shown.is_away = job, False
 
@@ -190,7 +192,7 @@ class Follower:
         if job is None or job.status == "cancelled":
             return
         if report is not None:
-            await self._tell(reported(self.watch, report, await self._sheets(report)))
+            await self._tell(reported(self.watch, report, self.shown.samples))
             if report.promoted:
                 act = Entry(self.watch.owner, self.watch.guild, "automatic", job.model, report.serving, report.version)
                 await self._bot.audit.write(act)

@@ -16,7 +16,7 @@ from bot.operators import OperatorCog, offered_to_operators
 if TYPE_CHECKING:
     from bot.client import Bot
 
-SHOWN = 12  # entries in the message; the longest fill two thirds of it, and a file has the rest
+SHOWN = 8  # entries in the message, which the longest fill; a file has the rest
 
 
 class Audit(OperatorCog):

@@ -33,6 +33,7 @@ OPERATION = "training"
 SHORTEST = 0.1  # minutes: six seconds, enough to see that a training runs
 LARGEST_SEED = 2**32 - 1
 LONGEST_SETTINGS = 400  # characters: the whole configuration of a model
+NAMED = 20  # data sets in a sentence
 SHOWN = 10  # trainings in a list; their lines fill a message at most
 
 START = [
@@ -194,7 +195,7 @@ def _completed(recipe: Recipe, trainable: TrainingCatalogue) -> Recipe:
     dataset = wanted["training_file"] or usual.dataset
     names = [one.name for one in trainable.datasets]
     if dataset not in names:
-        raise Refusal("error.no_dataset", name=escape(dataset), known=", ".join(names))
+        raise Refusal("error.no_dataset", name=escape(dataset), known=", ".join(names[:NAMED]))
     if how.minutes is None and how.n_steps is None:
         how = how.model_copy(update={"minutes": usual.minutes})
     parameters = wanted | {"training_file": dataset, "hyperparameters": how.model_dump(mode="json")}

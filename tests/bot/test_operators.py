@@ -137,7 +137,7 @@ async def test_a_stranger_tries_every_button(island: Island, trainer: Trainer, m
             press = state.interactions.begin(COMPONENT, person, channel, data, "nonce", source=message)
             assert (await Answer(miranda, press.id).message())["content"] == REFUSED
         pressed |= {button["custom_id"].partition(":")[0] for button in controls(hidden)}
-    assert pressed == {button.action for button in TRAINING_BUTTONS} | {"again"}
+    assert pressed == {button.action for button in TRAINING_BUTTONS} | {"again", "rollback"}
     assert (trainer.history, len(trainer.jobs)) == (["v1", "v2", "v1"], 2)
 
 

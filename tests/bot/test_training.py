@@ -292,6 +292,19 @@ async def test_a_worker_that_goes_away_in_the_middle(ariel: Person, island: Isla
         await island.stop_bot()
 
 
+async def test_samples_that_cannot_be_had_at_once_are_asked_for_again(ariel: Person, trainer: Trainer) -> None:
+    job, live = await retrain(ariel, trainer)
+    trainer.run(job)
+    trainer.lost_samples = 1
+    trainer.step(job, 1, 4, loss=1.0)
+    await ariel.message(live, lambda message: "25 %" in message["content"] and message["attachments"])
+    seen = set(ariel.seen)
+    trainer.lost_samples = 2
+    trainer.succeed(job, "v3", 1.0)
+    assert (await new_message(ariel, seen))["attachments"]
+    assert trainer.lost_samples == 0
+
+
 async def test_a_start_pressed_twice_begins_once(ariel: Person, trainer: Trainer) -> None:
     asked = await (await ariel.slash("retrain", model="gan-digits", steps=20)).message(labels)
     assert ", up to step 20, " in asked["content"]

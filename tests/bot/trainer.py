@@ -56,6 +56,7 @@ class Trainer:
         self.files: dict[str, File] = {}
         self.uploaded: list[bytes] = []
         self.promotions = 0
+        self.lost_samples = 0  # how many of the next samples cannot be had
         self.hold_promotions = asyncio.Event()  # promotions wait for it
         self.hold_promotions.set()
         self._started: asyncio.Queue[str] = asyncio.Queue()
@@ -193,6 +194,9 @@ class Trainer:
         return answer(JobEventList(data=newest_first[:PAGE], has_more=len(newest_first) > PAGE))
 
     async def sample(self, request: web.Request) -> web.Response:
+        if self.lost_samples:
+            self.lost_samples -= 1
+            return refusal(500, "The disk is gone.")
         return web.Response(body=sheet(int(request.match_info["number"])), content_type="image/png")
 
     async def list_versions(self, request: web.Request) -> web.Response:

@@ -37,8 +37,7 @@ from models.training import Progress, Run, Trained, cosine
 MEASURED = 400  # held-out pictures that are compared with codecs
 SEEDS = 3  # of the detectors that see one class each
 CLASS_STEPS = 600  # of their training: seven passes over a digit; more gains little
-DRAWN = 16  # pictures drawn at once
-SEEN = 4  # pictures that are handed in and looked at at once: seldom do more come at the same moment
+DRAWN, SEEN = 16, 4  # pictures drawn at once, and looked at at once: seldom are more handed in at the same moment
 
 
 @dataclass(frozen=True)

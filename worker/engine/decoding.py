@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+from contextlib import nullcontext
 from dataclasses import dataclass
+from threading import Lock
 
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
@@ -19,6 +21,8 @@ from models.roles import Sight
 from worker.errors import BadRequest
 from worker.schemas.vision import MAX_PICTURE, Prepared
 
+ROOMY = 4_000_000  # pixels; larger pictures are decoded one at a time, since each may take 300 MB for a moment
+LARGE = Lock()
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 ADVICE = "hand in a PNG, JPEG, WebP or GIF"
 ORIENTATION = 0x0112  # Exif's tag
@@ -65,7 +69,8 @@ def decode(image: str, sight: Sight, param: str = "image") -> Seen:
             )
         if opened.getexif().get(ORIENTATION, 1) in SIDEWAYS:
             width, height = height, width
-        picture = to_unit(middle(opened, sight.channels, sight.side))
+        with LARGE if width * height > ROOMY else nullcontext():
+            picture = to_unit(middle(opened, sight.channels, sight.side))
     except UnidentifiedImageError as error:
         raise BadRequest(f"{param} is {_kind(content)}; {ADVICE}.", param) from error
     except MALFORMED as error:

@@ -194,17 +194,20 @@ class TextEngine:
         self._expire()
         self._release()
         self._admit()
+        busy = bool(self._models)
         for model in self._models:
             rows, logits = self._step(model)
             if rows:
                 self._deliver(model, rows, logits)
+        self._release()  # before those are told whose texts ended, and who may ask again at once
         self._outbox.flush()
-        return bool(self._models)
+        return busy
 
     def fail(self, error: Exception) -> None:
         """End all running texts with an error."""
         for model in self._models:
             self._fail(model.running, error)
+        self._release()
         self._outbox.flush()
 
     def _expire(self) -> None:

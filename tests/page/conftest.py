@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import discord
@@ -18,6 +19,7 @@ from playwright.async_api import Browser, ConsoleMessage, Locator, Page, async_p
 
 from sandbox.app import Sandbox, create_app, serve
 from sandbox.settings import Settings
+from tests.bot.conftest import Island
 from tests.page.players import Players
 
 PATIENCE = 20_000  # milliseconds; far more than anything takes, so that only a real fault runs into it
@@ -84,6 +86,14 @@ async def players(sandbox: Sandbox) -> AsyncIterator[Players]:
     """The small bot in the sandbox."""
     async with cast(sandbox) as players:
         yield players
+
+
+@pytest_asyncio.fixture(loop_scope="package")
+async def island(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[Island]:
+    """The test's sandbox, for Prospero to be started in."""
+    island = Island(sandbox, tmp_path / "bot", [])
+    yield island
+    await island.stop_bot()
 
 
 @dataclass

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
-import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import expect
 
 from models.checkpoint import Store
-from sandbox.app import Sandbox
 from tests.bot.conftest import Island, ToldWorker
 from tests.bot.test_whole_path import real_worker
 from tests.page.conftest import Open, Visit
-
-
-@pytest_asyncio.fixture(loop_scope="package")
-async def island(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[Island]:
-    """The test's sandbox, for Prospero to be started in."""
-    island = Island(sandbox, tmp_path / "bot", [])
-    yield island
-    await island.stop_bot()
 
 
 @asynccontextmanager

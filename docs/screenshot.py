@@ -1,138 +1,146 @@
-"""Takes the README's pictures of the running page: on a desk in dark and in light, and on a phone.
+"""Takes every picture of docs/ but those of a training (retraining.py beside this), from the running page.
 
 Run: .venv/bin/python docs/screenshot.py
 
-It starts the sandbox with Prospero and a worker on a free port, asks for verse the way a person would, waits for the
-finished text and writes docs/page.png, docs/page-light.png and docs/page-phone.png; then for digits, and writes
-docs/digits.png. It needs Debian's Chromium and a font with emoji: apt-get install chromium fonts-noto-color-emoji.
+It starts the sandbox with Prospero, a worker with the models that ship, and an empty home; asks for results of every
+kind as the operator would; and saves each as docs/<name>.png. Pictures to hand in are drawn here or by the models.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from PIL import Image, ImageDraw
+from playwright.sync_api import Browser, Page, expect
+from visitor import (
+    DESK,
+    HERE,
+    PHONE,
+    TALL,
+    answered,
+    ask,
+    chromium,
+    empty_home,
+    go,
+    island,
+    save,
+    save_messages,
+    visit,
+)
 
-HERE = Path(__file__).parent
-PATIENCE = 120_000  # milliseconds; the first text after a start waits for the model to load
-DESK = {"width": 1280, "height": 800}
-PHONE = {"width": 390, "height": 780}
 GREETING = "Good evening, Prospero. The wind has dropped; **will you write us a scene?**"
 PROMPT = "PROSPERO: Our revels now are ended."
 NUMBER = "1623"  # when the First Folio was printed
-SEED = "7"  # so that the next picture shows the same verse, as long as the model is the same
+SEED = "7"  # so that the next picture shows the same, as long as the models are the same
+SHIPPED = HERE.parent / "checkpoints"
 
 
 def main() -> None:
     """Takes the pictures."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        sys.exit("There is no Chromium here: apt-get install chromium fonts-noto-color-emoji")
-    with island() as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = visit(browser, url, color_scheme="dark", viewport=DESK)
-        warm_up(page)
-        ask(page, "shakespeare", PROMPT, seed=SEED)
-        take(page, "page")
-        take(visit(browser, url, color_scheme="light", viewport=DESK), "page-light")
-        phone = {"viewport": PHONE, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
-        take(visit(browser, url, color_scheme="dark", **phone), "page-phone")
+    with empty_home() as home, island(home) as url, chromium() as browser:
+        verse(browser, url)
+        page = visit(browser, url, color_scheme="dark", viewport=TALL)
         go(page, "gallery")
-        ask(page, "gan number", NUMBER, seed=SEED)
-        recipes = page.get_by_role("button", name="Recipe")
-        expect(recipes).to_have_count(1)
-        ask(page, "gan sample", seed=SEED)
-        expect(recipes).to_have_count(2)
-        save(page, "digits")
-        browser.close()
+        digits(page)
+        if (SHIPPED / "gan-cats").exists():
+            result(page, "gan-cats", "gan sample", model="gan-cats", seed=SEED)
+        cat, other = drawn(page, home, "1"), drawn(page, home, "4")
+        looked_at(page, cat, other, home)
+        go(page, "workshop")
+        ask(page, "help")
+        save_messages(page, "help")
 
 
-@contextmanager
-def island() -> Iterator[str]:
-    """A sandbox with Prospero in it, on a port of its own and with an empty home; yields its address."""
-    with tempfile.TemporaryDirectory() as home:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox", "--port", "0"],
-            cwd=HERE.parent,
-            env=os.environ | {"PROSPERO_HOME": home, "PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            yield address(process)
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def address(process: subprocess.Popen[str]) -> str:
-    """Where the sandbox says it is; what it says afterwards goes to the terminal."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if found := re.search(r"http://\S+", line):
-            Thread(target=shutil.copyfileobj, args=(process.stdout, sys.stderr), daemon=True).start()
-            return found[0]
-    sys.exit("The sandbox ended before it said where it is.")
-
-
-def visit(browser: Browser, url: str, **options: Any) -> Page:
-    """The page as the operator sees it, with Prospero there."""
-    page = browser.new_context(locale="en-US", **options).new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto(url)
-    page.locator("[data-bot=online]").wait_for()
-    page.locator("#content[aria-busy=false]").wait_for(state="attached")
-    return page
-
-
-def warm_up(page: Page) -> None:
-    """Waits elsewhere until the model is loaded, then greets in the channel that is shown."""
-    go(page, "workshop")
-    ask(page, "shakespeare", PROMPT, length="1")
-    page.get_by_role("button", name="Continue").wait_for()
-    go(page, "the-stage")
-    page.keyboard.type(GREETING)
+def verse(browser: Browser, url: str) -> None:
+    """The page with a text: on a desk in dark and in light, on a phone, and what the model would write next."""
+    page = visit(browser, url, color_scheme="dark", viewport=DESK)
+    page.get_by_label("Message", exact=True).fill(GREETING)
     page.keyboard.press("Enter")
     page.get_by_text("will you write us a scene?").wait_for()
+    ask(page, "shakespeare", PROMPT, seed=SEED)
+    finished(page, "page")
+    finished(visit(browser, url, color_scheme="light", viewport=DESK), "page-light")
+    phone = {"viewport": PHONE, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
+    finished(visit(browser, url, color_scheme="dark", **phone), "page-phone")
+    tall = visit(browser, url, color_scheme="dark", viewport=TALL)
+    tall.get_by_role("button", name="Next letters").click()
+    tall.locator("button.picture").wait_for()
+    save_messages(tall, "next-letters")
 
 
-def go(page: Page, channel: str) -> None:
-    """Opens a channel."""
-    page.get_by_role("button", name=channel).click()
-    page.locator("#content[aria-busy=false]").wait_for(state="attached")
-
-
-def ask(page: Page, command: str, first: str = "", **options: str) -> None:
-    """Types a command, its first option and others as one would, and sends it."""
-    page.keyboard.type(f"/{command} ")
-    page.keyboard.type(first)
-    for name, text in options.items():
-        page.get_by_role("textbox", name=name).fill(text)
-    page.keyboard.press("Enter")
-
-
-def take(page: Page, name: str) -> None:
-    """Saves what the page shows once the text is finished and nothing moves any more."""
-    continued = page.get_by_role("button", name="Continue")
-    expect(continued).to_be_in_viewport(timeout=PATIENCE)
-    page.locator(".growing").wait_for(state="detached")
+def finished(page: Page, name: str) -> None:
+    """Saves the page once the text on it is finished."""
+    expect(page.get_by_role("button", name="Continue")).to_be_in_viewport()
     save(page, name)
 
 
-def save(page: Page, name: str) -> None:
-    """Saves what the page shows."""
-    page.mouse.move(0, 0)
-    page.screenshot(path=HERE / f"{name}.png", animations="disabled")
+def digits(page: Page) -> None:
+    """A number and a sheet of digits."""
+    ask(page, "gan number", NUMBER, seed=SEED)
+    answered(page, "Recipe")
+    ask(page, "gan sample", model="gan-digits", seed=SEED)
+    answered(page, "Recipe")
+    save_messages(page, "digits", 2)
+
+
+def result(page: Page, name: str, command: str, files: dict[str, Path] | None = None, **options: str) -> None:
+    """Asks for a result and saves the message with it."""
+    ask(page, command, files=files, **options)
+    answered(page, "Recipe")
+    save_messages(page, name)
+
+
+def drawn(page: Page, home: Path, seed: str) -> Path:
+    """A cat that never existed, as a file to hand in."""
+    ask(page, "vae sample", model="vae-cats", count="1", seed=seed)
+    answered(page, "Recipe")
+    address = page.locator(".message").last.locator("button.picture img").get_attribute("src")
+    file = home / f"cat-{seed}.png"
+    file.write_bytes(page.request.get(page.url + str(address).removeprefix("/")).body())
+    return file
+
+
+def looked_at(page: Page, cat: Path, other: Path, home: Path) -> None:
+    """What the models make of pictures that are handed in."""
+    result(page, "vae-reconstruct", "vae reconstruct", {"image": cat}, model="vae-cats")
+    result(page, "vae-interpolate", "vae interpolate", {"first": cat, "second": other}, model="vae-cats")
+    result(page, "vae-traverse", "vae traverse", {"image": cat}, model="vae-cats")
+    result(page, "autoencoder-reconstruct", "autoencoder reconstruct", {"image": cat}, model="autoencoder-cats")
+    result(page, "autoencoder-compress", "autoencoder compress", {"image": cat}, model="autoencoder-cats")
+    odd = home / "cat-with-a-patch.png"
+    patched(cat).save(odd)
+    result(page, "autoencoder-outlier", "autoencoder outlier", {"image": odd}, model="autoencoder-cats")
+    drawing = home / "sketch.png"
+    sketch().save(drawing)
+    result(page, "translate", "translate", {"image": drawing})
+    result(page, "latent-map", "latent map", {"image": cat}, model="vae-cats")
+
+
+def patched(cat: Path) -> Image.Image:
+    """The cat with something on its cheek that no cat has."""
+    picture = Image.open(cat).convert("RGB")
+    side = picture.width
+    pen = ImageDraw.Draw(picture)
+    pen.ellipse((0.62 * side, 0.52 * side, 0.86 * side, 0.76 * side), fill=(20, 90, 220))
+    return picture
+
+
+def sketch() -> Image.Image:
+    """A cat's face in a few strokes: white paper, black ink."""
+    paper = Image.new("RGB", (512, 512), "white")
+    pen = ImageDraw.Draw(paper)
+    pen.line([(70, 230), (80, 40), (190, 120), (322, 120), (432, 40), (442, 230)], fill="black", width=8, joint="curve")
+    pen.arc((60, 130, 452, 490), 350, 190, fill="black", width=8)
+    for left in (130, 290):
+        pen.ellipse((left, 220, left + 92, 300), outline="black", width=8)
+        pen.ellipse((left + 30, 232, left + 62, 288), fill="black")
+    pen.polygon([(226, 340), (286, 340), (256, 372)], fill="black")
+    pen.arc((196, 350, 256, 420), 0, 140, fill="black", width=7)
+    pen.arc((256, 350, 316, 420), 40, 180, fill="black", width=7)
+    for down in (-16, 10):
+        pen.line([(190, 370 + down // 2), (40, 360 + 2 * down)], fill="black", width=5)
+        pen.line([(322, 370 + down // 2), (472, 360 + 2 * down)], fill="black", width=5)
+    return paper
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ from aiohttp import web
 from playwright.async_api import expect
 
 from models.checkpoint import Store
-from tests.bot.conftest import Island, ToldWorker
-from tests.bot.test_whole_path import real_worker
+from tests.bot.conftest import Island, ToldWorker, real_worker
 from tests.page.conftest import Open, Visit
 
 

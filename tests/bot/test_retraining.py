@@ -19,9 +19,9 @@ from tests.person import JSON, Answer, File, Person, labels
 
 SPRITES = {"channels": 1, "classes": 1, "base": 4, "widths": "16,8,8", "blocks": "0,0,0", "latent": 8, "batch": 16}
 SETTINGS = " ".join(f"{key}={value}" for key, value in SPRITES.items())
-PATIENCE = 90.0  # seconds: a training loads torch, then measures two versions
+PATIENCE = 240.0  # seconds: a training loads torch and is last in line for the cores, then two versions are measured
 
-pytestmark = pytest.mark.timeout(300)  # where several trainings share the cores
+pytestmark = pytest.mark.timeout(900)  # for the same reason
 
 
 @pytest.fixture(autouse=True)

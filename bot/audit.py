@@ -13,6 +13,7 @@ from bot.store import Store
 ACTS = {
     "retrain": "audit.retrain",
     "train on": "audit.train_on",
+    "resume": "audit.resume",
     "cancel": "audit.cancel",
     "promote": "audit.promote",
     "automatic": "audit.automatic",

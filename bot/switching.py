@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
 
 class Switching:
-    """Changes versions for the operator behind an interaction; each method returns the sentence about what it did."""
+    """Changes versions for the operator behind an interaction; what changes one returns the sentence about it."""
 
     def __init__(self, trainings: TrainingAPI, audit: Audit) -> None:
         self._trainings = trainings
         self._audit = audit
         self._one_at_a_time = asyncio.Lock()
+
+    async def serving(self, model: str) -> str | None:
+        """The version that serves; None when none does. Raises WorkerError."""
+        return next((one.version for one in await self._trainings.versions(model) if one.serving), None)
 
     async def promote(self, interaction: discord.Interaction[Bot], model: str, version: str) -> str:
         """Lets a version serve. Raises WorkerError."""
@@ -38,10 +42,9 @@ class Switching:
         """
         async with self._one_at_a_time:
             if version is not None:
-                versions = await self._trainings.versions(model)
-                serving = next((one.version for one in versions if one.serving), NONE)
+                serving = await self.serving(model)
                 if serving != version:
-                    raise Refusal("error.serves_no_more", version=version, serving=serving)
+                    raise Refusal("error.serves_no_more", version=version, serving=serving or NONE)
             switched = await self._trainings.roll_back(model)
             return await self._done(interaction, "rollback", model, switched.before, switched.now)
 

@@ -56,7 +56,7 @@ class Resume(OperatorButton, action="train-resume", label_key="button.resume", s
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
         await interaction.response.defer()
-        await interaction.client.watches.resume(self.subject)
+        await interaction.client.watches.resume(interaction, self.subject)
         await interaction.edit_original_response(view=None)
 
 

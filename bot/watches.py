@@ -20,7 +20,7 @@ from bot.recipes import Recipe
 from bot.training_message import LiveTraining, describe, failed, reported
 from bot.watch_store import Watch, WatchStore
 from bot.worker_api import WorkerError, WorkerLocked, WorkerRefused
-from worker.schemas.training import Job, JobRequest, Report, Step
+from worker.schemas.training import JobRequest, Report, Step
 
 if TYPE_CHECKING:
     from bot.client import Bot
@@ -67,9 +67,11 @@ class Watches:
         async with self._beginning:
             if await self.store.of_recipe(recipe.id) is not None:
                 raise Refusal("error.begun_already")
-            job = await bot.trainings.start(
-                JobRequest(model=recipe.model, seed=recipe.seed, user=str(who), **recipe.parameters)
-            )
+            request = JobRequest(model=recipe.model, seed=recipe.seed, user=str(who), **recipe.parameters)
+            act, begun_from = "retrain", None
+            if request.hyperparameters.start == "current":
+                act, begun_from = "train on", await bot.switching.serving(request.model)
+            job = await bot.trainings.start(request)
             watch = Watch(
                 job=job.id,
                 recipe=recipe.id,
@@ -79,23 +81,16 @@ class Watches:
                 locale=bot.guild_settings.locale(interaction).value,
             )
             await self.store.add(watch)
-        await bot.audit.write(await self._noted(watch, job))
+        await bot.audit.write(Entry(who, watch.guild, act, job.model, begun_from))
         self._follow(watch)
 
-    async def resume(self, job: str) -> None:
+    async def resume(self, interaction: discord.Interaction[Bot], job: str) -> None:
         """Goes on with a training that failed, in a new live message. Raises Refusal and WorkerError."""
         watch = replace(await self.store.read(job), message=None)
-        await self._bot.trainings.resume(job)
+        resumed = await self._bot.trainings.resume(job)
         await self.store.follow_again(job)
+        await self._bot.audit.write(Entry(interaction.user.id, watch.guild, "resume", resumed.model))
         self._follow(watch)
-
-    async def _noted(self, watch: Watch, job: Job) -> Entry:
-        """The entry in the audit log for a training that has begun."""
-        if job.hyperparameters.start == "scratch":
-            return Entry(watch.owner, watch.guild, "retrain", job.model)
-        versions = await self._bot.trainings.versions(job.model)
-        serving = next((one.version for one in versions if one.serving), None)
-        return Entry(watch.owner, watch.guild, "train on", job.model, serving)
 
     def hurry(self, job: str) -> None:
         """Asks the worker about a training at once: something happened to it."""

@@ -228,6 +228,8 @@ async def test_a_training_that_fails_is_resumed_or_tried_again(ariel: Person, tr
     resumed = await new_message(ariel, seen)
     assert labels(resumed) == ["Cancel training"]
     await ariel.message(told, lambda message: not labels(message))
+    logged = await said(ariel, "audit")
+    assert logged["content"].split("\n")[0].endswith("had a training of gan-digits go on that had failed.")
     seen = set(ariel.seen)
     trainer.fail(job, "The loss is no longer a number.")
     told = await new_message(ariel, seen)

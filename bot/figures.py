@@ -11,6 +11,7 @@ from bot.table import table
 from worker.schemas.training import Figure
 
 MOST = 16  # figures shown; with their names they fill half a message
+LONGEST_UNIT = 12  # characters, such as "nats/char"; a longer one is an explanation, for which the card has room
 
 
 def side_by_side(figures: Sequence[Figure], new: str, serving: str, locale: discord.Locale) -> str:
@@ -31,7 +32,7 @@ def plain(value: float | None) -> str:
 
 
 def _named(figure: Figure) -> str:
-    return f"{figure.name} ({figure.unit})" if figure.unit else figure.name
+    return f"{figure.name} ({figure.unit})" if 0 < len(figure.unit) <= LONGEST_UNIT else figure.name
 
 
 def _verdict(figure: Figure, locale: discord.Locale) -> str:

@@ -30,8 +30,10 @@ from visitor import (
 
 GREETING = "Good evening, Prospero. The wind has dropped; **will you write us a scene?**"
 PROMPT = "PROSPERO: Our revels now are ended."
+LENGTH = "300"  # characters: they fill the page
 NUMBER = "1623"  # when the First Folio was printed
 SEED = "7"  # so that the next picture shows the same, as long as the models are the same
+INK = 7  # pixels of a stroke on 512 pixels of paper: one of the model's 64
 SHIPPED = HERE.parent / "checkpoints"
 
 
@@ -44,11 +46,12 @@ def main() -> None:
         digits(page)
         if (SHIPPED / "gan-cats").exists():
             result(page, "gan-cats", "gan sample", model="gan-cats", seed=SEED)
-        cat, other = drawn(page, home, "1"), drawn(page, home, "4")
-        looked_at(page, cat, other, home)
+        looked_at(page, home)
         go(page, "workshop")
         ask(page, "help")
         save_messages(page, "help")
+        ask(page, "settings")
+        save_messages(page, "settings")
 
 
 def verse(browser: Browser, url: str) -> None:
@@ -57,7 +60,7 @@ def verse(browser: Browser, url: str) -> None:
     page.get_by_label("Message", exact=True).fill(GREETING)
     page.keyboard.press("Enter")
     page.get_by_text("will you write us a scene?").wait_for()
-    ask(page, "shakespeare", PROMPT, seed=SEED)
+    ask(page, "shakespeare", PROMPT, seed=SEED, length=LENGTH)
     finished(page, "page")
     finished(visit(browser, url, color_scheme="light", viewport=DESK), "page-light")
     phone = {"viewport": PHONE, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
@@ -90,38 +93,38 @@ def result(page: Page, name: str, command: str, files: dict[str, Path] | None = 
     save_messages(page, name)
 
 
-def drawn(page: Page, home: Path, seed: str) -> Path:
-    """A cat that never existed, as a file to hand in."""
-    ask(page, "vae sample", model="vae-cats", count="1", seed=seed)
+def drawn(page: Page, home: Path, model: str, seed: str) -> Path:
+    """A picture that never existed, as a file to hand in."""
+    ask(page, "vae sample", model=model, count="1", seed=seed)
     answered(page, "Recipe")
     address = page.locator(".message").last.locator("button.picture img").get_attribute("src")
-    file = home / f"cat-{seed}.png"
+    file = home / f"{model}-{seed}.png"
     file.write_bytes(page.request.get(page.url + str(address).removeprefix("/")).body())
     return file
 
 
-def looked_at(page: Page, cat: Path, other: Path, home: Path) -> None:
+def looked_at(page: Page, home: Path) -> None:
     """What the models make of pictures that are handed in."""
-    result(page, "vae-reconstruct", "vae reconstruct", {"image": cat}, model="vae-cats")
+    cat, other = drawn(page, home, "vae-cats", "1"), drawn(page, home, "vae-cats", "4")
+    digit = drawn(page, home, "vae-digits", "3")
+    odd, drawing = home / "cat-with-a-ball.png", home / "sketch.png"
+    with_ball(cat).save(odd)
+    sketch().save(drawing)
+    result(page, "vae-reconstruct", "vae reconstruct", {"image": odd}, model="vae-cats")
     result(page, "vae-interpolate", "vae interpolate", {"first": cat, "second": other}, model="vae-cats")
     result(page, "vae-traverse", "vae traverse", {"image": cat}, model="vae-cats")
     result(page, "autoencoder-reconstruct", "autoencoder reconstruct", {"image": cat}, model="autoencoder-cats")
     result(page, "autoencoder-compress", "autoencoder compress", {"image": cat}, model="autoencoder-cats")
-    odd = home / "cat-with-a-patch.png"
-    patched(cat).save(odd)
     result(page, "autoencoder-outlier", "autoencoder outlier", {"image": odd}, model="autoencoder-cats")
-    drawing = home / "sketch.png"
-    sketch().save(drawing)
     result(page, "translate", "translate", {"image": drawing})
-    result(page, "latent-map", "latent map", {"image": cat}, model="vae-cats")
+    result(page, "latent-map", "latent map", {"image": digit}, model="vae-digits")  # the cats' shows others' photos
 
 
-def patched(cat: Path) -> Image.Image:
-    """The cat with something on its cheek that no cat has."""
+def with_ball(cat: Path) -> Image.Image:
+    """The cat behind something that no cat has on its face."""
     picture = Image.open(cat).convert("RGB")
     side = picture.width
-    pen = ImageDraw.Draw(picture)
-    pen.ellipse((0.62 * side, 0.52 * side, 0.86 * side, 0.76 * side), fill=(20, 90, 220))
+    ImageDraw.Draw(picture).ellipse((0.5 * side, 0.45 * side, 0.92 * side, 0.87 * side), fill=(20, 90, 220))
     return picture
 
 
@@ -129,17 +132,12 @@ def sketch() -> Image.Image:
     """A cat's face in a few strokes: white paper, black ink."""
     paper = Image.new("RGB", (512, 512), "white")
     pen = ImageDraw.Draw(paper)
-    pen.line([(70, 230), (80, 40), (190, 120), (322, 120), (432, 40), (442, 230)], fill="black", width=8, joint="curve")
-    pen.arc((60, 130, 452, 490), 350, 190, fill="black", width=8)
-    for left in (130, 290):
-        pen.ellipse((left, 220, left + 92, 300), outline="black", width=8)
-        pen.ellipse((left + 30, 232, left + 62, 288), fill="black")
-    pen.polygon([(226, 340), (286, 340), (256, 372)], fill="black")
-    pen.arc((196, 350, 256, 420), 0, 140, fill="black", width=7)
-    pen.arc((256, 350, 316, 420), 40, 180, fill="black", width=7)
-    for down in (-16, 10):
-        pen.line([(190, 370 + down // 2), (40, 360 + 2 * down)], fill="black", width=5)
-        pen.line([(322, 370 + down // 2), (472, 360 + 2 * down)], fill="black", width=5)
+    outline = [(40, 60), (100, 230), (150, 350), (215, 450), (297, 450), (362, 350), (412, 230), (472, 60)]
+    bridge = [(195, 150), (226, 330), (214, 372), (256, 402), (298, 372), (286, 330), (317, 150)]
+    for stroke in (outline, bridge, [(256, 402), (256, 430)]):
+        pen.line(stroke, fill="black", width=INK, joint="curve")
+    for left in (135, 322):
+        pen.ellipse((left, 215, left + 55, 268), outline="black", width=INK)
     return paper
 
 

@@ -107,7 +107,8 @@ def chart(bars: Sequence[tuple[str, float]], title: str) -> bytes:
     """A PNG file of horizontal bars, each with its name and share (of 1); the last one, of all others, is grey."""
     from matplotlib.figure import Figure  # takes a second to load, which only those who want a chart shall wait
 
-    figure = Figure(figsize=(8, 5), dpi=100, layout="constrained")
+    figure = Figure(figsize=(8, 5), dpi=100)
+    figure.set_layout_engine("constrained", w_pad=MARGIN, h_pad=MARGIN)
     axes = figure.add_subplot()
     names, shares = [name for name, _ in bars], [share for _, share in bars]
     colours = [VIOLET] * (len(bars) - 1) + [GREY]

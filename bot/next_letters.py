@@ -28,6 +28,7 @@ OPERATION = "letters"
 SHOWN = 10  # letters: fewer would hide how unsure the model is, more could not be read
 SHOWN_PROMPT = 32  # characters of the text's end above the chart: a line of it
 
+MARGIN = 0.2  # inches around a chart, whose corners are rounded where it is shown
 VIOLET, GREY = "#5b4b8a", "#9a9a9a"
 
 

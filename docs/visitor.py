@@ -144,10 +144,11 @@ def save_messages(page: Page, name: str, count: int = 1) -> None:
     """Saves the newest messages alone, as docs/<name>.png."""
     page.mouse.move(0, 0)
     settled(page)
-    boxes = [one.bounding_box() for one in page.locator(".message").all()[-count:]]
-    top, bottom = boxes[0], boxes[-1]
-    assert top is not None and bottom is not None
-    left, above = max(0, top["x"] - MARGIN), max(0, top["y"] - MARGIN)
+    boxes = [box for one in page.locator(".message").all() if (box := one.bounding_box())]
+    top, bottom = boxes[-count], boxes[-1]
+    before = boxes[-count - 1] if len(boxes) > count else None
+    end = before["y"] + before["height"] if before else 0  # of the message before, of which nothing shall be seen
+    left, above = max(0, top["x"] - MARGIN), max(end, top["y"] - MARGIN)
     below = bottom["y"] + bottom["height"] + MARGIN
     clip = FloatRect(x=left, y=above, width=top["width"] + 2 * MARGIN, height=below - above)
     keep(page.screenshot(animations="disabled", clip=clip), name)

@@ -68,7 +68,7 @@ def test_an_unfinished_training_is_not_begun_anew(run: Run, tmp_path: Path, caps
         (["train", "gan", "--start", "current"], "start from scratch"),
         (["train", "gpt", "--balance", "latent"], "no fair sampling"),
         (["data", "add", "owls"], "data add owls owls.zip"),
-        (["sample", "gan-cats", "-o", "cats.png"], "python -m models train gan-cats"),
+        (["sample", "translator-cats-plain", "-o", "cats.png"], "python -m models train translator-cats-plain"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(

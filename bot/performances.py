@@ -23,6 +23,7 @@ class Performance:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.interruption: Interruption | None = None
+        self.working = True  # afterwards only its last edit is on its way, which is to hold up nothing new
         self.ended = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
 
@@ -34,6 +35,7 @@ class Performance:
         try:
             await asyncio.wait([self._work])
         finally:
+            self.working = False
             self._work.cancel()  # also when this very coroutine was cancelled
         if not self._work.cancelled():
             self._work.result()
@@ -58,7 +60,7 @@ class Performances:
     @contextmanager
     def begin(self, recipe: Recipe) -> Iterator[Performance]:
         """Holds a place among its owner's requests; raises Refusal when they have as many as they may."""
-        theirs = sum(performance.recipe.owner == recipe.owner for performance in self._running.values())
+        theirs = sum(one.working and one.recipe.owner == recipe.owner for one in self._running.values())
         if theirs >= self._limit:
             raise Refusal("error.too_many", count=theirs)
         performance = self._running[recipe.id] = Performance(recipe)

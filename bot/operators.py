@@ -38,6 +38,14 @@ class Operators:
             owners = {member.id for member in application.team.members if _works_on(member)}
         self._people = settings.operators | owners
 
+    def accept(self, interaction: discord.Interaction[Any]) -> bool:
+        """Whether an operator acts where operators may."""
+        try:
+            self.check(interaction)
+        except NotForYou:
+            return False
+        return True
+
     def check(self, interaction: discord.Interaction[Any]) -> None:
         """Raises NotForYou unless an operator acts where operators may."""
         if interaction.guild_id is None or self._home not in (None, interaction.guild_id):

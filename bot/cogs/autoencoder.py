@@ -28,6 +28,7 @@ class Autoencoder(commands.Cog):
     """What autoencoders make of pictures."""
 
     help_key = "help.autoencoder"
+    help_place = 22
 
     autoencoder = app_commands.Group(
         name=command_text("command.autoencoder.name"), description=command_text("command.autoencoder.description")

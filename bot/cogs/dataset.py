@@ -30,6 +30,7 @@ class Dataset(OperatorCog):
     """Data sets from chat."""
 
     help_key = "help.dataset"
+    help_place = 51
 
     dataset = offered_to_operators(
         app_commands.Group(

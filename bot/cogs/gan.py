@@ -23,6 +23,7 @@ class Gan(commands.Cog):
     """Pictures by generators that were trained against a judge."""
 
     help_key = "help.gan"
+    help_place = 20
 
     gan = app_commands.Group(name=command_text("command.gan.name"), description=command_text("command.gan.description"))
 

@@ -14,6 +14,7 @@ from discord.ext import commands
 
 from bot.guild_settings import ANYWHERE
 from bot.locale import command_text, translate
+from bot.operators import OperatorCog
 from bot.views import Lasting
 from bot.worker_api import WorkerError
 from worker.schemas.models import ModelInfo, Readiness
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 COLOUR = discord.Colour(0x5B4B8A)  # the violet of Prospero's cloak
 OVERVIEW = "overview"
+ANY_PLACE = 30  # of a topic whose cog does not say: after verse (10) and pictures (20), before what people keep (40)
 MOST_TOPICS = 24  # beside the overview: Discord's menus take 25 options
 LONGEST_FIELD = 1_024  # characters that Discord allows
 
@@ -32,9 +34,9 @@ MILLION = 1e6
 class Topics(Lasting[discord.ui.Select[Any]], template="help"):
     """The menu under the help: shows the examples of one topic, or the overview again."""
 
-    def __init__(self, bot: Bot, locale: discord.Locale, chosen: str) -> None:
-        titles = {OVERVIEW: translate(locale, "help.overview")}
-        titles |= {name: title for name, (title, _) in _topics(bot, locale).items()}
+    def __init__(self, interaction: discord.Interaction[Bot], chosen: str) -> None:
+        titles = {OVERVIEW: translate(interaction.locale, "help.overview")}
+        titles |= {name: title for name, (title, _) in _topics(interaction).items()}
         options = [
             discord.SelectOption(value=name, label=title, default=name == chosen) for name, title in titles.items()
         ]
@@ -44,10 +46,10 @@ class Topics(Lasting[discord.ui.Select[Any]], template="help"):
     async def from_custom_id(
         cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
-        return cls(interaction.client, interaction.locale, OVERVIEW)
+        return cls(interaction, OVERVIEW)
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
-        embed, view = _page(interaction.client, interaction.locale, self.item.values[0])
+        embed, view = _page(interaction, self.item.values[0])
         await interaction.response.edit_message(embed=embed, view=view)
 
 
@@ -55,6 +57,7 @@ class Help(commands.Cog):
     """The overview of the commands and the state of bot and worker."""
 
     help_key = "help.about"
+    help_place = 43
 
     def __init__(self, bot: Bot) -> None:
         self.bot = bot
@@ -64,7 +67,7 @@ class Help(commands.Cog):
         name=command_text("command.help.name"), description=command_text("command.help.description"), extras=ANYWHERE
     )
     async def help(self, interaction: discord.Interaction[Bot]) -> None:
-        embed, view = _page(self.bot, interaction.locale, OVERVIEW)
+        embed, view = _page(interaction, OVERVIEW)
         await interaction.response.send_message(embed=embed, view=view, ephemeral=True)
 
     @app_commands.command(
@@ -93,21 +96,25 @@ class Help(commands.Cog):
         await interaction.edit_original_response(embed=embed)
 
 
-def _topics(bot: Bot, locale: discord.Locale) -> dict[str, tuple[str, str]]:
-    """Each topic's title and examples, by the name of the cog that says them; a plug-in's may have nothing to say."""
-    keys = {name: getattr(cog, "help_key", None) for name, cog in bot.cogs.items()}
-    keys["Help"] = keys.pop("Help")  # what this very cog does comes last
-    helpful = [(name, key) for name, key in keys.items() if key is not None]
+def _topics(interaction: discord.Interaction[Bot]) -> dict[str, tuple[str, str]]:
+    """Each topic's title and examples, by the name of the cog that says them as its ``help_key``, a plug-in's too.
+
+    They stand in the order of their cogs' ``help_place``; operators' are for those who may use them.
+    """
+    helpful = [(name, cog) for name, cog in interaction.client.cogs.items() if hasattr(cog, "help_key")]
+    helpful.sort(key=lambda named: getattr(named[1], "help_place", ANY_PLACE))
     topics = {}
-    for name, key in helpful[:MOST_TOPICS]:
-        title, _, examples = translate(locale, key).partition("\n")
-        topics[name] = (title, examples)
-    return topics
+    for name, cog in helpful:
+        if not isinstance(cog, OperatorCog) or interaction.client.operators.accept(interaction):
+            title, _, examples = translate(interaction.locale, cog.help_key).partition("\n")
+            topics[name] = (title, examples)
+    return dict(list(topics.items())[:MOST_TOPICS])
 
 
-def _page(bot: Bot, locale: discord.Locale, chosen: str) -> tuple[discord.Embed, discord.ui.View]:
+def _page(interaction: discord.Interaction[Bot], chosen: str) -> tuple[discord.Embed, discord.ui.View]:
     """A topic with all its examples, or the overview with the first of each."""
-    topics = _topics(bot, locale)
+    locale = interaction.locale
+    topics = _topics(interaction)
     if chosen in topics:
         title, examples = topics[chosen]
         embed = discord.Embed(title=title, description=examples, colour=COLOUR)
@@ -117,7 +124,7 @@ def _page(bot: Bot, locale: discord.Locale, chosen: str) -> tuple[discord.Embed,
         for title, examples in topics.values():
             embed.add_field(name=title, value=examples.partition("\n")[0], inline=False)
     view = discord.ui.View(timeout=None)
-    view.add_item(Topics(bot, locale, chosen))
+    view.add_item(Topics(interaction, chosen))
     return embed, view
 
 

@@ -21,6 +21,7 @@ class Latent(commands.Cog):
     """Maps of latent spaces."""
 
     help_key = "help.latent"
+    help_place = 24
 
     latent = app_commands.Group(
         name=command_text("command.latent.name"), description=command_text("command.latent.description")

@@ -31,6 +31,7 @@ class Model(OperatorCog):
     """The versions of the models."""
 
     help_key = "help.model"
+    help_place = 52
 
     model = offered_to_operators(
         app_commands.Group(

@@ -60,6 +60,7 @@ class Privacy(commands.Cog):
     """What is kept about people."""
 
     help_key = "help.privacy"
+    help_place = 41
 
     def __init__(self, bot: Bot) -> None:
         bot.add_buttons(Forget, Keep)

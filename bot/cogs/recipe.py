@@ -24,6 +24,7 @@ class Recipes(commands.Cog):
     """How results were made."""
 
     help_key = "help.recipe"
+    help_place = 40
 
     def __init__(self, bot: Bot) -> None:
         self.bot = bot

@@ -69,6 +69,7 @@ class Settings(commands.Cog):
     """What a server's managers choose."""
 
     help_key = "help.settings"
+    help_place = 42
 
     def __init__(self, bot: Bot) -> None:
         self.bot = bot

@@ -43,6 +43,7 @@ class Shakespeare(commands.Cog):
     """Text in the manner of Shakespeare's plays."""
 
     help_key = "help.shakespeare"
+    help_place = 10
 
     def __init__(self, bot: Bot) -> None:
         self.bot = bot

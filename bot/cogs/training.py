@@ -54,6 +54,7 @@ class Training(OperatorCog):
     """Trainings: begun, looked at, cancelled."""
 
     help_key = "help.training"
+    help_place = 50
 
     training = offered_to_operators(
         app_commands.Group(

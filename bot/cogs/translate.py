@@ -27,6 +27,7 @@ class Translate(commands.Cog):
     """Pictures painted over lines."""
 
     help_key = "help.translate"
+    help_place = 23
 
     def __init__(self, bot: Bot) -> None:
         bot.operations["translate"] = examine

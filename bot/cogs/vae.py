@@ -28,6 +28,7 @@ class Vae(commands.Cog):
     """Pictures by variational autoencoders."""
 
     help_key = "help.vae"
+    help_place = 21
 
     vae = app_commands.Group(name=command_text("command.vae.name"), description=command_text("command.vae.description"))
 

@@ -33,12 +33,23 @@ async def test_the_overview_and_a_topic(island: Island, bot: Bot, channel: str) 
         (overview,) = message["embeds"]
         shown = {field["name"]: field["value"] for field in overview["fields"]}
         assert shown["Verse"] == "`/shakespeare prompt:ROMEO:` and watch a scene grow"
-        assert list(shown)[-1] == "How I am doing"
+        assert list(shown) == [
+            "Verse", "Pictures", "A space of pictures", "Your pictures through a narrow code", "From lines to pictures",
+            "Maps", "How something was made", "Your data", "For those who manage a server", "How I am doing",
+        ]  # fmt: skip
         assert list(topics(message)) == ["Overview", *shown]
         verse = (await turned_to(miranda, message, "Verse"))["embeds"][0]
         assert "**Continue as Shakespeare**" in verse["description"]
         await miranda.select(message, "help", "overview")
         await miranda.message(message, lambda message: message["embeds"] == [overview])
+
+
+async def test_operators_topics_come_last_where_they_may_act(island: Island, bot: Bot) -> None:
+    async with island.person("Ariel") as ariel:
+        at_home = topics(await (await ariel.slash("help")).message())
+        assert list(at_home)[-4:] == ["How I am doing", "Training", "Data", "Versions"]
+        ariel.go("direct")
+        assert list(topics(await (await ariel.slash("help")).message()))[-1] == "How I am doing"
 
 
 async def test_in_portuguese_after_a_restart(island: Island, told_worker: ToldWorker) -> None:
@@ -57,14 +68,23 @@ async def test_a_plug_in_has_its_topic_or_none(
     class Weather(commands.Cog):
         help_key = "help.weather"
 
+    class Oracle(commands.Cog):
+        help_key = "help.oracle"
+        help_place = 0
+
     class Silent(commands.Cog):
         pass
 
     monkeypatch.setitem(ENGLISH, "help.weather", "Weather\n`/weather` conjures a storm")
+    monkeypatch.setitem(ENGLISH, "help.oracle", "Oracle\n`/oracle` knows")
     await bot.add_cog(Weather())
+    await bot.add_cog(Oracle())
     await bot.add_cog(Silent())
     async with island.person() as miranda:
         message = await (await miranda.slash("help")).message()
+        assert list(topics(message).values())[:3] == ["overview", "Oracle", "Shakespeare"]
+        names = list(topics(message))
+        assert names[names.index("Weather") - 1 :][:3] == ["Maps", "Weather", "How something was made"]
         assert "Silent" not in topics(message).values()
         weather = (await turned_to(miranda, message, "Weather"))["embeds"][0]
     assert weather["description"] == "`/weather` conjures a storm"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
+import discord
+
+from bot.locale import translate
 from worker.schemas.training import Step
 
 SIZE = (7.2, 7.2)  # inches at 100 pixels each: as high as the samples beside it
@@ -15,7 +18,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito's, which
 MARKS = ("o", "s", "^", "D")  # of held-out figures, which are few
 
 
-def draw(steps: Sequence[Step]) -> bytes:
+def draw(steps: Sequence[Step], locale: discord.Locale) -> bytes:
     """A PNG of the curves; takes a tenth of a second and is to be called beside the event loop."""
     from matplotlib.figure import Figure  # loading it takes half a second that no start should wait for
 
@@ -33,6 +36,7 @@ def draw(steps: Sequence[Step]) -> bytes:
         row.grid(alpha=0.3)
         if row.lines:
             row.legend()
+    rows[-1].set_xlabel(translate(locale, "training.axis"))
     file = io.BytesIO()
     figure.savefig(file, format="png")
     return file.getvalue()

@@ -172,7 +172,7 @@ class Follower:
     async def _picture(self, model: str, steps: list[Step]) -> Attached:
         """The curve so far, and beside it the newest samples if there are any."""
         locale = self.watch.language
-        parts = [(model, await asyncio.to_thread(curve.draw, steps))]
+        parts = [(model, await asyncio.to_thread(curve.draw, steps, locale))]
         drawn = next((step for step in reversed(steps) if step.sample is not None), None)
         if drawn is not None and drawn.sample is not None:
             sample = await self._bot.trainings.sheet(drawn.sample)

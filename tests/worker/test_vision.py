@@ -21,6 +21,7 @@ from tests.worker.conftest import Start, Worker
 from worker.engine.images import ImageEngine
 from worker.routes import IMAGES
 
+MAGENTA = (255, 0, 255)  # the frame of a map
 COMPRESS, DECOMPRESS, MAP = "/v1/codes/compress", "/v1/codes/decompress", "/v1/latents/map"
 RECONSTRUCTIONS, ANOMALIES, BLENDS, TRAVERSALS, TRANSLATIONS = (
     f"/v1/images/{name}" for name in ("reconstructions", "anomalies", "blends", "traversals", "translations")
@@ -247,22 +248,28 @@ async def test_damaged_codes_are_refused(studio: Studio) -> None:
         assert said in await studio.refused(DECOMPRESS, 404, model=None, code=other)
 
 
+def colours(picture: Image.Image) -> set[object]:
+    return {colour for _, colour in picture.getcolors(picture.width * picture.height) or []}
+
+
 @pytest.mark.parametrize("model", ["vae-digits", "autoencoder-digits"])
 async def test_a_map_frames_ones_own_picture_among_remembered_ones(studio: Studio, model: str) -> None:
     without = await studio.sheet(MAP, model=model, scale=1)
-    side = 24 * 28 + 4 * 3  # cells, and room for a frame of 3 pixels, dark in light
+    side = 24 * 28 + 2 * 5  # cells, and room for a frame of 5 pixels
     assert without.size == (side, side)
     assert len(set(without.tobytes())) > 2
+    assert MAGENTA not in colours(without)
     answer = await studio.ask(MAP, model=model, image=handed(drawing()), scale=1)
     assert len(answer["prepared"]) == 1
     x, y = (answer["figures"][name] for name in "xy")
-    left, top = (6 + round(23 * share) * 28 for share in (x, y))
+    left, top = (5 + round(23 * share) * 28 for share in (x, y))
     own = opened(answer)
     seen = cell(await studio.sheet(RECONSTRUCTIONS, model=model, image=handed(drawing()), scale=1), 0, 0)
-    assert own.crop((left, top, left + 28, top + 28)).tobytes() == seen.tobytes()
-    for margin, shade in ((1, 0), (3, 0), (4, 255), (6, 255)):
-        assert own.getpixel((left - margin, top + 9)) == own.getpixel((left + 9, top + 27 + margin)) == shade
-    assert own.getpixel((left + 9, top + 9)) == seen.getpixel((9, 9))
+    within = (left, top, left + 28, top + 28)
+    assert own.crop(within).tobytes() == seen.convert("RGB").tobytes()
+    framed = own.crop((left - 5, top - 5, left + 33, top + 33))
+    framed.paste(MAGENTA, (5, 5, 33, 33))
+    assert colours(framed) == {MAGENTA}
 
 
 def values(picture: Image.Image) -> Any:

@@ -16,7 +16,8 @@ from models.projection import Axes, principal_axes
 WIDTH = 1_024  # of the models' pixels that a map is wide, about
 MOST = 24  # cells a side: more could not be told apart
 BEYOND = 0.02  # share of the remembered pictures on each side that lie beyond the edge, or they would have most of it
-FRAME = 8  # a frame is an eighth of a picture wide, dark in light: seen on any ground, and without colour
+FRAME = 5  # a frame is a fifth of a picture wide
+MAGENTA = (1.0, -1.0, 1.0)  # which no data set has; against black and white alike it stands out without colour, too
 
 
 @dataclass(frozen=True)
@@ -43,24 +44,23 @@ class Atlas:
     cells: Tensor  # (K, 2), column and row of each
 
     def draw(self, pictures: Tensor, own: Tensor | None = None, place: Tensor | None = None) -> Tensor:
-        """The map (C, H, W) of the chosen pictures (K, C, S, S), all in [-1, 1], on white.
+        """The map in colours (3, H, W) of the chosen pictures (K, C, S, S), all in [-1, 1], on white.
 
         One's ``own`` picture (C, S, S) takes the cell nearest to its ``place`` (2,), framed.
         """
-        _, channels, side, _ = pictures.shape
-        width = max(2, side // FRAME)
-        extent = self.ground.grid * side + 4 * width  # with room for a frame
-        canvas = torch.ones(channels, extent, extent)
+        side = pictures.shape[-1]
+        width = max(3, side // FRAME)
+        extent = self.ground.grid * side + 2 * width  # with room for a frame
+        canvas = torch.ones(3, extent, extent)
 
-        def put(picture: Tensor | float, cell: Tensor, margin: int = 0) -> None:
-            left, top = (int(position) * side + 2 * width - margin for position in cell.round())
+        def put(picture: Tensor, cell: Tensor, margin: int = 0) -> None:
+            left, top = (int(position) * side + width - margin for position in cell.round())
             canvas[:, top : top + side + 2 * margin, left : left + side + 2 * margin] = picture
 
         for picture, cell in zip(pictures, self.cells, strict=True):
             put(picture, cell)
         if own is not None and place is not None:
-            put(1.0, place, margin=2 * width)
-            put(-1.0, place, margin=width)
+            put(torch.tensor(MAGENTA)[:, None, None], place, margin=width)
             put(own, place)
         return canvas
 

@@ -259,7 +259,8 @@ def _drive(steps: Generator[Progress, None, Trained], options: argparse.Namespac
 
 
 def _draw_sheet(family: Family, version: Checkpoint, device: torch.device) -> None:
-    family.sample(version, version.path / family.sheet, family.sheet_count, 0, device)
+    if family.sample is not None:
+        family.sample(version, version.path / family.sheet, family.sheet_count, 0, device)
 
 
 def evaluate(options: argparse.Namespace, store: Store) -> None:
@@ -289,6 +290,8 @@ def compare(options: argparse.Namespace, store: Store) -> None:
 def sample(options: argparse.Namespace, store: Store) -> None:
     settle(options)
     family, recipe = resolve(options.model)
+    if family.sample is None:
+        raise ConfigurationError(f"Models of the family {family.name} only measure; sample one that makes something.")
     family.sample(store.open(recipe.model, options.version), options.out, options.count, options.seed, options.device)
 
 

@@ -10,6 +10,7 @@ Shapes: B batch, C picture's channels, S its side, N numbers of a code, W and G 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from models.batched import Batched, Rows
 from models.checkpoint import Checkpoint
 from models.configuration import Configuration, ConfigurationError
 from models.convolution import Decoder, Encoder, widths
-from models.data import SETS, here
+from models.data import SETS
 from models.detection import Score, nearest_on_axes, one_vs_rest
 from models.outliers import Detector, Outliers, auroc
 from models.pictures import Pictures, from_unit, load, sheet, to_unit
@@ -37,6 +38,7 @@ from models.training import Progress, Run, Trained, cosine
 MEASURED = 400  # held-out pictures that are compared with codecs
 SEEDS = 3  # of the detectors that see one class each
 CLASS_STEPS = 600  # of their training: seven passes over a digit; more gains little
+WALK = 8  # pictures of a way from one code to another, its ends included
 DRAWN, SEEN = 16, 4  # pictures drawn at once, and looked at at once: seldom are more handed in at the same moment
 
 
@@ -224,17 +226,13 @@ def pairs(network: Autoencoder, pictures: Tensor, columns: int = 8) -> Tensor:
 
 
 def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: torch.device) -> None:
-    """Draw half of ``count`` held-out pictures above their reconstructions; without the data set, remembered codes."""
-    network = restore(checkpoint, device)
-    random = torch.Generator().manual_seed(seed)
-    dataset = checkpoint.card.dataset["name"]
-    if here(dataset):
-        held_out = load(dataset).test
-        chosen = torch.randperm(len(held_out), generator=random)[: max(1, count // 2)]
-        sheet(pairs(network, to_unit(held_out[chosen])), out)
-    else:
-        kept = network.detector.codes[torch.randperm(network.config.memory, generator=random)[:count]]
-        sheet(show(network, kept), out)
+    """Draw rows of ``WALK``: from what the code keeps of one training picture to what it keeps of another."""
+    role = space(restore(checkpoint, device))
+    rows = math.ceil(count / WALK)
+    ends = torch.randint(len(role.remembered), (2, rows), generator=torch.Generator().manual_seed(seed))
+    first, second = role.remembered[ends].repeat_interleave(WALK, 1)  # (rows * WALK, N) each
+    share = torch.linspace(0, 1, WALK).repeat(rows)[:, None]
+    sheet(role.blend(first, second, share)[0], out, columns=WALK)
 
 
 # Its roles

@@ -14,7 +14,6 @@ import math
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,7 +25,7 @@ from models.augmentation import augment, mirror, zoom
 from models.checkpoint import SHIPPED, WEIGHTS, Checkpoint, CheckpointError, Store
 from models.configuration import Configuration
 from models.data import SETS
-from models.pictures import Pictures, load, sheet, to_unit
+from models.pictures import Pictures, load, to_unit
 from models.registry import Family, Metric, Recipe
 from models.training import Progress, Run, Trained, cosine
 
@@ -221,17 +220,6 @@ def _frozen(model: str, device: torch.device) -> Network:
     return restore(checkpoint, device)
 
 
-def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: torch.device) -> None:
-    """Draw rows of a held-out picture and the seven training pictures that the network takes for the most alike."""
-    data = load(checkpoint.card.dataset["name"])
-    network = restore(checkpoint, device)
-    rows = min(max(1, count // 8), len(data.test))
-    queries = data.test[torch.randperm(len(data.test), generator=torch.Generator().manual_seed(seed))[:rows]]
-    alike = metrics.nearest(features(network, queries), features(network, data.train), 7)[1]  # (rows, 7)
-    pictures = torch.cat((queries[:, None], data.train[alike]), 1).flatten(0, 1)  # (8 rows, C, H, W)
-    sheet(to_unit(pictures), out, columns=8)
-
-
 def _recipes() -> Iterator[Recipe]:
     digits: dict[str, Any] = {"channels": 1, "widths": "32,96", "classes": 10}
     for dataset, config, minutes in (("digits", digits, 6.0), ("cats", {}, 12.0)):
@@ -246,6 +234,4 @@ FAMILY = Family(
     config=Config,
     train=train,
     evaluate=evaluate,
-    sample=sample,
-    sheet_count=16,  # they are real pictures: a few show what counts as alike
 )

@@ -61,7 +61,8 @@ class Family:
     config: type[Configuration]
     train: Callable[[Recipe, Run], Generator[Progress, None, Trained]]
     evaluate: Callable[[Checkpoint, torch.device, bool], dict[str, Metric]]
-    sample: Callable[[Checkpoint, Path, int, int, torch.device], None]  # checkpoint, file, count, seed, device
+    # checkpoint, file, count, seed, device; a family that makes nothing to look at has none, and no sheet
+    sample: Callable[[Checkpoint, Path, int, int, torch.device], None] | None = None
     sheet: str = "samples.png"  # the file that shows a version's samples beside its weights
     sheet_count: int = 64  # of them
     continues: bool = False  # whether a training can begin from a version's weights

@@ -8,6 +8,7 @@ Shapes: B batch, C picture's channels, S its side in pixels, P patches of a judg
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator as Steps
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -190,8 +191,8 @@ def _check(config: Config, data: Pictures) -> None:
 def _progress(network: UNet, data: Pictures, picture: Path) -> float:
     """Draw a sheet of held-out pictures as they come out now; returns their mean absolute difference."""
     picture.parent.mkdir(parents=True, exist_ok=True)
-    _sheet(network, data.test[:16], picture)
     real = to_unit(data.test[:64])
+    _sheet([real[:16], *_translations(network, real[:16])], picture)
     return float((translate(network, edges.extract(real)) - real).abs().mean())
 
 
@@ -251,18 +252,23 @@ def sight(network: UNet) -> Sight:
 
 
 def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: torch.device) -> None:
-    """Draw rows of held-out pictures: the picture, then lines and what becomes of them for each strength."""
+    """Draw rows of a held-out picture's lines beside what becomes of them, for each strength."""
     data = load(checkpoint.card.dataset["name"])
-    chosen = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(seed))[: max(1, count // 4)]
-    _sheet(restore(checkpoint, device), data.test[chosen], out)
+    rows = math.ceil(count / (2 * len(edges.STRENGTHS)))
+    chosen = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(seed))[:rows]
+    _sheet(_translations(restore(checkpoint, device), to_unit(data.test[chosen])), out)
 
 
-def _sheet(network: UNet, pictures: Tensor, out: Path) -> None:
-    real = to_unit(pictures)  # (N, C, S, S)
-    columns = [real]
+def _translations(network: UNet, real: Tensor) -> list[Tensor]:
+    """Lines of pictures (N, C, S, S) and what becomes of them, in turn for each strength: (N, C, S, S) each."""
+    columns = []
     for strength in edges.STRENGTHS.values():
         lines = edges.extract(real, strength)
         columns += [(1 - 2 * lines).expand_as(real), translate(network, lines)]  # dark on light, as on paper
+    return columns
+
+
+def _sheet(columns: list[Tensor], out: Path) -> None:
     sheet(torch.stack(columns, 1).flatten(0, 1), out, columns=len(columns))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -137,17 +138,24 @@ def test_stored_network_says_the_same(
     restored = autoencoder.restore(checkpoint, torch.device("cpu"))
     shown = pictures.to_unit(sprites.test[:8])
     assert torch.allclose(autoencoder.reconstruct(restored, shown), autoencoder.reconstruct(network, shown), atol=0.2)
-    for name in ("one.png", "two.png"):
-        autoencoder.sample(checkpoint, tmp_path / name, 16, 0, torch.device("cpu"))
-    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
 
 
-def test_sample_needs_no_data_set(checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(autoencoder, "here", lambda name: False)
+def test_sheet_walks_between_remembered_codes_and_needs_no_data_set(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delattr(autoencoder, "load")
-    autoencoder.sample(checkpoint, tmp_path / "sheet.png", 8, 0, torch.device("cpu"))
-    with Image.open(tmp_path / "sheet.png") as drawn:
-        assert len(set(drawn.tobytes())) > 2
+    for name in ("one.png", "two.png"):
+        autoencoder.sample(checkpoint, tmp_path / name, 12, 0, torch.device("cpu"))
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    with Image.open(tmp_path / "one.png") as drawn:
+        assert drawn.size == (2 * (8 * 33 + 1), 2 * (2 * 33 + 1))  # twelve asked for: two whole walks
+        small = np.asarray(drawn.resize((8 * 33 + 1, 2 * 33 + 1), Image.Resampling.NEAREST), np.int16)
+    walk = [small[1:33, x : x + 32] for x in range(1, 8 * 33, 33)]
+    restored = autoencoder.restore(checkpoint, torch.device("cpu"))
+    kept = pictures.from_unit(autoencoder.show(restored, restored.detector.codes))[:, 0].numpy()
+    for end in (walk[0], walk[-1]):
+        assert min(abs(picture - end).max() for picture in kept.astype(np.int16)) <= 1  # rounded in another batch
+    assert abs(walk[0] - walk[-1]).mean() > abs(walk[0] - walk[1]).mean()
 
 
 def test_evaluation_sets_codecs_beside(checkpoint: Checkpoint, sprites: pictures.Pictures) -> None:

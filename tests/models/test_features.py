@@ -44,7 +44,7 @@ def test_contrast_of_perfect_pairs() -> None:
     assert features.contrastive_loss(5 * directions, temperature=0.5).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_classes_are_learnt_and_the_sheet_shows_likenesses(tmp_path: Path) -> None:
+def test_classes_are_learnt_and_damage_is_told(tmp_path: Path) -> None:
     network = train("features-digits", "digits", tmp_path, 60, channels=1, widths="8,32", classes=10, rate=1e-2)
     data = features.load("digits")
     assert data.test_labels is not None
@@ -52,8 +52,6 @@ def test_classes_are_learnt_and_the_sheet_shows_likenesses(tmp_path: Path) -> No
     assert features.features(network, data.test).shape == (60, 32)
     card = Card("features-digits", "v1", "features", features.asdict(network.config), 0, {"name": "digits"}, {}, "2026")
     stored = Store(tmp_path).save(card, network.state_dict(), lambda beside: None)
-    features.sample(stored, tmp_path / "alike.png", 16, 0, CPU)
-    assert (tmp_path / "alike.png").exists()
     figures = features.evaluate(stored, CPU)
     assert figures["accuracy"].value > 0.9
     assert figures["frechet_floor"].value < figures["frechet_blurred_1"].value < figures["frechet_blurred_2"].value

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from models import edges, translator
 from models.checkpoint import Card, Store
@@ -83,6 +85,19 @@ def test_a_drawing_gives_the_same_bytes_alone_and_among_others(tmp_path: Path) -
     network = translator.restore(stored, torch.device("cpu"))
     lines = edges.extract(to_unit(load("squares").train[:11]))
     assert torch.equal(translator.translate(network, lines[4:5]), translator.translate(network, lines)[4:5])
+
+
+def test_sheet_shows_lines_beside_their_translation_and_no_picture_of_the_data_set(tmp_path: Path) -> None:
+    network = translator.UNet(translator.Config.parse(SMALL))
+    card = Card("translator-cats", "v1", "translator", asdict(network.config), 0, {"name": "squares"}, {}, "2026-01-01")
+    stored = Store(tmp_path).save(card, network.state_dict(), lambda beside: None)
+    translator.sample(stored, tmp_path / "sheet.png", 8, 0, torch.device("cpu"))
+    with Image.open(tmp_path / "sheet.png") as drawn:
+        assert drawn.size == (2 * (6 * 65 + 1), 2 * (2 * 65 + 1))  # lines and translation for each of three strengths
+        columns = [drawn.crop((x, 0, x + 128, drawn.height)) for x in range(2, drawn.width, 130)]
+    colours = [len(column.getcolors(drawn.width * drawn.height) or ()) for column in columns]
+    assert colours[::2] == [2, 2, 2]  # ink and paper
+    assert min(colours[1::2]) > 2
 
 
 def test_networks_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:

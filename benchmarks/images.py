@@ -27,7 +27,7 @@ from worker.engine.encoding import stills
 from worker.engine.hardware import pick_device, set_threads
 
 CLIENTS = 32
-EACH = 8  # pictures that a client asks for, one after the other
+EACH = 24  # pictures that a client asks for, one after the other: so many that beginning and end count for little
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -107,12 +108,13 @@ class Store:
     def _pointer(self, model: str) -> dict[str, str | None]:
         for folder in self.folders:
             pointer = folder / model / POINTER
-            if pointer.exists():
-                try:
-                    content = json.loads(pointer.read_text())
-                    return {"version": content["version"], "previous": content["previous"]}
-                except (ValueError, KeyError, TypeError) as error:
-                    raise CheckpointError(f"{pointer} is damaged; promote a version again.") from error
+            try:
+                content = read_json(pointer)
+                return {"version": content["version"], "previous": content["previous"]}
+            except FileNotFoundError:
+                continue
+            except (ValueError, KeyError, TypeError) as error:
+                raise CheckpointError(f"{pointer} is damaged; promote a version again.") from error
         raise CheckpointError(f"There is no model {model!r}; train it with `python -m models train {model}`.")
 
     def open(self, model: str, version: str | None = None) -> Checkpoint:
@@ -123,11 +125,12 @@ class Store:
         version = version or self.current(model)
         for folder in self.folders:
             path = folder / model / version
-            if (path / CARD).exists():
-                try:
-                    return Checkpoint(path, Card(**json.loads((path / CARD).read_text())))
-                except (ValueError, TypeError) as error:
-                    raise CheckpointError(f"{path / CARD} is damaged ({error}); delete the version.") from error
+            try:
+                return Checkpoint(path, Card(**read_json(path / CARD)))
+            except FileNotFoundError:
+                continue
+            except (ValueError, TypeError) as error:
+                raise CheckpointError(f"{path / CARD} is damaged ({error}); delete the version.") from error
         known = ", ".join(self.versions(model)) or "none"
         raise CheckpointError(f"{model} has no version {version!r}; there are: {known}.")
 
@@ -196,6 +199,17 @@ def _for_storage(tensor: Tensor) -> Tensor:
     """Matrices in half the space; vectors (norms, biases) are small and stay as they are."""
     tensor = tensor.detach().cpu().contiguous()
     return tensor.to(torch.bfloat16) if tensor.is_floating_point() and tensor.ndim >= 2 else tensor
+
+
+def read_json(file: Path) -> Any:
+    """The content of a file, parsed anew only after it was written anew: workers ask with every request."""
+    state = file.stat()
+    return _parse(file, (state.st_ino, state.st_mtime_ns, state.st_size))
+
+
+@lru_cache(maxsize=256)  # versions in use; the file's state is part of the key
+def _parse(file: Path, state: tuple[int, int, int]) -> Any:
+    return json.loads(file.read_text())
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:

@@ -2,6 +2,6 @@
 
 import os
 
-# Before PyTorch is loaded: told to sleep while they wait for each other, its threads leave the cores to whoever has work.
+# Before PyTorch is loaded: told to sleep while they wait for each other, its threads leave cores to whoever has work.
 # Spinning gains a few microseconds alone, and loses a hundredfold wherever two processes or pools share the cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

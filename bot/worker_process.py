@@ -13,22 +13,22 @@ from bot.worker_api import WorkerAPI, WorkerError, WorkerUnreachable, at
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before a restart, doubled each time it fails again
 STEADY = 60.0  # seconds of life after which a death counts as the first again
 POLL = 0.1  # seconds between looks at a starting worker
-PATIENCE = (
-    15.0  # seconds that a request waits for a worker to be ready; loading torch and the weights takes three to ten
-)
+PATIENCE = 120.0  # seconds that a request waits for a worker that lives; loading takes ten, far more on a busy machine
 GRACE = 0.4  # seconds for the worker to end by itself; torch can take longer, and all is to be gone within two
 
 logger = structlog.get_logger(__name__)
 
 
 class WorkerProcess:
-    """``python -m worker`` as a child; :meth:`address` is where to find it once it is ready."""
+    """``python -m worker`` as a child; :meth:`address` is where to find it once it is ready.
+
+    Each start is a future: of the address, or of None if the worker ended before it was ready.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, token: str | None) -> None:
         self._session = session
         self._token = token
-        self._address: str | None = None
-        self._ready = asyncio.Event()
+        self._start: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
 
@@ -37,13 +37,14 @@ class WorkerProcess:
         self._supervisor = asyncio.create_task(self._supervise(), name="worker-supervisor")
 
     async def address(self) -> str:
-        """Where the worker listens; waits a little for one that starts, then raises WorkerUnreachable."""
+        """Where the worker listens; waits for one that starts, and raises WorkerUnreachable if it ends or hangs."""
         try:
-            await asyncio.wait_for(self._ready.wait(), PATIENCE)
+            address = await asyncio.wait_for(asyncio.shield(self._start), PATIENCE)
         except TimeoutError:
             raise WorkerUnreachable("the worker is still starting") from None
-        assert self._address is not None
-        return self._address
+        if address is None:
+            raise WorkerUnreachable("the worker ended while it started")
+        return address
 
     async def close(self) -> None:
         """Ends the worker: asked by the end of its input, then told."""
@@ -80,7 +81,9 @@ class WorkerProcess:
                 status = await self._process.wait()
             finally:
                 readiness.cancel()
-                self._ready.clear()
+                if not self._start.done():
+                    self._start.set_result(None)
+                self._start = loop.create_future()  # who asks from now on waits for the next one
             if loop.time() - started > STEADY:
                 pause = FIRST_PAUSE
             logger.error("the worker ended; starting another", status=status, pause=pause)
@@ -96,8 +99,7 @@ class WorkerProcess:
             except WorkerError:  # not listening yet; a worker that cannot start says why on stderr and ends
                 pass
             await asyncio.sleep(POLL)
-        self._address = address
-        self._ready.set()
+        self._start.set_result(address)
         logger.info("the worker is ready", address=address)
 
 

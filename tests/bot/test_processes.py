@@ -9,12 +9,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import psutil
 import pytest
 
+from bot.worker_api import WorkerUnreachable
+from bot.worker_process import PATIENCE, WorkerProcess
 from models.checkpoint import Store
 from tests.bot.conftest import Island, ToldWorker, finished, footer
 from tests.person import Person, labels
+from worker.schemas.models import Readiness
 
 MOST_MEMORY = 120 * 2**20  # bytes resident that the bot may take
 
@@ -148,3 +152,42 @@ async def test_a_killed_parent_takes_its_children_with_it(home: str) -> None:
         assert len(children) == 2
         process.kill()
         assert psutil.wait_procs(children, timeout=10)[1] == []
+
+
+WORKER = """#!{python}
+import http.server, os, pathlib, sys
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{readiness}')
+note = pathlib.Path(__file__).with_name("pid")
+first = not note.exists()
+note.write_text(str(os.getpid()))
+if first:
+    sys.stdin.read()
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[-1])), Ready).serve_forever()
+"""
+
+
+async def test_whoever_waits_for_a_worker_that_dies_in_its_start_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = Readiness(
+        ready=True, device="cpu", precision="float32", threads=1, models=[], running=0, waiting=0, slots=64
+    )
+    worker, note = tmp_path / "worker", tmp_path / "pid"
+    worker.write_text(WORKER.format(python=sys.executable, readiness=state.model_dump_json()))
+    worker.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(worker))
+    async with aiohttp.ClientSession() as session:
+        process = WorkerProcess(session, None)
+        process.start()
+        waiting = asyncio.create_task(process.address())
+        while not (note.exists() and note.read_text()):  # noqa: ASYNC110 (what is waited for is another process's)
+            await asyncio.sleep(0.01)
+        os.kill(int(note.read_text()), signal.SIGKILL)
+        with pytest.raises(WorkerUnreachable, match="ended while it started"):
+            await asyncio.wait_for(waiting, PATIENCE / 2)
+        assert (await process.address()).startswith("http://127.0.0.1:")
+        await process.close()

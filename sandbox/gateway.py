@@ -30,6 +30,9 @@ INVALID_SEQUENCE, TOO_FAST, TIMED_OUT, INVALID_VERSION, INVALID_INTENTS, DISALLO
     4014,
 )
 
+# A bot's library may note when it sent a heartbeat only after it was sent, in a thread of its own; discord.py does, and
+# takes an acknowledgement that overtakes the note for that of the heartbeat before. Over the internet none does.
+ACK_SECONDS = 0.1
 CLOSE_SECONDS = 0.5  # for a bot to say goodbye
 RESUME_SECONDS = 180.0  # how long a session outlives its socket
 MOST_KEPT_EVENTS = 1000
@@ -175,7 +178,7 @@ class Gateway:
         elif opcode == HEARTBEAT:
             heartbeat.stop()
             heartbeat.beat()
-            connection.send({"op": ACK})
+            asyncio.get_running_loop().call_later(ACK_SECONDS, connection.send, {"op": ACK})
         elif opcode == IDENTIFY:
             self._identify(connection, data)
         elif opcode == RESUME:

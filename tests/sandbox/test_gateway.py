@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ import pytest
 
 from sandbox.app import Sandbox
 from sandbox.clock import Clock
+from sandbox.gateway import ACK_SECONDS
 from tests.person import Person
 from tests.sandbox.conftest import TOKEN, Troupe
 
@@ -105,6 +107,14 @@ async def test_what_makes_no_sense_ends_the_connection(sandbox: Sandbox) -> None
 async def test_discord_py_is_told_of_a_wrong_token(bot: Troupe, sandbox: Sandbox) -> None:
     with pytest.raises(discord.LoginFailure):
         await discord.Client(intents=discord.Intents.none()).login("wrong")
+
+
+async def test_no_acknowledgement_overtakes_the_note_of_when_a_heartbeat_was_sent(sandbox: Sandbox) -> None:
+    async with connected(sandbox) as socket:
+        sent = time.monotonic()
+        await socket.send(1, None)
+        await socket.next(op=11)
+        assert time.monotonic() - sent > ACK_SECONDS / 2
 
 
 async def test_heartbeats_are_acknowledged_and_missing_ones_end_the_session(sandbox: Sandbox) -> None:

@@ -27,6 +27,7 @@ from dotenv import load_dotenv
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from models import neighbours
 from models.checkpoint import SHIPPED, Card, Checkpoint, Store
 from models.comparison import compare_versions, measure
 from models.configuration import ConfigurationError
@@ -127,6 +128,9 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--count", type=int, default=16)
     added.add_argument("--seed", type=int, default=0)
     added.add_argument("-o", "--out", type=Path, required=True)
+    added.add_argument(
+        "--neighbours", action="store_true", help="beside each picture the training pictures most like it"
+    )
     machine(added)
 
     command("list", show, "List the models and their versions.")
@@ -290,9 +294,13 @@ def compare(options: argparse.Namespace, store: Store) -> None:
 def sample(options: argparse.Namespace, store: Store) -> None:
     settle(options)
     family, recipe = resolve(options.model)
-    if family.sample is None:
+    version = store.open(recipe.model, options.version)
+    if options.neighbours:
+        neighbours.show(family, version, options.out, options.count, options.seed, options.device)
+    elif family.sample is not None:
+        family.sample(version, options.out, options.count, options.seed, options.device)
+    else:
         raise ConfigurationError(f"Models of the family {family.name} only measure; sample one that makes something.")
-    family.sample(store.open(recipe.model, options.version), options.out, options.count, options.seed, options.device)
 
 
 def show(options: argparse.Namespace, store: Store) -> None:

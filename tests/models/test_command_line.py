@@ -70,6 +70,7 @@ def test_an_unfinished_training_is_not_begun_anew(run: Run, tmp_path: Path, caps
         (["data", "add", "owls"], "data add owls owls.zip"),
         (["sample", "translator-cats-plain", "-o", "cats.png"], "python -m models train translator-cats-plain"),
         (["sample", "features-cats", "-o", "cats.png"], "only measure; sample one that makes something"),
+        (["sample", "gpt", "--neighbours", "-o", "verse.png"], "draw no pictures of their own; leave neighbours out"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(

@@ -48,14 +48,18 @@ class Visit:
         """A function of the model, on the device."""
         return await self._engine.compute(self._ticket, function, rows)
 
-    async def aside(self, function: Callable[..., Result], *given: object, **named: object) -> Result:
-        """Anything that takes a while and needs no device."""
-        return await self._engine.aside(partial(function, *given, **named))
+    async def prepare(self, function: Callable[..., Result], *given: object) -> Result:
+        """Anything that takes a while, needs no device and leads to a computation."""
+        return await self._engine.prepare(partial(function, *given))
+
+    async def finish(self, function: Callable[..., Result], *given: object) -> Result:
+        """Anything that takes a while, needs no device and follows the computations."""
+        return await self._engine.finish(partial(function, *given))
 
     async def look(self, image: str, param: str = "image", finer: int = 1) -> Seen:
         """A picture that was handed in, as the model sees it or ``finer`` times as fine."""
         sight = self.model.role(Sight)
-        return await self.aside(decode, image, replace(sight, side=finer * sight.side), param)
+        return await self.prepare(decode, image, replace(sight, side=finer * sight.side), param)
 
     def describe(self, files: Sequence[bytes], seen: Sequence[Seen] = (), **more: Any) -> VisionAnswer:
         """What was made of the pictures ``seen``, as the API hands it over; ``more`` are fields of the answer."""

@@ -4,7 +4,7 @@ A request is rows (latents to be drawn, pictures to be looked at) for a function
 at most a batch, which wait in line, so that a long walk does not hold up a single picture. A turn takes the part whose
 turn it is and fills the batch with what else waits for the same function. A batch that is not full waits ``GATHER``
 seconds for others, since it costs as much as a full one. Files are read and written beside the device's thread, several
-at once.
+at once; what leads to a computation does not wait behind the files of those before, or the device would run dry.
 """
 
 from __future__ import annotations
@@ -108,7 +108,9 @@ class ImageEngine:
         self._line: Line[Part] = Line()
         self._lock = threading.Lock()  # guards the line, which both threads use
         self._computing: list[Part] = []
-        self._aside = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="encoder")
+        cores = len(os.sched_getaffinity(0))
+        self._preparers = ThreadPoolExecutor(cores, thread_name_prefix="preparer")
+        self._finishers = ThreadPoolExecutor(cores, thread_name_prefix="finisher")
         self._closed = False
         self._seconds = 0.1  # running mean of what a batch takes
         device.add(self)
@@ -135,17 +137,25 @@ class ImageEngine:
         finally:
             self._withdraw(order)
 
-    async def aside(self, function: Callable[[], Result]) -> Result:
-        """What a function returns that needs no device, computed in a thread of its own."""
-        if self._closed:
-            raise Unavailable(CLOSING)
-        return await asyncio.get_running_loop().run_in_executor(self._aside, function)
+    async def prepare(self, function: Callable[[], Result]) -> Result:
+        """What a function returns that needs no device and comes before a computation."""
+        return await self._aside(self._preparers, function)
+
+    async def finish(self, function: Callable[[], Result]) -> Result:
+        """What a function returns that needs no device and comes after the computations."""
+        return await self._aside(self._finishers, function)
 
     def close(self) -> None:
         """Tell everybody who waits to leave, and take nothing more."""
         self._closed = True
         self._device.wake()
-        self._aside.shutdown(wait=False)
+        self._preparers.shutdown(wait=False)
+        self._finishers.shutdown(wait=False)
+
+    async def _aside(self, threads: ThreadPoolExecutor, function: Callable[[], Result]) -> Result:
+        if self._closed:
+            raise Unavailable(CLOSING)
+        return await asyncio.get_running_loop().run_in_executor(threads, function)
 
     def _enqueue(self, order: Order) -> None:
         if self._closed:

@@ -103,9 +103,9 @@ async def draw(request: web.Request, wanted: PictureRequest, plan: Plan, encode:
     seed = secrets.randbelow(DRAWN_SEEDS) if wanted.seed is None else wanted.seed
 
     async def work(visit: Visit) -> Images:
-        points = await visit.aside(plan, painter, seed)
+        points = await visit.prepare(plan, painter, seed)
         (pictures,) = await visit.compute(painter.draw, *points.rows)
-        return described(await visit.aside(encode, pictures), seed, model.name)
+        return described(await visit.finish(encode, pictures), seed, model.name)
 
     return await answer(request, wanted, model, work)
 

@@ -24,7 +24,7 @@ async def show_map(request: web.Request) -> web.StreamResponse:
 
     async def work(visit: Visit) -> VisionAnswer:
         seen, own, place, figures = [], None, None, {}
-        atlas = await visit.aside(lay_out, space.remembered, model.role(Sight).side)
+        atlas = await visit.prepare(lay_out, space.remembered, model.role(Sight).side)
         if wanted.image is not None:
             seen = [await visit.look(wanted.image)]
             own = seen[0].picture
@@ -32,8 +32,8 @@ async def show_map(request: web.Request) -> web.StreamResponse:
             (place,) = atlas.ground.places(latents)
             figures = {name: float(part) / (atlas.ground.grid - 1) for name, part in zip("xy", place, strict=True)}
         (pictures,) = await visit.compute(space.decode, space.remembered[atlas.chosen])
-        drawn = await visit.aside(atlas.draw, pictures, own, place)
-        files = await visit.aside(encoding.stills, drawn[None], wanted.scale, wanted.max_bytes)
+        drawn = await visit.finish(atlas.draw, pictures, own, place)
+        files = await visit.finish(encoding.stills, drawn[None], wanted.scale, wanted.max_bytes)
         return visit.describe(files, seen, figures=figures)
 
     return await answer(request, wanted, model, work)

@@ -29,7 +29,7 @@ from bot.settings import Settings
 from bot.store import Store
 from bot.switching import Switching
 from bot.training_api import TrainingAPI
-from bot.uploads import Uploads
+from bot.uploads import MEBI, Uploads
 from bot.views import BUTTONS, Lasting
 from bot.watches import Watches
 from bot.worker_api import WorkerAPI, at
@@ -128,7 +128,9 @@ class Bot(commands.Bot):
         assert self.application is not None  # whoever logs in is told
         self.operators = Operators(self.settings, self.application)
         self._session = aiohttp.ClientSession()
-        self.uploads = Uploads(self.store, self.settings.home / "uploads", self._session)
+        self.uploads = Uploads(
+            self.store, self.settings.home / "uploads", self._session, self.settings.uploads_mib * MEBI
+        )
         token = self.settings.worker_token.get_secret_value() if self.settings.worker_token else None
         if self.settings.worker_url is not None:
             self.worker = WorkerAPI(self._session, at(self.settings.worker_url), token)

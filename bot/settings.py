@@ -51,6 +51,11 @@ class Settings(BaseSettings):
     )
     worker_token: SecretStr | None = Field(None, description="the token that the worker was given")
     home: Path = Field(Path("var"), description="the folder that keeps what Prospero writes")
+    uploads_mib: int = Field(
+        1_024,  # a thousand photos from telephones, or ten times as many from chats
+        ge=20,  # the two largest that one request can need
+        description="how many MiB of pictures that people hand in are kept, a whole number from 20",
+    )
     requests_per_person: int = Field(3, ge=1, le=100, description="a whole number from 1 to 100")
     operators: Ids = Field(
         frozenset(), description="the ids of people who may train and promote models, separated by commas"

@@ -1,15 +1,19 @@
 """Pictures that people handed in, kept for as long as a result needs them so that its buttons can make it again.
 
 A file lies under the hash of its content in the data home; the store says which recipes need it and whose it is, which
-is whoever handed it in, not whoever pressed a button later.
+is whoever handed it in, not whoever pressed a button later. All together take no more room than the settings give them:
+those that were needed least recently go first.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 
 import aiohttp
@@ -60,10 +64,12 @@ def media_type(attachment: discord.Attachment) -> str:
 class Uploads:
     """The files that were handed in."""
 
-    def __init__(self, store: Store, folder: Path, session: aiohttp.ClientSession) -> None:
+    def __init__(self, store: Store, folder: Path, session: aiohttp.ClientSession, room: int) -> None:
+        """``room`` is what all files together may take, in bytes."""
         self._store = store
         self._folder = folder
         self._session = session
+        self._room = room
 
     async def fetch(self, attachment: discord.Attachment, recipe: Recipe) -> str:
         """Downloads a file, keeps it for ``recipe``, and returns its hash; raises Refusal."""
@@ -76,6 +82,7 @@ class Uploads:
             "INSERT OR IGNORE INTO uploads SELECT id, ?, owner FROM recipes WHERE id = ?", [digest, recipe.id]
         )
         await self._erase_unneeded([digest])  # if the recipe was erased meanwhile
+        await self._make_room()
         return digest
 
     async def read(self, digest: str, owner: int, recipe: Recipe) -> bytes:
@@ -89,7 +96,7 @@ class Uploads:
         if await self._store.row(held, [recipe.id, digest, owner]) is None:
             raise Refusal("error.picture_unknown")
         try:
-            return await asyncio.to_thread(self._path(digest).read_bytes)
+            return await asyncio.to_thread(_read, self._path(digest))
         except FileNotFoundError:  # erased this very moment, or by whoever keeps the data home
             raise Refusal("error.picture_unknown") from None
 
@@ -111,6 +118,23 @@ class Uploads:
             if await self._store.row("SELECT 1 FROM uploads WHERE digest = ?", [digest]) is None:
                 await asyncio.to_thread(self._path(digest).unlink, missing_ok=True)
 
+    async def _make_room(self) -> None:
+        """Erases what was needed least recently, for as long as all files together take too much room."""
+        for digest in await asyncio.to_thread(self._excess):
+            await self._store.change("DELETE FROM uploads WHERE digest = ?", [digest])
+            await self._erase_unneeded([digest])
+
+    def _excess(self) -> list[str]:
+        """The files that there is no room for."""
+        ages = []
+        for path in self._folder.iterdir():
+            with suppress(FileNotFoundError):  # erased this very moment, or its writing ended
+                state = path.stat()
+                ages.append((state.st_mtime_ns, state.st_size, path.name))
+        ages.sort(reverse=True)
+        taken = accumulate(size for _, size, _ in ages)
+        return [name for (_, _, name), so_far in zip(ages, taken, strict=True) if so_far > self._room]
+
     async def _download(self, attachment: discord.Attachment) -> bytes:
         """At most one byte more than may be handed in, whatever size was declared."""
         content = bytearray()
@@ -127,7 +151,8 @@ class Uploads:
 
     def _write(self, digest: str, content: bytes) -> None:
         path = self._path(digest)
-        if path.exists():
+        with suppress(FileNotFoundError):
+            os.utime(path)  # it is needed now
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f"{digest}.{secrets.token_hex(4)}")  # others may hand in the same at this moment
@@ -136,3 +161,9 @@ class Uploads:
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest
+
+
+def _read(path: Path) -> bytes:
+    """The content of a file, which is needed now."""
+    os.utime(path)
+    return path.read_bytes()

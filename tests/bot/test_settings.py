@@ -34,6 +34,7 @@ def test_the_environment_comes_before_the_file(monkeypatch: pytest.MonkeyPatch, 
     ("variable", "value", "advice"),
     [
         ("PROSPERO_REQUESTS_PER_PERSON", "0", "a whole number from 1 to 100"),
+        ("PROSPERO_UPLOADS_MIB", "2", "how many MiB of pictures .*, a whole number from 20"),
         ("PROSPERO_WORKER_URL", "localhost:8100", "the worker's address"),
         ("PROSPERO_LOG_LEVEL", "loud", "debug, info, warning or error"),
     ],

@@ -1,5 +1,6 @@
 """Pictures that people hand in: what is refused before it is fetched, how long one is kept, and who can erase it."""
 
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -125,3 +126,24 @@ async def test_whoever_handed_a_picture_in_can_have_it_erased_from_others_result
         assert refused["content"].startswith("-# Não tenho mais a imagem que foi enviada;")
         await island.bot.uploads.forget(int(caliban.id))
     assert kept(island) == []
+
+
+async def test_without_room_the_picture_needed_least_recently_goes_and_its_buttons_say_so(
+    island: Island, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = pictures = [handed_in(f"{shade}.png", shade=shade) for shade in (0, 100, 200)]
+    monkeypatch.setattr("bot.client.MEBI", 1 + max(len(file.content) for file in pictures) // 10)  # 20 hold two files
+    async with real_worker(store) as url, island.person() as miranda:
+        await island.start_bot(url, uploads_mib=20)
+        strip, _ = await picture(miranda, await miranda.slash("vae interpolate", first=first, second=second))
+        both = kept(island)
+        await picture(miranda, await miranda.slash("autoencoder reconstruct", image=first))
+        await picture(miranda, await miranda.slash("autoencoder reconstruct", image=third))
+        remaining = kept(island)
+        assert len(both) == len(remaining) == 2
+        assert hashlib.sha256(first.content).hexdigest() in remaining
+        refused = await (await miranda.press(strip, "Animate")).message()
+        assert refused["content"] == (
+            "-# I no longer have the picture that was handed in; use the command again and hand it in once more."
+        )
+        await island.stop_bot()

@@ -54,14 +54,20 @@ BOUND_PICTURES = 100  # held-out pictures that get so many; the error this leave
 RARE = 10  # the tenth of the held-out pictures farthest from their training neighbours counts as rare
 
 
-def negative_evidence(evidence: Evidence, config: Config, kl_weight: float, dataset: int) -> Tensor:
+def negative_evidence(evidence: Evidence, config: Config, weight: float, dataset: int) -> Tensor:
     """-ln p(x | z) + beta KL per picture; or, with total correlation, KL + (beta - 1) TC as beta-TCVAE weighs it."""
     if config.total_correlation:
         excess = total_correlation(evidence.z, evidence.mean, evidence.log_variance, dataset)
         regular = evidence.divergence.mean() + (config.beta - 1) * excess
     else:
         regular = config.beta * evidence.divergence.mean()
-    return kl_weight * regular - evidence.likelihood.mean()
+    return weight * regular - evidence.likelihood.mean()
+
+
+def kl_weight(config: Config, fraction: float) -> float:
+    """The KL's weight after a fraction of the run: from where it starts in a straight line to 1."""
+    passed = min(1.0, fraction / config.kl_warmup) if config.kl_warmup else 1.0
+    return config.kl_start + (1.0 - config.kl_start) * passed
 
 
 def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
@@ -88,8 +94,7 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
         pictures = binarise(pictures) if config.binarised else pictures
         with run.autocast():
             evidence: Evidence = forward(pictures)
-            kl_weight = min(1.0, run.fraction / config.kl_warmup) if config.kl_warmup else 1.0
-            loss = negative_evidence(evidence, config, kl_weight, len(data.train))
+            loss = negative_evidence(evidence, config, kl_weight(config, run.fraction), len(data.train))
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.param_groups[0]["lr"] = cosine(config.rate, 0.0, run.fraction) * min(1.0, (step + 1) / config.warmup)
         optimizer.step()
@@ -221,22 +226,25 @@ SPRITES: dict[str, Any] = {
     "channels": 1,
     "side": 32,
     "network": "dense",
-    "width": 384,
-    "blocks": 2,
+    "width": 256,
+    "blocks": 1,
     "latent": 10,
     "flow": 0,  # a flow would entangle what the total correlation takes apart
     "likelihood": "bernoulli",
-    "beta": 6.0,
+    "beta": 2.0,
     "total_correlation": True,
+    "kl_start": 20.0,  # all latents at once share the factors out among them; one by one each takes a whole one
+    "kl_warmup": 0.6,
     "batch": 256,  # the total correlation is estimated within a batch
 }
+PLAIN: dict[str, Any] = {**SPRITES, "beta": 1.0, "total_correlation": False, "kl_start": 0.0, "kl_warmup": 0.05}
 CATS: dict[str, Any] = {"mirrored": True}
 
 RECIPES: dict[str, tuple[str, dict[str, Any], float]] = {  # data set, configuration, minutes
     "vae-digits": ("digits", DIGITS, 20),
     "vae-digits-balanced": ("digits", {**DIGITS, "balance": "latent"}, 20),
-    "vae-sprites": ("sprites", SPRITES, 12),
-    "vae-sprites-plain": ("sprites", {**SPRITES, "beta": 1.0, "total_correlation": False}, 12),
+    "vae-sprites": ("sprites", SPRITES, 5),
+    "vae-sprites-plain": ("sprites", PLAIN, 5),
     "vae-cats": ("cats", CATS, 50),
 }
 

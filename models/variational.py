@@ -58,7 +58,9 @@ class Config(Configuration):
     rate: float = 1e-3
     weight_decay: float = 0.0
     warmup: int = 100  # steps to the full learning rate
-    kl_warmup: float = 0.05  # share of the run in which the KL's weight rises, or latents die before they are of use
+    kl_start: float = 0.0  # weight of the KL at first: far below 1, or latents die before they are of use; far above 1,
+    # where they are to come to life one by one
+    kl_warmup: float = 0.05  # share of the run in which the KL's weight goes to 1
     average: float = 0.995  # of the weights' moving average, which is kept
     mirrored: bool = False  # show every picture left to right or right to left by chance
 

@@ -105,6 +105,17 @@ def test_gradients_reach_every_parameter(config: dict[str, object]) -> None:
             assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
+@pytest.mark.parametrize(
+    ("start", "share", "weights"),
+    [(0.0, 0.5, [0.0, 0.5, 1.0, 1.0]), (9.0, 0.5, [9.0, 5.0, 1.0, 1.0]), (9.0, 0.0, [1.0] * 4)],
+)
+def test_the_weight_of_the_divergence_goes_from_its_start_to_one(
+    start: float, share: float, weights: list[float]
+) -> None:
+    config = Config(kl_start=start, kl_warmup=share)
+    assert [vae.kl_weight(config, fraction) for fraction in (0.0, 0.25, 0.5, 1.0)] == weights
+
+
 @pytest.mark.parametrize("flow", [0, 2])
 def test_divergence_is_zero_where_posterior_equals_prior(flow: int) -> None:
     network = VAE(Config.parse({**SMALL, "flow": flow}))  # a new flow bends nothing

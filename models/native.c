@@ -17,6 +17,7 @@ enum {
     LANES = 16,                                // numbers in a vector
     PANEL = 4 * LANES,                         // columns of a matrix that are multiplied together
     BLOCK = 6,                                 // rows likewise: 6 x 4 sums fill the vector registers
+    SPAN = 2 * LANES,                          // entries of the cache that are scored together
     GROUP = HEADS / KV_HEADS,                  // query heads of a key/value head
     QUERIES = HEADS * HEAD,
     HEADED = (HEADS + 2 * KV_HEADS) * HEAD,    // queries, keys and values
@@ -25,8 +26,8 @@ enum {
 
 typedef float Vector __attribute__((vector_size(64), aligned(4)));
 typedef int32_t Whole __attribute__((vector_size(64), aligned(4)));
-typedef uint32_t Bits __attribute__((vector_size(64), aligned(4)));
-typedef uint16_t Halves __attribute__((vector_size(32), aligned(2)));
+typedef uint32_t Bits __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint16_t Halves __attribute__((vector_size(32), aligned(2), may_alias));
 
 static inline Vector load(const float *from) { return *(const Vector *)from; }
 static inline void store(float *to, Vector x) { *(Vector *)to = x; }
@@ -54,35 +55,35 @@ static inline Vector exponential(Vector x) {
     return (Vector)((Whole)series + (__builtin_convertvector(n, Whole) << 23));
 }
 
-// Matrices: weights come in panels of 64 columns; a panel holds, for each pair of inputs, 64 pairs of bfloat16.
-// What meets them, and what the cache holds, is bfloat16 or float.
+// Matrices lie in panels of some columns; a panel holds, for each pair of inputs, the pairs of its columns. Weights are
+// bfloat16; what meets them, and what the cache holds, is bfloat16 or float.
 
 #if BFLOAT
 typedef uint16_t Cached;
-static inline uint16_t narrow(float x) {  // bfloat16 is the upper half of a float: to the nearest, ties to even
-    uint32_t bits;
-    memcpy(&bits, &x, 4);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-static inline Vector widen(const uint16_t *from) {
-    return (Vector)(__builtin_convertvector(*(const Halves *)from, Bits) << 16);
-}
 typedef uint32_t Pair;
-static inline Pair pair(float even, float odd) { return narrow(even) | (uint32_t)narrow(odd) << 16; }
+enum { NEXT = 2, ODD = 1 };  // in a vector of pairs: how far the next column is, and a pair's odd number
+static inline void narrow(Pair *to, Vector x) { *(Halves *)to = (Halves)_mm512_cvtneps_pbh((__m512)x); }
 static inline Vector multiply_add(Vector total, Pair x, Bits weights) {
     return (Vector)_mm512_dpbf16_ps((__m512)total, (__m512bh)_mm512_set1_epi32((int)x), (__m512bh)weights);
 }
+static inline Vector multiply_add_cached(Vector total, Pair x, const Cached *pairs) {
+    return multiply_add(total, x, *(const Bits *)pairs);
+}
 #else
 typedef float Cached;
-static inline float narrow(float x) { return x; }
-static inline Vector widen(const float *from) { return load(from); }
 typedef struct {
     float even, odd;
 } Pair;
-static inline Pair pair(float even, float odd) { return (Pair){even, odd}; }
+enum { NEXT = 1, ODD = LANES };
+static inline void narrow(Pair *to, Vector x) { store((float *)to, x); }
 static inline Vector multiply_add(Vector total, Pair x, Bits weights) {
     total += x.even * (Vector)(weights << 16);
     total += x.odd * (Vector)(weights & 0xffff0000u);
+    return total;
+}
+static inline Vector multiply_add_cached(Vector total, Pair x, const Cached *pairs) {
+    total += x.even * load(pairs);
+    total += x.odd * load(pairs + LANES);
     return total;
 }
 #endif
@@ -131,7 +132,7 @@ static float inverse_rms(const float *x, int count) {
 
 static void normalise(const float *x, const float *weight, Pair *out) {
     float scale = inverse_rms(x, WIDTH);
-    for (int i = 0; i < WIDTH; i += 2) out[i / 2] = pair(x[i] * scale * weight[i], x[i + 1] * scale * weight[i + 1]);
+    for (int i = 0; i < WIDTH; i += LANES) narrow(out + i / 2, load(x + i) * scale * load(weight + i));
 }
 
 // Divide a head by its root mean square and turn it by its position's angles; ``scale`` multiplies the result.
@@ -144,26 +145,58 @@ static void turn(float *head, const float *cosine, const float *sine, float scal
     }
 }
 
-// What the heads of a group see: keys lie as (HEAD, RING), values as (RING, HEAD); the row stands at ``position``.
-static void attend(const float *queries, const Cached *keys, const Cached *values, int position, float *out) {
-    float weights[GROUP][RING];
+// The cache of a head is two matrices: keys (HEAD, RING) in panels of SPAN entries, values (RING, HEAD) in one panel.
+
+// Where a number lies in a panel of so many columns.
+static inline int place(int input, int column, int columns) {
+    return input / 2 * 2 * columns + column / LANES * 2 * LANES + column % LANES * NEXT + input % 2 * ODD;
+}
+
+// Put a row's key and value of a head into the ring.
+static void keep(const float *key, const float *value, int entry, Cached *keys, Cached *values) {
+    Pair narrowed[HEAD];
+    for (int i = 0; i < HEAD; i += LANES) narrow(narrowed + i / 2, load(key + i));
+    for (int i = 0; i < HEAD; i += LANES) narrow(narrowed + (HEAD + i) / 2, load(value + i));
+    const Cached *from = (const Cached *)narrowed;
+    keys += entry / SPAN * SPAN * HEAD;
+    for (int d = 0; d < HEAD; d++) keys[place(d, entry % SPAN, SPAN)] = from[d];
+    for (int d = 0; d < HEAD; d++) values[place(entry, d, HEAD)] = from[HEAD + d];
+}
+
+// Sums (GROUP, vectors) += a row x for each head of a group, ``stride`` pairs apart, times a panel.
+static inline __attribute__((always_inline)) void multiply_panel(
+    const int vectors, int inner, const Pair *x, int stride, const Cached *panel, Vector totals[GROUP][vectors]) {
+    for (int k = 0; k < inner / 2; k++, panel += vectors * 2 * LANES)
+#pragma GCC unroll 8
+        for (int h = 0; h < GROUP; h++)
+#pragma GCC unroll 8
+            for (int j = 0; j < vectors; j++)
+                totals[h][j] = multiply_add_cached(totals[h][j], x[h * stride + k], panel + j * 2 * LANES);
+}
+
+// What the heads of a group see; the row stands at ``position``. Entries that it does not see, be they of other texts or
+// empty, are numbers (see NativeDecoder.clear) and weigh nothing.
+static void attend(const float *queries, const Cached *keys, const Cached *values, int position, Pair *out) {
+    Pair asked[GROUP * HEAD / 2], weights[GROUP * RING / 2];
+    float scores[GROUP][RING];
     int filled = position + 1 < RING ? position + 1 : RING;
     int here = position % RING;
     Vector highest[GROUP];
     for (int h = 0; h < GROUP; h++) highest[h] = (Vector){} - 1e30f;
-    for (int entry = 0; entry < filled; entry += LANES) {
-        Vector scores[GROUP] = {};
-        for (int d = 0; d < HEAD; d++) {
-            Vector key = widen(keys + d * RING + entry);
-            for (int h = 0; h < GROUP; h++) scores[h] += queries[h * HEAD + d] * key;
-        }
-        Whole distance = here - (entry + (Whole){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15});
-        distance += (distance < 0) & RING;
-        Whole seen = (distance < CONTEXT) & (distance <= position);
-        for (int h = 0; h < GROUP; h++) {
-            Vector kept = (Vector)(((Whole)scores[h] & seen) | ((Whole)((Vector){} - 1e30f) & ~seen));
-            highest[h] = greater(highest[h], kept);
-            store(weights[h] + entry, kept);
+    for (int i = 0; i < GROUP * HEAD; i += LANES) narrow(asked + i / 2, load(queries + i));
+    for (int panel = 0; panel < filled; panel += SPAN) {
+        Vector found[GROUP][SPAN / LANES] = {};
+        multiply_panel(SPAN / LANES, HEAD, asked, HEAD / 2, keys + panel * HEAD, found);
+        for (int j = 0; j < SPAN / LANES; j++) {
+            int entry = panel + j * LANES;
+            Whole distance = here - (entry + (Whole){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15});
+            distance += (distance < 0) & RING;
+            Whole seen = (distance < CONTEXT) & (distance <= position);
+            for (int h = 0; h < GROUP; h++) {
+                Vector kept = (Vector)(((Whole)found[h][j] & seen) | ((Whole)((Vector){} - 1e30f) & ~seen));
+                highest[h] = greater(highest[h], kept);
+                store(scores[h] + entry, kept);
+            }
         }
     }
     float total[GROUP];
@@ -172,37 +205,25 @@ static void attend(const float *queries, const Cached *keys, const Cached *value
         for (int i = 1; i < LANES; i++) top = highest[h][i] > top ? highest[h][i] : top;
         Vector totals = {};
         for (int entry = 0; entry < filled; entry += LANES) {
-            Vector score = load(weights[h] + entry);
+            Vector score = load(scores[h] + entry);
             Vector weight = (Vector)((Whole)exponential(score - top) & (score > -1e29f));
-            store(weights[h] + entry, weight);
+            narrow(weights + (h * RING + entry) / 2, weight);
             totals += weight;
         }
         total[h] = sum(totals);
     }
     Vector mixed[GROUP][HEAD / LANES] = {};
-    for (int entry = 0; entry < filled; entry++)
-#pragma GCC unroll 8
-        for (int i = 0; i < HEAD / LANES; i++) {
-            Vector value = widen(values + entry * HEAD + i * LANES);
-#pragma GCC unroll 8
-            for (int h = 0; h < GROUP; h++) mixed[h][i] += weights[h][entry] * value;
-        }
+    multiply_panel(HEAD / LANES, filled + 1, weights, RING / 2, values, mixed);
     for (int h = 0; h < GROUP; h++)
-        for (int i = 0; i < HEAD / LANES; i++) store(out + h * HEAD + i * LANES, mixed[h][i] / total[h]);
-}
-
-static void pack(const float *x, int count, Pair *out) {
-    for (int i = 0; i < count; i += 2) out[i / 2] = pair(x[i], x[i + 1]);
+        for (int i = 0; i < HEAD / LANES; i++) narrow(out + (h * HEAD + i * LANES) / 2, mixed[h][i] / total[h]);
 }
 
 // silu(gate) * up
 static void feed(const float *gate, Pair *out) {
-    float product[HIDDEN];
     for (int i = 0; i < HIDDEN; i += LANES) {
         Vector x = load(gate + i);
-        store(product + i, x / (1.0f + exponential(-x)) * load(gate + HIDDEN + i));
+        narrow(out + i / 2, x / (1.0f + exponential(-x)) * load(gate + HIDDEN + i));
     }
-    pack(product, HIDDEN, out);
 }
 
 // Rows (at most ROWS) of texts; those of one text come in order and, if several, fit into the ring beside its context.
@@ -212,7 +233,7 @@ static void feed(const float *gate, Pair *out) {
 void advance(const float *floats, const Bits *matrices, Cached *keys, Cached *values, int slots, int rows,
              const int32_t *slot, const int32_t *token, const int32_t *position, float *logits) {
     static _Thread_local float x[ROWS * WIDTH], wide[ROWS * (HEADED > 2 * HIDDEN ? HEADED : 2 * HIDDEN)];
-    static _Thread_local float seen[ROWS * QUERIES], cosine[ROWS][HEAD / 2], sine[ROWS][HEAD / 2];
+    static _Thread_local float cosine[ROWS][HEAD / 2], sine[ROWS][HEAD / 2];
     static _Thread_local Pair operand[ROWS * (HIDDEN + WIDTH + QUERIES) / 2];
     const float *norm = floats + VOCABULARY * WIDTH, *frequencies = norm + (2 * LAYERS + 1) * WIDTH;
     for (int row = 0; row < rows; row++) {
@@ -226,26 +247,16 @@ void advance(const float *floats, const Bits *matrices, Cached *keys, Cached *va
         for (int row = 0; row < rows; row++) normalise(x + row * WIDTH, norm, operand + row * WIDTH / 2);
         matrices = multiply(rows, WIDTH, operand, matrices, HEADED, wide, 0);
         for (int row = 0; row < rows; row++) {
-            float *head = wide + row * HEADED;
-            long place = (long)(layer * slots + slot[row]) * KV_HEADS * RING * HEAD;
-            int entry = position[row] % RING;
-            for (int h = 0; h < HEADS; h++, head += HEAD) turn(head, cosine[row], sine[row], 1 / sqrtf(HEAD));
-            for (int h = 0; h < KV_HEADS; h++, head += HEAD) {
-                turn(head, cosine[row], sine[row], 1);
-                for (int d = 0; d < HEAD; d++) keys[place + (h * HEAD + d) * RING + entry] = narrow(head[d]);
-            }
-            for (int h = 0; h < KV_HEADS; h++, head += HEAD)
-                for (int d = 0; d < HEAD; d++) values[place + (h * RING + entry) * HEAD + d] = narrow(head[d]);
-        }
-        for (int row = 0; row < rows; row++) {
-            long place = (long)(layer * slots + slot[row]) * KV_HEADS * RING * HEAD;
+            float *queries = wide + row * HEADED, *key = queries + QUERIES, *value = key + KV_HEADS * HEAD;
+            for (int h = 0; h < HEADS; h++) turn(queries + h * HEAD, cosine[row], sine[row], 1 / sqrtf(HEAD));
             for (int g = 0; g < KV_HEADS; g++) {
-                long group = place + g * RING * HEAD;
-                const float *queries = wide + row * HEADED + g * GROUP * HEAD;
-                attend(queries, keys + group, values + group, position[row], seen + row * QUERIES + g * GROUP * HEAD);
+                long cache = ((long)(layer * slots + slot[row]) * KV_HEADS + g) * RING * HEAD;
+                turn(key + g * HEAD, cosine[row], sine[row], 1);
+                keep(key + g * HEAD, value + g * HEAD, position[row] % RING, keys + cache, values + cache);
+                attend(queries + g * GROUP * HEAD, keys + cache, values + cache, position[row],
+                       operand + (row * QUERIES + g * GROUP * HEAD) / 2);
             }
         }
-        pack(seen, rows * QUERIES, operand);
         matrices = multiply(rows, QUERIES, operand, matrices, WIDTH, x, 1);
         for (int row = 0; row < rows; row++) normalise(x + row * WIDTH, norm + WIDTH, operand + row * WIDTH / 2);
         matrices = multiply(rows, WIDTH, operand, matrices, 2 * HIDDEN, wide, 0);

@@ -30,6 +30,7 @@ SOURCE = Path(__file__).with_suffix(".c")
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-std=gnu11", "-shared", "-fPIC", "-w")
 PANEL = 64  # columns; as in the source
 LANES = 16  # as in the source
+SPAN = 2 * LANES  # entries of the cache; as in the source
 ROWS = 64  # of one call: enough to use each weight often, few enough to stay in a core's own cache
 ALONE = 4  # rows that one thread computes faster than two could share
 
@@ -52,7 +53,7 @@ class NativeDecoder:
         self.device = torch.device("cpu")
         if c.head_size % LANES or c.width % LANES or c.hidden % LANES:
             raise NativeError(f"head size, width and hidden size must be multiples of {LANES}")
-        self._ring = math.ceil((c.context + CHUNK) / LANES) * LANES
+        self._ring = math.ceil((c.context + CHUNK) / SPAN) * SPAN
         self._letters = math.ceil(len(c.vocabulary) / LANES) * LANES
         self._advance = ctypes.CDLL(str(library(c, self._ring, precision))).advance
         self._floats, self._matrices = flatten(network)

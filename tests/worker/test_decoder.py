@@ -100,22 +100,34 @@ def test_a_text_in_company_is_the_text_alone_to_the_bit(name: str, precision: to
     assert torch.equal(torch.cat(company), alone)
 
 
-def test_the_native_step_does_not_depend_on_how_a_prompt_is_cut() -> None:
-    decoder = build("native", rounded(TINY), 1, torch.float32)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_native_step_does_not_depend_on_how_a_prompt_is_cut(precision: torch.dtype) -> None:
+    decoder = build("native", rounded(TINY), 1, precision)
     tokens = [i % len(TINY.vocabulary) for i in range(100)]
     whole = write(decoder, 0, tokens, read=100)
     for chunk in (1, 5, 31):
         assert torch.equal(write(decoder, 0, tokens, read=100, chunk=chunk), whole)
 
 
+@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_nothing_is_left_of_the_text_that_had_a_slot_before(name: str, precision: torch.dtype) -> None:
+    decoder = build(name, rounded(TINY), 2, precision)
+    tokens = [(7 * i) % len(TINY.vocabulary) for i in range(2 * TINY.context)]
+    fresh = write(decoder, 0, tokens, read=1)
+    write(decoder, 1, tokens[::-1] * 2, read=1)  # past the end of the ring
+    assert torch.equal(write(decoder, 1, tokens, read=1), fresh)
+
+
 @pytest.mark.parametrize("name", ["torch", "native"])
-def test_a_cleared_slot_forgets_what_was_no_number(name: str) -> None:
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_cleared_slot_forgets_what_was_no_number(name: str, precision: torch.dtype) -> None:
     network = rounded(TINY)
-    decoder = build(name, network, 2, torch.float32)
+    decoder = build(name, network, 2, precision)
     expected = write(decoder, 0, [1, 2, 3], read=3)
     poisoned = rounded(TINY)
     poisoned.embedding.weight.data[5] = torch.nan
-    decoder = build(name, poisoned, 2, torch.float32)
+    decoder = build(name, poisoned, 2, precision)
     assert write(decoder, 0, [5] * TINY.context, read=TINY.context).isnan().all()
     decoder.clear(0)
     assert torch.equal(write(decoder, 0, [1, 2, 3], read=3), expected)

@@ -27,6 +27,7 @@ from worker.settings import Settings
 from worker.trainer import Trainer
 
 ATTEMPTS = 3  # to get a training any further before it has failed
+PICTURED = 50  # jobs that ended whose sample pictures are kept: thirty each, of which ten make a megabyte
 LOOK = 0.5  # seconds between tries to become the process that trains in this data home
 
 log = structlog.get_logger()
@@ -147,6 +148,7 @@ class Jobs:
         """A whole job, whose end is written down whatever it is; only being cancelled leaves that to others."""
         id = record.job.id
         try:
+            await self._forget_pictures()
             await self._train(record, lock)
             report = await self._compare(record, lock)
             self._finish(record, status="succeeded", fine_tuned_model=f"{report.model}@{report.version}")
@@ -162,6 +164,12 @@ class Jobs:
     def _finish(self, record: Record, **changes: Any) -> None:
         """The last change of a job."""
         self.records.save(record.with_job(finished_at=int(time.time()), **changes))
+
+    async def _forget_pictures(self) -> None:
+        """Remove the sample pictures of all jobs that ended but the newest; snapshots of failed ones stay."""
+        ended = self.records.with_status("succeeded", "failed", "cancelled")
+        for record in ended[::-1][PICTURED:]:
+            await asyncio.to_thread(shutil.rmtree, self.folder(record.job.id) / "samples", ignore_errors=True)
 
     async def _train(self, record: Record, lock: int) -> None:
         """Train until there is a version; Failed says why there will be none."""

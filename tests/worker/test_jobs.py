@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.conftest import keep_gan
 from tests.worker.conftest import Start, Worker
 from tests.worker.operator import JOBS, MODEL, OPTIONS, Operator
 from worker.schemas.training import Job, TrainingCatalogue
+from worker.trainer import Hear, Trainer
 
 SPRITES = {"channels": 1, "classes": 1, "base": 4, "widths": "16,8,8", "blocks": "0,0,0", "latent": 8, "batch": 16}
 A_WHILE = {"minutes": 0.1, "options": OPTIONS}  # six seconds of training: long enough to be ended in the middle
@@ -130,6 +132,28 @@ async def test_a_training_that_is_cancelled_leaves_nothing(operator: Operator, t
     }
     assert "nothing to cancel" in await operator.refused("POST", f"{JOBS}/{running.id}/cancel")
     assert [job["id"] for job in (await operator.ask("GET", JOBS))["data"]] == [queued.id, running.id]
+
+
+async def test_pictures_of_old_trainings_are_not_kept_for_ever(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(folder: Path) -> None:
+        folder.mkdir(parents=True)
+        (folder / "1.png").write_bytes(b"a picture")
+
+    async def draw_and_fail(_: Trainer, words: Sequence[str], hear: Hear, *__: object) -> int:
+        draw(Path(words[words.index("--samples") + 1]))
+        hear({"error": {"code": "data", "message": "There is no more."}})
+        return 1
+
+    async def status(job: Job) -> int:
+        async with operator.session.get(f"{JOBS}/{job.id}/samples/1") as response:
+            return response.status
+
+    monkeypatch.setattr(Trainer, "run", draw_and_fail)
+    monkeypatch.setattr("worker.jobs.PICTURED", 1)
+    jobs = [await operator.until_it_ends(await operator.train()) for _ in range(3)]
+    assert [await status(job) for job in jobs] == [404, 200, 200]
 
 
 async def test_a_trainer_that_is_killed_goes_on_from_its_snapshot(operator: Operator) -> None:

@@ -20,6 +20,10 @@ from bot.worker_api import (
     WorkerUnreachable,
 )
 
+REFUSALS = {  # sentences for what the worker calls wrong with a request, where it has a name for it
+    "picture_unreadable": "error.picture_type",
+    "picture_too_large": "error.picture_pixels",
+}
 LONGEST_MESSAGE = 200  # characters of the worker's own sentence that are passed on
 
 logger = structlog.get_logger(__name__)
@@ -49,6 +53,8 @@ def sentence(error: BaseException, locale: discord.Locale) -> str:
         case WorkerLocked():
             logger.error("the worker wants another PROSPERO_WORKER_TOKEN", error=str(error))
             return translate(locale, "error.worker_locked")
+        case WorkerRefused() if error.code in REFUSALS:
+            return translate(locale, REFUSALS[error.code])
         case WorkerRefused():
             return translate(locale, "error.worker_refused", message=escape(str(error)[:LONGEST_MESSAGE]))
         case WorkerInterrupted():

@@ -20,6 +20,12 @@ from worker.schemas.training import Hyperparameters, Job, Report, Step
 
 BAR = 20  # characters: as wide as the line under it on a telephone
 LONGEST_REASON = 500  # characters of the worker's about what went wrong
+REASONS = {  # why trainings fail, by the worker's codes; what others stand for only the worker can say
+    "disk_full": "training.disk_full",
+    "interrupted": "training.interrupted",
+    "not_a_number": "training.not_a_number",
+    "out_of_memory": "training.out_of_memory",
+}
 LISTED_REASON = 60  # of them in a list, ten of whose lines have to fit a message
 ENDED = ("succeeded", "failed", "cancelled")
 
@@ -73,7 +79,7 @@ class LiveTraining:
             case "succeeded":
                 return [*progress, translate(locale, "training.succeeded", version=job.fine_tuned_model)]
             case "failed":
-                return [*progress, translate(locale, "training.failed", reason=_reason(job))]
+                return [*progress, translate(locale, "training.failed", reason=_reason(job, locale))]
             case "cancelled":
                 return [*progress, translate(locale, "training.cancelled")]
         return progress or [translate(locale, "training.begins")]
@@ -149,7 +155,7 @@ def reported(watch: Watch, report: Report, picture: Attached | None) -> Draft:
 def failed(watch: Watch, job: Job) -> Draft:
     """The message at the end of a training that failed."""
     locale = watch.language
-    told = translate(locale, "training.has_failed", who=watch.owner, model=job.model, reason=_reason(job))
+    told = translate(locale, "training.has_failed", who=watch.owner, model=job.model, reason=_reason(job, locale))
     return Draft([told], [Resume(watch.job, locale), TryAgain(watch.recipe, locale)])
 
 
@@ -159,8 +165,11 @@ def _verdict(better: bool | None) -> str:
     return "training.is_better" if better else "training.is_not_better"
 
 
-def _reason(job: Job, longest: int = LONGEST_REASON) -> str:
-    told = job.error.message if job.error is not None else figures.plain(None)
+def _reason(job: Job, locale: discord.Locale, longest: int = LONGEST_REASON) -> str:
+    if job.error is None:
+        return figures.plain(None)
+    key = REASONS.get(job.error.code)
+    told = job.error.message if key is None else translate(locale, key)
     return escape(told if len(told) <= longest else f"{told[:longest]}…")
 
 
@@ -181,7 +190,7 @@ def summary(job: Job, locale: discord.Locale) -> str:
         case "succeeded":
             state = translate(locale, "training.left_version", version=job.fine_tuned_model)
         case "failed":
-            state = translate(locale, "training.failed", reason=_reason(job, LISTED_REASON))
+            state = translate(locale, "training.failed", reason=_reason(job, locale, LISTED_REASON))
         case _:
             state = translate(locale, "training.cancelled")
     return f"<t:{job.created_at}:f> {said} · {state}"

@@ -40,7 +40,7 @@ class WorkerError(Exception):
     WorkerError
     ├── WorkerUnreachable    nobody answers at its address, or not in time
     ├── WorkerBusy           every slot and every place in the queue is taken (position, retry_after)
-    ├── WorkerRefused        it cannot do what was asked (field)
+    ├── WorkerRefused        it cannot do what was asked (field, code)
     │   └── WorkerLocked     it wants another token than ours
     ├── WorkerFailed         it tried and failed, and said so
     └── WorkerInterrupted    its answer broke off: it died or the connection did
@@ -63,9 +63,10 @@ class WorkerBusy(WorkerError):
 class WorkerRefused(WorkerError):
     """The worker cannot do what was asked; ``field`` names the part of the request that is wrong, if one is."""
 
-    def __init__(self, message: str, field: str | None) -> None:
-        super().__init__(message)
-        self.field = field
+    def __init__(self, error: ErrorBody) -> None:
+        super().__init__(error.message)
+        self.field = error.param
+        self.code = error.code  # what is wrong, where that has a name
 
 
 class WorkerLocked(WorkerRefused):
@@ -298,11 +299,14 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[str, None]:
 
 
 def _part(data: str, shape: type[Shape]) -> Shape:
-    """One server-sent event's content; WorkerFailed when it is an error."""
+    """One server-sent event's content; raises WorkerRefused or WorkerFailed when it is an error."""
     try:
         return shape.model_validate_json(data)
     except ValidationError:
-        raise WorkerFailed(ErrorResponse.model_validate_json(data).error.message) from None
+        error = ErrorResponse.model_validate_json(data).error
+        if error.type == "invalid_request_error":
+            raise WorkerRefused(error) from None
+        raise WorkerFailed(error.message) from None
 
 
 async def _raise(response: aiohttp.ClientResponse) -> NoReturn:
@@ -315,7 +319,7 @@ async def _raise(response: aiohttp.ClientResponse) -> NoReturn:
     if response.status == 429:
         raise WorkerBusy(error.message, error.position, int(response.headers.get("Retry-After", "5")))
     if response.status in (401, 403):
-        raise WorkerLocked(error.message, error.param)
+        raise WorkerLocked(error)
     if 400 <= response.status < 500:
-        raise WorkerRefused(error.message, error.param)
+        raise WorkerRefused(error)
     raise WorkerFailed(error.message)

@@ -2,6 +2,8 @@
 
     WorkerError                 500
     ├── BadRequest              400   names the field
+    │   ├── Unreadable          400   a picture that is none, or damaged
+    │   ├── TooManyPixels       400
     │   └── TooLong             413
     ├── Unauthorized            401
     ├── NotFound                404
@@ -49,6 +51,14 @@ class WorkerError(Exception):
 class BadRequest(WorkerError):
     status = 400
     type = "invalid_request_error"
+
+
+class Unreadable(BadRequest):
+    code = "picture_unreadable"
+
+
+class TooManyPixels(BadRequest):
+    code = "picture_too_large"
 
 
 class TooLong(BadRequest):

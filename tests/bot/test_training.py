@@ -218,11 +218,12 @@ async def test_a_training_that_fails_is_resumed_or_tried_again(ariel: Person, tr
     job, live = await retrain(ariel, trainer)
     trainer.run(job)
     seen = set(ariel.seen)
-    trainer.fail(job, "The disk is full; make room.")
+    trainer.fail(job, "No space is left.", "disk_full")
     told = await new_message(ariel, seen)
-    assert told["content"] == f"<@{ariel.id}> The training of **gan-digits** failed: The disk is full; make room."
+    reason = "The disk is full; make room, then resume the training."
+    assert told["content"] == f"<@{ariel.id}> The training of **gan-digits** failed: {reason}"
     assert labels(told) == ["Resume", "Retry"]
-    await ariel.message(live, lambda message: message["content"].endswith("\nFailed: The disk is full; make room."))
+    await ariel.message(live, lambda message: message["content"].endswith(f"\nFailed: {reason}"))
     seen = set(ariel.seen)
     await ariel.press(told, "Resume")
     resumed = await new_message(ariel, seen)

@@ -67,7 +67,10 @@ async def test_what_lies_about_its_type_or_size_is_told(
     assert labels(refused) == []  # there is nothing to try again with
     broken = File("cat.png", handed_in().content[:60])
     refused = await (await miranda.slash("autoencoder reconstruct", image=broken)).message()
-    assert refused["content"].startswith("-# The models cannot do that: ")
+    assert refused["content"].startswith("-# That is not a picture I can read;")
+    async with island.person("Caliban") as caliban:
+        refused = await (await caliban.slash("autoencoder reconstruct", image=broken)).message()
+        assert refused["content"].startswith("-# Isso não é uma imagem que eu consiga ler;")
     monkeypatch.setattr("bot.uploads.check", lambda attachment: None)
     monkeypatch.setattr("bot.examined.check", lambda attachment: None)
     monkeypatch.setattr("bot.uploads.MAX_PICTURE", 100)

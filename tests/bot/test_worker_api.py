@@ -137,6 +137,18 @@ async def test_a_wrong_field_is_named() -> None:
     assert caught.value.field == "temperature"
 
 
+@pytest.mark.parametrize(("kind", "error"), [("invalid_request_error", WorkerRefused), ("server_error", WorkerFailed)])
+async def test_an_error_after_places_in_the_queue_is_the_same_as_before_them(
+    kind: str, error: type[WorkerError]
+) -> None:
+    body = ErrorResponse(error=ErrorBody(message="a sentence", type=kind, code="picture_unreadable"))
+    part = f"data: {body.model_dump_json()}\n\n".encode()
+    async with worker(streaming(b": queued 1\n\n", part)) as api, aclosing(api.complete(REQUEST)) as events:
+        assert await anext(events) == Queued(1)
+        with pytest.raises(error, match="a sentence"):
+            await anext(events)
+
+
 async def test_nobody_at_the_address() -> None:
     async with aiohttp.ClientSession() as session:
         api = WorkerAPI(session, at("http://127.0.0.1:9"))

@@ -94,8 +94,8 @@ class Trainer:
         self._tell(job, "report", "done", report)
         self._change(job, status="succeeded", finished_at=2, fine_tuned_model=f"{MODEL}@{version}")
 
-    def fail(self, job: str, message: str) -> None:
-        self._change(job, status="failed", finished_at=2, error=JobError(code="failed", message=message))
+    def fail(self, job: str, message: str, code: str = "failed") -> None:
+        self._change(job, status="failed", finished_at=2, error=JobError(code=code, message=message))
 
     def _change(self, job: str, **changes: Any) -> None:
         self.jobs[job] = self.jobs[job].model_copy(update=changes)

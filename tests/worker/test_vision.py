@@ -350,6 +350,12 @@ async def test_what_is_no_picture_is_refused_by_what_it_is(studio: Studio, conte
     assert said in await studio.refused(RECONSTRUCTIONS, image=handed(content))
 
 
+async def test_programs_are_told_what_is_wrong_with_a_picture_by_a_code(studio: Studio) -> None:
+    for content, code in ((b"To be, or not to be", "picture_unreadable"), (bomb(), "picture_too_large")):
+        answer = await studio.ask(RECONSTRUCTIONS, 400, image=handed(content))
+        assert answer["error"]["code"] == code
+
+
 async def test_bad_requests_name_what_is_wrong(studio: Studio) -> None:
     assert "image is not base64" in await studio.refused(RECONSTRUCTIONS, image="&%$")
     assert "image is empty" in await studio.refused(RECONSTRUCTIONS, image="")

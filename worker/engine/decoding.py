@@ -18,7 +18,7 @@ from torch import Tensor
 
 from models.pictures import MALFORMED, MAX_PIXELS, middle, to_unit
 from models.roles import Sight
-from worker.errors import BadRequest
+from worker.errors import BadRequest, TooManyPixels, Unreadable
 from worker.schemas.vision import MAX_PICTURE, Prepared
 
 ROOMY = 4_000_000  # pixels; larger pictures are decoded one at a time, since each may take 300 MB for a moment
@@ -64,7 +64,7 @@ def decode(image: str, sight: Sight, param: str = "image") -> Seen:
         opened = Image.open(io.BytesIO(content), formats=FORMATS)
         width, height = opened.size
         if width * height > MAX_PIXELS:
-            raise BadRequest(
+            raise TooManyPixels(
                 f"{param} has {width}x{height} pixels; make it smaller than {MAX_PIXELS // 10**6} megapixels.", param
             )
         if opened.getexif().get(ORIENTATION, 1) in SIDEWAYS:
@@ -72,9 +72,9 @@ def decode(image: str, sight: Sight, param: str = "image") -> Seen:
         with LARGE if width * height > ROOMY else nullcontext():
             picture = to_unit(middle(opened, sight.channels, sight.side))
     except UnidentifiedImageError as error:
-        raise BadRequest(f"{param} is {_kind(content)}; {ADVICE}.", param) from error
+        raise Unreadable(f"{param} is {_kind(content)}; {ADVICE}.", param) from error
     except MALFORMED as error:
-        raise BadRequest(f"{param} is damaged ({error}); save it again, or {ADVICE}.", param) from error
+        raise Unreadable(f"{param} is damaged ({error}); save it again, or {ADVICE}.", param) from error
     inverted = sight.inverts(picture)
     prepared = Prepared(width=width, height=height, cropped=width != height, inverted=inverted)
     return Seen(-picture if inverted else picture, prepared)

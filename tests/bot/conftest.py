@@ -14,14 +14,17 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from bot import watches
 from bot.client import Bot
 from bot.settings import Settings as BotSettings
 from models.checkpoint import Store
 from sandbox.app import Sandbox, create_app, serve
 from sandbox.settings import Settings as SandboxSettings
+from tests.bot.trainer import Trainer
+from tests.bot.trainer import serve as serve_trainer
 from tests.discord_contract import Contract
 from tests.discord_contract import contract as contract  # a fixture
-from tests.person import Person
+from tests.person import JSON, Person
 from worker.schemas.completions import Completion, CompletionChoice, Logprobs
 from worker.schemas.contract import Contract as Message
 from worker.schemas.contract import ErrorBody, ErrorResponse
@@ -170,6 +173,24 @@ async def real_worker(store: Store, port: int = 0, **settings: Any) -> AsyncIter
 
 
 @pytest.fixture
+async def trainer(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Trainer]:
+    """A worker whose trainings go as the test says, and are asked about all the time."""
+    monkeypatch.setattr(watches, "POLL", 0.02)
+    trainer = Trainer()
+    async with serve_trainer(trainer):
+        yield trainer
+
+
+@pytest.fixture
+async def ariel(island: Island, trainer: Trainer) -> AsyncIterator[Person]:
+    """The operator, with a bot whose worker is the trainer."""
+    await island.start_bot(trainer.url)
+    async with island.person("Ariel") as ariel:
+        yield ariel
+    await island.stop_bot()
+
+
+@pytest.fixture
 async def told_worker() -> AsyncIterator[ToldWorker]:
     worker = ToldWorker()
     app = web.Application()
@@ -219,6 +240,11 @@ async def verse(person: Person, told_worker: ToldWorker, written: str = " But") 
     answer = await person.slash("shakespeare", prompt="ROMEO:")
     (await told_worker.stream()).finish(written)
     return await answer.message(finished)
+
+
+async def said(person: Person, command: str, **options: object) -> JSON:
+    """What a command is answered with at first."""
+    return await (await person.slash(command, **options)).message()
 
 
 def footer(message: dict[str, Any]) -> str:

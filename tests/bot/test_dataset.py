@@ -1,36 +1,14 @@
 """/dataset as operators see it, with a worker that says what the test has it say."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from bot.cogs import dataset
-from tests.bot.conftest import Island
-from tests.bot.trainer import Trainer, serve, sheet
-from tests.person import JSON, File, Person
+from tests.bot.conftest import Island, said
+from tests.bot.trainer import Trainer, sheet
+from tests.person import File, Person
 
 EPHEMERAL = 1 << 6
 ZIP = b"PK\x03\x04 as far as the bot looks"
-
-
-@pytest.fixture
-async def trainer() -> AsyncIterator[Trainer]:
-    trainer = Trainer()
-    async with serve(trainer):
-        yield trainer
-
-
-@pytest.fixture
-async def ariel(island: Island, trainer: Trainer) -> AsyncIterator[Person]:
-    """The operator, with a bot whose worker is the trainer."""
-    await island.start_bot(trainer.url)
-    async with island.person("Ariel") as ariel:
-        yield ariel
-    await island.stop_bot()
-
-
-async def said(person: Person, command: str, **options: object) -> JSON:
-    return await (await person.slash(command, **options)).message()
 
 
 async def test_pictures_are_handed_in_checked_and_used(ariel: Person, trainer: Trainer) -> None:

@@ -1,32 +1,15 @@
 """/model and /audit as operators see them, with a worker that says what the test has it say."""
 
 import io
-from collections.abc import AsyncIterator
 
 import pytest
 from PIL import Image
 
-from tests.bot.conftest import Island
-from tests.bot.trainer import Trainer, serve
-from tests.person import JSON, Person, labels
+from tests.bot.conftest import Island, said
+from tests.bot.trainer import Trainer
+from tests.person import Person, labels
 
 EPHEMERAL = 1 << 6
-
-
-@pytest.fixture
-async def trainer() -> AsyncIterator[Trainer]:
-    trainer = Trainer()
-    async with serve(trainer):
-        yield trainer
-
-
-@pytest.fixture
-async def ariel(island: Island, trainer: Trainer) -> AsyncIterator[Person]:
-    """The operator, with a bot whose worker is the trainer."""
-    await island.start_bot(trainer.url)
-    async with island.person("Ariel") as ariel:
-        yield ariel
-    await island.stop_bot()
 
 
 async def audit(ariel: Person) -> list[str]:
@@ -34,10 +17,6 @@ async def audit(ariel: Person) -> list[str]:
     message = await (await ariel.slash("audit")).message()
     assert message["flags"] & EPHEMERAL
     return [line.partition("> ")[2] for line in message["content"].split("\n")]
-
-
-async def said(person: Person, command: str, **options: str) -> JSON:
-    return await (await person.slash(command, **options)).message()
 
 
 async def test_models_and_their_versions_are_listed(ariel: Person) -> None:

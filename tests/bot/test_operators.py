@@ -7,14 +7,13 @@ from typing import Any
 import discord
 import pytest
 
-from bot import watches
 from bot.operators import NotForYou, OperatorCog, Operators
 from bot.settings import Settings, SettingsError, load
 from bot.training_buttons import TRAINING_BUTTONS
 from sandbox.interactions import COMPONENT
 from sandbox.permissions import Permission
 from tests.bot.conftest import Island
-from tests.bot.trainer import Trainer, serve
+from tests.bot.trainer import Trainer
 from tests.person import JSON, Answer, File, Person, controls, labels
 
 EPHEMERAL = 1 << 6
@@ -37,18 +36,6 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "dataset delete": {"name": "plays"},
 }
 SUGGESTED = ("model", "version", "training")
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watches, "POLL", 0.02)
-
-
-@pytest.fixture
-async def trainer() -> AsyncIterator[Trainer]:
-    trainer = Trainer()
-    async with serve(trainer):
-        yield trainer
 
 
 @pytest.fixture

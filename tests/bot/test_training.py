@@ -3,40 +3,16 @@
 import asyncio
 import io
 import re
-from collections.abc import AsyncIterator
 
-import pytest
 from PIL import Image
 
-from bot import watches
 from sandbox.interactions import COMMAND
 from sandbox.permissions import Permission
-from tests.bot.conftest import Island
+from tests.bot.conftest import Island, said
 from tests.bot.trainer import Trainer, serve
 from tests.person import JSON, Answer, Person, labels
 
 EPHEMERAL = 1 << 6
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watches, "POLL", 0.02)
-
-
-@pytest.fixture
-async def trainer() -> AsyncIterator[Trainer]:
-    trainer = Trainer()
-    async with serve(trainer):
-        yield trainer
-
-
-@pytest.fixture
-async def ariel(island: Island, trainer: Trainer) -> AsyncIterator[Person]:
-    """The operator, with a bot whose worker is the trainer."""
-    await island.start_bot(trainer.url)
-    async with island.person("Ariel") as ariel:
-        yield ariel
-    await island.stop_bot()
 
 
 async def retrain(person: Person, trainer: Trainer, **options: object) -> tuple[str, JSON]:
@@ -366,10 +342,6 @@ async def test_status_history_and_cancel(ariel: Person, trainer: Trainer) -> Non
         "Failed: The disk is full.",
         "Cancelled; nothing of it is kept.",
     ]
-
-
-async def said(person: Person, command: str, **options: object) -> JSON:
-    return await (await person.slash(command, **options)).message()
 
 
 async def test_suggestions(ariel: Person, island: Island, trainer: Trainer) -> None:

@@ -84,7 +84,7 @@ class Stops:
         Returns the length of the string that ends here (0: none; the longest, if several do), and how many of the last
         characters may yet become one.
         """
-        found = 0
+        found = possible = 0
         for i, (string, borders) in enumerate(self._strings):
             matched = self._matched[i]
             while matched and string[matched] != character:
@@ -93,7 +93,8 @@ class Stops:
             if matched == len(string):
                 found, matched = max(found, matched), 0
             self._matched[i] = matched
-        return found, max(self._matched, default=0)
+            possible = max(possible, matched)
+        return found, possible
 
 
 def _borders(string: str) -> list[int]:

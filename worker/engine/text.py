@@ -73,12 +73,15 @@ class TextModel:
             self._sampler = Sampler(sampling, len(self.vocabulary), self.decoder.device)
         return self._sampler
 
-    def token(self, sequence: Sequence, token: int, logits: Tensor) -> Token:
-        """A character with what was asked for about it; log-probabilities are the model's own, before temperature."""
+    def token(self, sequence: Sequence, token: int, logits: Tensor, row: int) -> Token:
+        """A character with what was asked for about it.
+
+        Log-probabilities are the model's own, before temperature; ``logits`` (B, V) hold them in that row.
+        """
         character = self.vocabulary[token]
         if sequence.logprobs is None:
             return Token(character)
-        logprobs = logits.log_softmax(-1)  # (V,)
+        logprobs = logits[row].log_softmax(-1)  # (V,)
         best = logprobs.topk(min(sequence.logprobs, len(self.vocabulary)))
         alternatives = {self.vocabulary[i]: p for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)}
         logprob = logprobs[token].item()
@@ -252,28 +255,33 @@ class TextEngine:
     def _step(self, model: TextModel) -> tuple[list[Sequence], Tensor]:
         """Advance texts by a character or a chunk of prompt; returns who is due a character, and logits (B, V)."""
         budget = READ  # for prompts, whose chunks begin at multiples of CHUNK whatever else is going on
-        work: list[tuple[Sequence, list[int]]] = []
+        ends: list[tuple[Sequence, int]] = []  # where each text's rows end
+        slots: list[int] = []
+        tokens: list[int] = []
+        positions: list[int] = []
         for sequence in model.running:
-            if not sequence.reading:
-                work.append((sequence, [sequence.newest]))
-            elif budget > 0:
-                work.append((sequence, sequence.prompt[sequence.read : sequence.read + CHUNK]))
-                budget -= len(work[-1][1])
-        logits = model.decoder.advance(
-            [sequence.slot for sequence, tokens in work for _ in tokens],
-            [token for _, tokens in work for token in tokens],
-            [sequence.position + i for sequence, tokens in work for i in range(len(tokens))],
-        )
+            chunk = [sequence.newest]
+            if sequence.reading:
+                if budget <= 0:
+                    continue
+                chunk = sequence.prompt[sequence.read : sequence.read + CHUNK]
+                budget -= len(chunk)
+            position = sequence.position
+            slots += [sequence.slot] * len(chunk)
+            tokens += chunk
+            positions += range(position, position + len(chunk))
+            ends.append((sequence, len(tokens)))
+        logits = model.decoder.advance(slots, tokens, positions)
         due: list[Sequence] = []
         rows: list[int] = []
-        end = 0
-        for sequence, tokens in work:
-            begin, end = end, end + len(tokens)
+        begin = 0
+        for sequence, end in ends:
             if sequence.reading:
                 self._read(model, sequence, logits[begin:end])
             if not (sequence.reading or sequence.ended):
                 due.append(sequence)
                 rows.append(end - 1)
+            begin = end
         return due, logits[rows]
 
     def _read(self, model: TextModel, sequence: Sequence, logits: Tensor) -> None:
@@ -282,7 +290,7 @@ class TextEngine:
         sequence.read = end
         if sequence.score_prompt:
             following = sequence.prompt[begin + 1 : end + 1]
-            tokens = [model.token(sequence, token, row) for token, row in zip(following, logits, strict=False)]
+            tokens = [model.token(sequence, token, logits, row) for row, token in enumerate(following)]
             if begin == 0:  # the first character has nothing before it
                 tokens.insert(0, Token(model.vocabulary[sequence.prompt[0]]))
             sequence.stream.put(Piece(sequence.choice, tokens))
@@ -292,13 +300,13 @@ class TextEngine:
     def _deliver(self, model: TextModel, rows: list[Sequence], logits: Tensor) -> None:
         """Draw each text's next character and hand it on."""
         drawn = model.sampler(rows).draw(logits, [sequence.written for sequence in rows])
-        for sequence, token, row in zip(rows, drawn, logits, strict=True):
+        for row, (sequence, token) in enumerate(zip(rows, drawn, strict=True)):
             if token < 0:
                 model.decoder.clear(sequence.slot)
                 self._fail([sequence], ArithmeticError("its output is not a number"))
             else:
                 sequence.newest = token
-                sequence.accept(model.token(sequence, token, row))
+                sequence.accept(model.token(sequence, token, logits, row))
         self.characters += len(rows)
 
     def _fail(self, sequences: list[Sequence], error: Exception) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 
 from bot import vision_words
+from bot.errors import Refusal
 from bot.live_message import LiveMessage
 from bot.locale import translate
 from bot.picture import Picture, show
@@ -35,10 +36,11 @@ class Examined(Picture[VisionAnswer]):
     attachments: Sequence[discord.Attachment] = ()
     answer: VisionAnswer | None = None
     images: list[str] = field(default_factory=list)  # the files in base64
+    is_lost: bool = False  # a picture that the recipe needs is not kept any more
 
     @property
     def repeatable(self) -> bool:
-        return all("digest" in picture for picture in handed_in(self.recipe))
+        return not self.is_lost and all("digest" in picture for picture in handed_in(self.recipe))
 
     async def make(self, bot: Bot, max_bytes: int, message: LiveMessage) -> None:
         """Fetches the pictures, from Discord or from where they are kept, and has the worker look at them."""
@@ -50,7 +52,11 @@ class Examined(Picture[VisionAnswer]):
             ]
             self.recipe = replace(self.recipe, parameters=self.recipe.parameters | {"pictures": pictures})
         for picture in handed_in(self.recipe):
-            content = await bot.uploads.read(picture.get("digest", ""), picture["owner"], self.recipe)
+            try:
+                content = await bot.uploads.read(picture.get("digest", ""), picture["owner"], self.recipe)
+            except Refusal:
+                self.is_lost = True
+                raise
             self.images.append((await asyncio.to_thread(base64.b64encode, content)).decode())
         await super().make(bot, max_bytes, message)
 

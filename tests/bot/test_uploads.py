@@ -149,4 +149,5 @@ async def test_without_room_the_picture_needed_least_recently_goes_and_its_butto
         assert refused["content"] == (
             "-# I no longer have the picture that was handed in; use the command again and hand it in once more."
         )
+        assert labels(refused) == []  # nor is there a button to ask for it again
         await island.stop_bot()

@@ -104,8 +104,14 @@ async def test_stop_under_a_text_that_a_crash_left_behind(
 
 
 @pytest.fixture
-def home(tiny_store: Store) -> str:
-    return str(tiny_store.written.parent)
+def small(tiny_store: Store) -> dict[str, str]:
+    """Variables for a whole Prospero whose worker has one tiny model to load."""
+    return {
+        "PROSPERO_SANDBOX_PORT": "0",
+        "PROSPERO_HOME": str(tiny_store.written.parent),
+        "PROSPERO_SHIPPED": str(tiny_store.folders[1]),
+        "PROSPERO_DEVICE": "cpu",
+    }
 
 
 async def island_address(process: Process) -> str:
@@ -117,37 +123,37 @@ async def island_address(process: Process) -> str:
     raise AssertionError("the sandbox never said where it is")
 
 
-async def test_everything_from_one_command_and_nothing_left_after_an_interrupt(home: str) -> None:
-    async with bot_process(PROSPERO_SANDBOX_PORT="0", PROSPERO_HOME=home, PROSPERO_DEVICE="cpu") as process:
+async def test_everything_from_one_command_and_nothing_left_after_an_interrupt(small: dict[str, str]) -> None:
+    async with bot_process(**small) as process:
         url = await island_address(process)
         async with Person(url, "Miranda") as miranda:
             await miranda.until_command("shakespeare")
             await miranda.until_online()
             answer = await miranda.slash("shakespeare", prompt="PROSPERO:")
-            message = await answer.message(finished)
+            message = await answer.message(finished, PATIENCE)
             assert "gpt-shakespeare@tiny" in footer(message)
             bot, worker = psutil.Process(process.pid).children(recursive=True)
             assert bot.memory_info().rss < MOST_MEMORY
             worker.kill()
             psutil.wait_procs([worker], timeout=10)
             again = await miranda.press(message, "Retry")
-            outcome = await again.message(finished)
+            outcome = await again.message(finished, PATIENCE)
             while "gpt-shakespeare@tiny" not in footer(outcome):  # pressed before its absence was noticed
                 assert labels(outcome) == ["Retry"]
-                outcome = await (await miranda.press(outcome, "Retry")).message(finished)
+                outcome = await (await miranda.press(outcome, "Retry")).message(finished, PATIENCE)
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         process.send_signal(signal.SIGINT)
         await process.wait()
         assert psutil.wait_procs(family, timeout=10)[1] == []
 
 
-async def test_a_killed_parent_takes_its_children_with_it(home: str) -> None:
-    async with bot_process(PROSPERO_SANDBOX_PORT="0", PROSPERO_HOME=home, PROSPERO_DEVICE="cpu") as process:
+async def test_a_killed_parent_takes_its_children_with_it(small: dict[str, str]) -> None:
+    async with bot_process(**small) as process:
         url = await island_address(process)
         async with Person(url, "Miranda") as miranda:
             await miranda.until_online()
             answer = await miranda.slash("about")
-            await answer.message(lambda message: "gpt-shakespeare@tiny" in str(message["embeds"]))
+            await answer.message(lambda message: "gpt-shakespeare@tiny" in str(message["embeds"]), PATIENCE)
         children = psutil.Process(process.pid).children(recursive=True)
         assert len(children) == 2
         process.kill()

@@ -13,21 +13,26 @@
 #include <immintrin.h>
 #endif
 
+#ifdef __AVX512F__
+enum { LANES = 16, STRIP = 64 };  // numbers in a vector; columns of a matrix that are multiplied together
+#else
+enum { LANES = 8, STRIP = 16 };  // half as wide, and half as many registers
+#endif
+
 enum {
-    LANES = 16,                                // numbers in a vector
-    PANEL = 4 * LANES,                         // columns of a matrix that are multiplied together
-    BLOCK = 6,                                 // rows likewise: 6 x 4 sums fill the vector registers
-    SPAN = 2 * LANES,                          // entries of the cache that are scored together
+    PANEL = 64,                                // columns of a matrix that lie together: a strip or several
+    BLOCK = 6,                                 // rows that are multiplied together: their sums fill the vector registers
+    SPAN = 32,                                 // entries of the cache that are scored together
     GROUP = HEADS / KV_HEADS,                  // query heads of a key/value head
     QUERIES = HEADS * HEAD,
     HEADED = (HEADS + 2 * KV_HEADS) * HEAD,    // queries, keys and values
-    LETTERS = (VOCABULARY + LANES - 1) / LANES * LANES,
+    LETTERS = (VOCABULARY + 15) / 16 * 16,     // whole vectors of either width
 };
 
-typedef float Vector __attribute__((vector_size(64), aligned(4)));
-typedef int32_t Whole __attribute__((vector_size(64), aligned(4)));
-typedef uint32_t Bits __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint16_t Halves __attribute__((vector_size(32), aligned(2), may_alias));
+typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef int32_t Whole __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef uint32_t Bits __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef uint16_t Halves __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
 
 static inline Vector load(const float *from) { return *(const Vector *)from; }
 static inline void store(float *to, Vector x) { *(Vector *)to = x; }
@@ -90,16 +95,17 @@ static inline Vector multiply_add_cached(Vector total, Pair x, const Cached *pai
 
 static inline __attribute__((always_inline)) void multiply_block(
     const int rows, int inner, const Pair *x, const Bits *weights, int columns, float *y, int outer, int add) {
-    Vector totals[BLOCK][4] = {};
-    for (int k = 0; k < inner / 2; k++, weights += 4)
+    Vector totals[BLOCK][STRIP / LANES] = {};
+    for (int k = 0; k < inner / 2; k++, weights += PANEL / LANES)
 #pragma GCC unroll 6
         for (int row = 0; row < rows; row++)
 #pragma GCC unroll 4
-            for (int j = 0; j < 4; j++) totals[row][j] = multiply_add(totals[row][j], x[row * inner / 2 + k], weights[j]);
+            for (int j = 0; j < STRIP / LANES; j++)
+                totals[row][j] = multiply_add(totals[row][j], x[row * inner / 2 + k], weights[j]);
 #pragma GCC unroll 6
     for (int row = 0; row < rows; row++)
 #pragma GCC unroll 4
-        for (int j = 0; j < 4; j++) {
+        for (int j = 0; j < STRIP / LANES; j++) {
             float *to = y + row * outer + j * LANES;
             if (j * LANES < columns) store(to, add ? load(to) + totals[row][j] : totals[row][j]);
         }
@@ -107,21 +113,23 @@ static inline __attribute__((always_inline)) void multiply_block(
 
 // y (rows, outer) = or += x (rows, inner) times a matrix; returns the address behind the matrix.
 static const Bits *multiply(int rows, int inner, const Pair *x, const Bits *weights, int outer, float *y, int add) {
-    for (int column = 0; column < outer; column += PANEL, weights += 4 * (inner / 2))
+    for (int column = 0; column < outer; column += STRIP) {
+        const Bits *strip = weights + (column / PANEL * inner / 2 * PANEL + column % PANEL) / LANES;
         for (int row = 0; row < rows; row += BLOCK) {
             const Pair *from = x + row * inner / 2;
             float *to = y + row * outer + column;
             int columns = outer - column;
             switch (rows - row) {
-                case 1: multiply_block(1, inner, from, weights, columns, to, outer, add); break;
-                case 2: multiply_block(2, inner, from, weights, columns, to, outer, add); break;
-                case 3: multiply_block(3, inner, from, weights, columns, to, outer, add); break;
-                case 4: multiply_block(4, inner, from, weights, columns, to, outer, add); break;
-                case 5: multiply_block(5, inner, from, weights, columns, to, outer, add); break;
-                default: multiply_block(6, inner, from, weights, columns, to, outer, add);
+                case 1: multiply_block(1, inner, from, strip, columns, to, outer, add); break;
+                case 2: multiply_block(2, inner, from, strip, columns, to, outer, add); break;
+                case 3: multiply_block(3, inner, from, strip, columns, to, outer, add); break;
+                case 4: multiply_block(4, inner, from, strip, columns, to, outer, add); break;
+                case 5: multiply_block(5, inner, from, strip, columns, to, outer, add); break;
+                default: multiply_block(6, inner, from, strip, columns, to, outer, add);
             }
         }
-    return weights;
+    }
+    return weights + (outer + PANEL - 1) / PANEL * PANEL * (inner / 2) / LANES;
 }
 
 static float inverse_rms(const float *x, int count) {
@@ -181,6 +189,8 @@ static void attend(const float *queries, const Cached *keys, const Cached *value
     float scores[GROUP][RING];
     int filled = position + 1 < RING ? position + 1 : RING;
     int here = position % RING;
+    Whole lane;
+    for (int i = 0; i < LANES; i++) lane[i] = i;
     Vector highest[GROUP];
     for (int h = 0; h < GROUP; h++) highest[h] = (Vector){} - 1e30f;
     for (int i = 0; i < GROUP * HEAD; i += LANES) narrow(asked + i / 2, load(queries + i));
@@ -189,7 +199,7 @@ static void attend(const float *queries, const Cached *keys, const Cached *value
         multiply_panel(SPAN / LANES, HEAD, asked, HEAD / 2, keys + panel * HEAD, found);
         for (int j = 0; j < SPAN / LANES; j++) {
             int entry = panel + j * LANES;
-            Whole distance = here - (entry + (Whole){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15});
+            Whole distance = here - entry - lane;
             distance += (distance < 0) & RING;
             Whole seen = (distance < CONTEXT) & (distance <= position);
             for (int h = 0; h < GROUP; h++) {

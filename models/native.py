@@ -29,8 +29,8 @@ from models.gpt import GPT, Config
 SOURCE = Path(__file__).with_suffix(".c")
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-std=gnu11", "-shared", "-fPIC", "-w")
 PANEL = 64  # columns; as in the source
-LANES = 16  # as in the source
-SPAN = 2 * LANES  # entries of the cache; as in the source
+LANES = 16  # numbers of the widest vector; as in the source
+SPAN = 32  # entries of the cache that are scored together; as in the source
 ROWS = 64  # of one call: enough to use each weight often, few enough to stay in a core's own cache
 ALONE = 4  # rows that one thread computes faster than two could share
 

@@ -12,7 +12,7 @@ run: env
 	@exec $(VENV)/bin/python -m bot
 
 test: env
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 lint: env
 	$(VENV)/bin/ruff check .

@@ -46,6 +46,7 @@ async def test_a_file_dropped_on_a_command(visit: Visit) -> None:
 async def test_a_file_chosen_for_a_command(visit: Visit) -> None:
     async with visit.page.expect_file_chooser() as chooser:
         await visit.page.keyboard.type("/look ")
+        await expect(visit.field("image")).to_be_focused()
         await visit.page.keyboard.press("Enter")
     await (await chooser.value).set_files({"name": "dog.png", "mimeType": "image/png", "buffer": CAT})
     await expect(visit.field("image")).to_have_accessible_name("image: dog.png")

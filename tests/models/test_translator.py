@@ -19,7 +19,7 @@ from models.training import Run
 from tests.conftest import drive
 from tests.models.drawings import write_squares
 
-SMALL = {"widths": "8,8,16", "judge": "8,8", "batch": 6, "rate": 2e-3}
+SMALL = {"widths": "8,8,16", "judge": "8,8", "batch": 6, "rate": 2e-3, "distance": 10.0}  # thirty steps fool no judge
 
 
 @pytest.fixture(scope="module", autouse=True)

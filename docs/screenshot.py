@@ -112,7 +112,7 @@ def looked_at(page: Page, home: Path) -> None:
     sketch().save(drawing)
     result(page, "vae-reconstruct", "vae reconstruct", {"image": odd}, model="vae-cats")
     result(page, "vae-interpolate", "vae interpolate", {"first": cat, "second": other}, model="vae-cats")
-    result(page, "vae-traverse", "vae traverse", {"image": cat}, model="vae-cats")
+    result(page, "vae-traverse", "vae traverse", model="vae-sprites", seed="2")
     result(page, "autoencoder-reconstruct", "autoencoder reconstruct", {"image": cat}, model="autoencoder-cats")
     result(page, "autoencoder-compress", "autoencoder compress", {"image": cat}, model="autoencoder-cats")
     result(page, "autoencoder-outlier", "autoencoder outlier", {"image": odd}, model="autoencoder-cats")

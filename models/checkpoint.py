@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
+ABSENT = (FileNotFoundError, NotADirectoryError)  # what opening a file raises where there is none
 WEIGHTS, CARD, POINTER = "model.safetensors", "card.json", "current.json"
 
 
@@ -111,7 +112,7 @@ class Store:
             try:
                 content = read_json(pointer)
                 return {"version": content["version"], "previous": content["previous"]}
-            except FileNotFoundError:
+            except ABSENT:
                 continue
             except (ValueError, KeyError, TypeError) as error:
                 raise CheckpointError(f"{pointer} is damaged; promote a version again.") from error
@@ -119,15 +120,15 @@ class Store:
 
     def open(self, model: str, version: str | None = None) -> Checkpoint:
         """A version, or the one that serves; CheckpointError when there is none or its card is damaged."""
-        for name in (model, version or model):
-            if name.startswith(".") or Path(name).name != name:  # people type these: they must not lead elsewhere
+        for name in (model, version or model):  # people type these: they must not lead elsewhere
+            if name.startswith(".") or Path(name).name != name or not name.isprintable():
                 raise CheckpointError(f"{name!r} names no model or version; `python -m models list` shows those.")
         version = version or self.current(model)
         for folder in self.folders:
             path = folder / model / version
             try:
                 return Checkpoint(path, Card(**read_json(path / CARD)))
-            except FileNotFoundError:
+            except ABSENT:
                 continue
             except (ValueError, TypeError) as error:
                 raise CheckpointError(f"{path / CARD} is damaged ({error}); delete the version.") from error

@@ -80,3 +80,11 @@ def test_a_misspelt_setting_is_refused_by_name() -> None:
     with pytest.raises(ConfigurationError, match="layers must be a int"):
         Config.parse({"layers": "many"})
     assert Config.parse({"layers": "3", "dropout": "0.5"}) == Config(layers=3, dropout=0.5)
+
+
+@pytest.mark.parametrize("model", ["note.txt", "no\0thing"])
+def test_what_is_no_model_is_never_called_damaged(tmp_path: Path, model: str) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "note.txt").write_text("not a folder")
+    with pytest.raises(CheckpointError, match=r"There is no model|names no model"):
+        Store(tmp_path).open(model)

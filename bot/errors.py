@@ -25,6 +25,7 @@ REFUSALS = {  # sentences for what the worker calls wrong with a request, where 
     "picture_too_large": "error.picture_pixels",
 }
 LONGEST_MESSAGE = 200  # characters of the worker's own sentence that are passed on
+LONGEST_ANSWER = 2_000  # characters that Discord allows; a sentence that repeats what a person typed may have more
 
 logger = structlog.get_logger(__name__)
 
@@ -76,6 +77,8 @@ def sentence(error: BaseException, locale: discord.Locale) -> str:
 async def answer(interaction: discord.Interaction[Any], error: BaseException) -> None:
     """Tells the person who acted, and only them where Discord allows it, what went wrong."""
     content = sentence(error, interaction.locale)
+    if len(content) > LONGEST_ANSWER:
+        content = f"{content[: LONGEST_ANSWER - 1]}…"
     try:
         if not interaction.response.is_done():
             await interaction.response.send_message(content, ephemeral=True)

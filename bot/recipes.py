@@ -1,6 +1,7 @@
 """What made a result, kept under a short id so that its buttons work weeks later and after any restart."""
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -15,12 +16,13 @@ from bot.store import Store
 from worker.schemas.contract import SEEDS
 
 ID_PATTERN = "[A-Za-z0-9_-]{12}"
+SEED = re.compile(r"[0-9]{1,19}")  # the largest has 19 digits; Python would not even read one of thousands
 
 
 def read_seed(typed: str) -> int:
     """The seed that a person typed; raises Refusal unless it is a number the worker takes."""
     digits = typed.strip()
-    if not (digits.isascii() and digits.isdigit()) or int(digits) >= SEEDS:
+    if not SEED.fullmatch(digits) or int(digits) >= SEEDS:
         raise Refusal("error.seed", largest=SEEDS - 1)
     return int(digits)
 

@@ -17,7 +17,9 @@ from bot.views import show_recipe
 if TYPE_CHECKING:
     from bot.client import Bot
 
-MESSAGE = re.compile(r"(?:https?://\S+/channels/(?:\d+|@me)/(?P<channel>\d+)/)?(?P<message>\d{15,20})")
+ID = "[0-9]{15,19}"
+MESSAGE = re.compile(rf"(?:https?://\S+/channels/(?:[0-9]+|@me)/(?P<channel>{ID})/)?(?P<message>{ID})")
+LARGEST_ID = 2**63 - 1  # what SQLite takes; Discord's ids stay below it until 2084
 
 
 class Recipes(commands.Cog):
@@ -42,7 +44,7 @@ class Recipes(commands.Cog):
     @app_commands.describe(message=command_text("option.message.description"))
     async def recipe(self, interaction: discord.Interaction[Bot], message: str) -> None:
         named = MESSAGE.fullmatch(message.strip())
-        if named is None:
+        if named is None or int(named["message"]) > LARGEST_ID:
             raise Refusal("error.message")
         if named["channel"] is not None and int(named["channel"]) != interaction.channel_id:
             raise Refusal("error.message_elsewhere", channel=named["channel"])

@@ -90,6 +90,13 @@ async def test_a_long_prompt_comes_as_a_file(island: Island, bot: Bot, told_work
             assert content.decode().startswith(f"/shakespeare prompt:{prompt} length:400")
 
 
+@pytest.mark.parametrize("words", ["9" * 19, "9" * 20, f"https://discord.com/channels/1/{'9' * 5000}/{'9' * 18}"])
+async def test_numbers_that_are_no_ids(island: Island, bot: Bot, words: str) -> None:
+    async with island.person() as miranda:
+        said = await told(await miranda.slash("recipe", message=words))
+    assert said == "That is no message; copy its link or its id from its menu."
+
+
 async def refusals(person: Person, elsewhere: JSON, own: JSON) -> list[str]:
     """What is told about what is no message, one in another channel, and ones that show no result."""
     link = f"https://discord.com/channels/1/{elsewhere['channel_id']}/{elsewhere['id']}"

@@ -224,6 +224,7 @@ async def test_no_worker_at_all(island: Island) -> None:
         ({"prompt": "x", "seed": "soon"}, "That seed is not a number I can use"),
         ({"prompt": "x", "seed": "-1"}, "That seed is not a number I can use"),
         ({"prompt": "x", "seed": str(2**63)}, "That seed is not a number I can use"),
+        ({"prompt": "x", "seed": "9" * 5000}, "That seed is not a number I can use"),
     ],
 )
 async def test_bad_parameters_are_told_even_past_discords_own_checks(

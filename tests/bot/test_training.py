@@ -303,6 +303,7 @@ async def test_what_cannot_be_trained_is_told(ariel: Person) -> None:
     refusals: list[tuple[dict[str, object], str]] = [
         ({"model": "gan-dogs"}, "There is no model gan-dogs to train; choose from gan-digits, features-digits."),
         ({"dataset": "dogs"}, "There is no data set dogs; choose from digits, sprites, or"),
+        ({"dataset": "dogs" * 1000}, "There is no data set dogsdogs"),  # more than a message takes
         ({"minutes": 1, "steps": 1}, "Say how many minutes or how many steps, not both."),
         ({"settings": "batch=8 big"}, "big is no setting; write settings as `batch=32 latent=64`."),
         ({"model": "features-digits", "from": "current"}, "features-digits cannot be trained on from the version that"),

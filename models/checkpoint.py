@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -25,6 +26,7 @@ from torch import Tensor
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 ABSENT = (FileNotFoundError, NotADirectoryError)  # what opening a file raises where there is none
 WEIGHTS, CARD, POINTER = "model.safetensors", "card.json", "current.json"
+LONGEST = 200  # bytes of a name: file systems take 255, and some is put before and behind it
 
 
 class CheckpointError(Exception):
@@ -116,13 +118,20 @@ class Store:
                 continue
             except (ValueError, KeyError, TypeError) as error:
                 raise CheckpointError(f"{pointer} is damaged; promote a version again.") from error
+        if versions := self.versions(model):
+            raise CheckpointError(f"No version of {model} serves yet; promote one of them: {', '.join(versions)}.")
         raise CheckpointError(f"There is no model {model!r}; train it with `python -m models train {model}`.")
+
+    def serving(self, model: str) -> str | None:
+        """As :meth:`current`; None before a model's first promotion, and where the pointer is damaged."""
+        try:
+            return self.current(model)
+        except CheckpointError:
+            return None
 
     def open(self, model: str, version: str | None = None) -> Checkpoint:
         """A version, or the one that serves; CheckpointError when there is none or its card is damaged."""
-        for name in (model, version or model):  # people type these: they must not lead elsewhere
-            if name.startswith(".") or Path(name).name != name or not name.isprintable():
-                raise CheckpointError(f"{name!r} names no model or version; `python -m models list` shows those.")
+        _check_names(model, version or model)
         version = version or self.current(model)
         for folder in self.folders:
             path = folder / model / version
@@ -135,11 +144,16 @@ class Store:
         known = ", ".join(self.versions(model)) or "none"
         raise CheckpointError(f"{model} has no version {version!r}; there are: {known}.")
 
+    def check_new(self, model: str, version: str) -> None:
+        """CheckpointError unless a version of that name can be written: one name never stands for two."""
+        _check_names(model, version)
+        if any((folder / model / version).exists() for folder in self.folders):
+            raise CheckpointError(f"{model} already has a version {version!r}; name another.")
+
     def save(self, card: Card, tensors: Mapping[str, Tensor], sheet: Callable[[Checkpoint], None]) -> Checkpoint:
         """Write a version beside, let ``sheet`` draw its samples, then rename; it does not serve before promotion."""
+        self.check_new(card.model, card.version)
         final = self.written / card.model / card.version
-        if final.exists():
-            raise CheckpointError(f"{card.model} already has a version {card.version!r}; name another.")
         beside = final.with_name(f".{card.version}.part")
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
@@ -163,13 +177,11 @@ class Store:
         return Checkpoint(checkpoint.path, card)
 
     def promote(self, model: str, version: str) -> None:
-        """Let a version serve: one small file, replaced atomically."""
+        """Let a version serve: one small file, replaced atomically. One that serves already stays as it is."""
         self.open(model, version)
-        try:
-            previous = self.current(model)
-        except CheckpointError:  # the first version of a model, or a damaged pointer that this one mends
-            previous = None
-        write_json(self.written / model / POINTER, {"version": version, "previous": previous})
+        previous = self.serving(model)
+        if version != previous:
+            write_json(self.written / model / POINTER, {"version": version, "previous": previous})
 
     def rollback(self, model: str) -> str:
         """Let the version serve again that served before the last promotion; returns its name."""
@@ -180,20 +192,30 @@ class Store:
         return previous
 
     def delete(self, model: str, version: str) -> None:
-        """Remove a version that was trained here and does not serve."""
-        if self.current(model) == version:
+        """Remove a version that was trained here and does not serve, be it damaged or not."""
+        _check_names(model, version)
+        if self.serving(model) == version:
             raise CheckpointError(f"{model}@{version} serves; promote another version before deleting it.")
-        checkpoint = self.open(model, version)
-        if self.shipped(checkpoint):
+        path = self.written / model / version
+        if not path.exists():
+            self.open(model, version)  # there is none, or else
             raise CheckpointError(f"{model}@{version} is shipped with Prospero and cannot be deleted.")
-        doomed = checkpoint.path.with_name(f".{version}.deleted")
+        doomed = path.with_name(f".{version}.deleted")
         shutil.rmtree(doomed, ignore_errors=True)
-        checkpoint.path.rename(doomed)  # at once: nobody finds half of it
+        path.rename(doomed)  # at once: nobody finds half of it
         shutil.rmtree(doomed)
 
     def shipped(self, checkpoint: Checkpoint) -> bool:
         """Whether a version came with Prospero, so that it cannot be deleted."""
         return not checkpoint.path.is_relative_to(self.written)
+
+
+def _check_names(*names: str) -> None:
+    """CheckpointError for what people type that names no folder of ours: nothing may lead elsewhere."""
+    for name in names:
+        plain = Path(name).name == name != "" and not name.startswith(".") and name.isprintable()
+        if not plain or len(name.encode()) > LONGEST:
+            raise CheckpointError(f"{name!r} names no model or version; `python -m models list` shows those.")
 
 
 def _for_storage(tensor: Tensor) -> Tensor:
@@ -214,12 +236,15 @@ def _parse(file: Path, state: tuple[int, int, int]) -> Any:
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
-    """Write beside, sync, then replace."""
+    """Write beside, sync, then replace; of several processes that do so at once, the last one's content stays."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.part")
-    with beside.open("w", encoding="utf-8") as out:
-        json.dump(content, out, indent=2, ensure_ascii=False)
-        out.write("\n")
-        out.flush()
-        os.fsync(out.fileno())
-    beside.replace(file)
+    beside = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
+    try:
+        with beside.open("w", encoding="utf-8") as out:
+            json.dump(content, out, indent=2, ensure_ascii=False)
+            out.write("\n")
+            out.flush()
+            os.fsync(out.fileno())
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)  # of a full disk: what was there before stays

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,58 @@ def test_what_is_no_model_is_never_called_damaged(tmp_path: Path, model: str) ->
     (tmp_path / "checkpoints" / "note.txt").write_text("not a folder")
     with pytest.raises(CheckpointError, match=r"There is no model|names no model"):
         Store(tmp_path).open(model)
+
+
+def test_a_model_of_which_no_version_serves_yet_says_so(tmp_path: Path, verse_training: Training) -> None:
+    store = Store(tmp_path, tmp_path / "none")
+    for version in ("first", "second"):
+        keep(store, verse_training.trained, version)
+    assert store.serving(MODEL) is None
+    with pytest.raises(CheckpointError, match="promote one of them: first, second"):
+        store.open(MODEL)
+    store.delete(MODEL, "first")
+    assert store.versions(MODEL) == ["second"]
+
+
+def test_a_version_promoted_twice_still_rolls_back_to_the_one_before(
+    tiny_store: Store, verse_training: Training
+) -> None:
+    keep(tiny_store, verse_training.trained, "second")
+    for _ in range(2):
+        tiny_store.promote(MODEL, "second")
+    assert tiny_store.rollback(MODEL) == "tiny"
+
+
+def test_a_damaged_version_can_be_deleted_as_advised(tiny_store: Store, verse_training: Training) -> None:
+    (keep(tiny_store, verse_training.trained, "second").path / "card.json").write_text("{")
+    tiny_store.delete(MODEL, "second")
+    assert tiny_store.versions(MODEL) == ["tiny"]
+
+
+@pytest.mark.parametrize("version", ["../tiny", ".hidden", "a/b", "", "v" * 300])
+def test_a_version_gets_a_plain_name(tiny_store: Store, verse_training: Training, version: str) -> None:
+    with pytest.raises(CheckpointError, match="names no model or version"):
+        keep(tiny_store, verse_training.trained, version)
+    with pytest.raises(CheckpointError):
+        tiny_store.open(version or "..")
+
+
+def test_no_version_takes_the_name_of_a_shipped_one(
+    tiny_store: Store, verse_training: Training, tmp_path: Path
+) -> None:
+    with pytest.raises(CheckpointError, match="already"):
+        keep(Store(tmp_path / "other", shipped=tiny_store.written), verse_training.trained, "tiny")
+
+
+def test_of_promotions_at_once_each_succeeds(tiny_store: Store, verse_training: Training) -> None:
+    keep(tiny_store, verse_training.trained, "second")
+
+    def promote(versions: Sequence[str]) -> None:
+        for version in versions:
+            tiny_store.promote(MODEL, version)
+            assert tiny_store.current(MODEL) in ("second", "tiny")
+
+    with ThreadPoolExecutor() as threads:
+        for done in [threads.submit(promote, ("second", "tiny") * 25) for _ in range(4)]:
+            done.result()
+    assert not list(tiny_store.written.glob("**/*.part"))

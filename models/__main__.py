@@ -28,7 +28,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from models import neighbours
-from models.checkpoint import SHIPPED, Card, Checkpoint, Store
+from models.checkpoint import SHIPPED, Card, Checkpoint, CheckpointError, Store
 from models.comparison import compare_versions, measure
 from models.configuration import ConfigurationError
 from models.data import SETS, DataError, get, listing, look_in
@@ -305,9 +305,13 @@ def sample(options: argparse.Namespace, store: Store) -> None:
 
 def show(options: argparse.Namespace, store: Store) -> None:
     for model in store.models():
-        current = store.current(model)
+        current = store.serving(model)
         for version in store.versions(model):
-            card = store.open(model, version).card
+            try:
+                card = store.open(model, version).card
+            except CheckpointError as error:
+                print(f"! {error}")
+                continue
             figures = "  ".join(f"{name} {metric['value']:.4g}" for name, metric in card.metrics.items())
             print(f"{'*' if version == current else ' '} {model}@{version}  {card.parameters / 1e6:.1f} M  {figures}")
 

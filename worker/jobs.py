@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import structlog
 
-from models.checkpoint import CheckpointError, Store
+from models.checkpoint import Store
 from worker.comparison import Comparisons
 from worker.job_store import JobStore, Record
 from worker.job_words import sample_address, sheet_address, train_words
@@ -216,10 +216,7 @@ class Jobs:
     async def _compare(self, record: Record, lock: int) -> Report:
         """Measure the new version against the one that serves, and let it serve if that was asked for."""
         job = record.job
-        try:
-            serving: str | None = self.versions.current(job.model)
-        except CheckpointError:  # the model's first version
-            serving = None
+        serving = self.versions.serving(job.model)
         self.records.tell(job.id, f"{job.model}@{record.version} is written and being measured.")
         measured = await self.comparisons.of(
             job.model, record.version, serving, self.folder(job.id) / "log.txt", annotate=True, holds=[lock]
@@ -227,7 +224,7 @@ class Jobs:
         for problem in measured.problems:
             self.records.tell(job.id, problem, "warn")
         promoted = (
-            job.promote == "if_better" and bool(measured.better) and self.versions.current(job.model) == serving
+            job.promote == "if_better" and bool(measured.better) and self.versions.serving(job.model) == serving
         )  # a version that was promoted meanwhile is not what was compared with
         report = Report(
             model=job.model,

@@ -50,6 +50,19 @@ def test_from_training_to_rollback(run: Run, tmp_path: Path, capsys: pytest.Capt
     assert len((tmp_path / "verse.txt").read_text().split("\n\n---\n\n")) == 2
 
 
+def test_models_are_listed_whatever_is_wrong_with_one(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("first", "second"):
+        assert run("train", "gpt-tiny-shakespeare", "--steps", "1", "--name", name, "--unmeasured", *SMALL) == 0
+    (tmp_path / "home" / "checkpoints" / "gpt-tiny-shakespeare" / "first" / "card.json").write_text("{")
+    capsys.readouterr()
+    assert run("list") == 0
+    listed = capsys.readouterr().out
+    assert "  gpt-tiny-shakespeare@second " in listed  # no version serves yet
+    assert "first/card.json is damaged" in listed
+
+
 def test_an_unfinished_training_is_not_begun_anew(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     snapshot = tmp_path / "home" / "training" / MODEL / "snapshot.pt"
     snapshot.parent.mkdir(parents=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,25 @@ async def test_two_versions_are_compared_on_the_same_data(start: Start, verse_da
 async def test_no_name_leads_out_of_the_store(operator: Operator, name: str) -> None:
     async with operator.session.delete(f"{MODELS}/gan-cats/versions/{name}") as response:
         assert response.status in (404, 405)
+
+
+async def test_a_model_that_does_not_serve_hides_no_other(operator: Operator, tmp_path: Path) -> None:
+    store = Store(tmp_path, tmp_path / "none")
+    card = replace(store.open("gan-cats").card, model="gan-owls")
+    store.save(card, {}, lambda checkpoint: None)
+    keep_gan(store, "gan-dogs", CATS)
+    (tmp_path / "checkpoints" / "gan-dogs" / "tiny" / "card.json").write_text("{")
+    assert [model["id"] for model in (await operator.ask("GET", MODELS))["data"]] == ["gan-cats"]
+    assert "promote one of them: b" in await operator.refused("GET", f"{MODELS}/gan-owls", 404)
+    assert (await operator.ask("DELETE", f"{MODELS}/gan-owls/versions/b"))["deleted"]
+    assert "damaged" in await operator.refused("GET", f"{MODELS}/gan-dogs", 404)
+
+
+@pytest.mark.parametrize("versions", [",b", "a,", "a"])
+async def test_a_comparison_needs_two_names(operator: Operator, versions: str) -> None:
+    path = f"{MODELS}/gan-cats/comparison"
+    assert "two versions" in await operator.refused("GET", path, params={"versions": versions})
+
+
+async def test_a_name_longer_than_a_file_may_have_is_refused(operator: Operator) -> None:
+    assert "names no model" in await operator.refused("GET", f"{MODELS}/{'m' * 300}", 404)

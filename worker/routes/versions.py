@@ -57,7 +57,7 @@ async def promote(request: web.Request) -> web.Response:
     """Let a version serve, from the next request on."""
     store, model = request.app[GALLERY].store, known_model(request)
     version = (await read(request, Promotion)).version
-    before = serving(store, model)
+    before = store.serving(model)
     try:
         store.promote(model, version)
     except CheckpointError as error:
@@ -69,7 +69,7 @@ async def promote(request: web.Request) -> web.Response:
 async def rollback(request: web.Request) -> web.Response:
     """Let the version serve again that served before."""
     store, model = request.app[GALLERY].store, known_model(request)
-    before = serving(store, model)
+    before = store.serving(model)
     try:
         now = store.rollback(model)
     except CheckpointError as error:
@@ -82,7 +82,7 @@ async def compare(request: web.Request) -> web.Response:
     """Two versions side by side, measured on the data that the first was trained on; that may take minutes."""
     jobs, model = request.app[JOBS], known_model(request)
     names = request.query.get("versions", "").split(",")
-    if len(names) != 2 or names[0] == names[1]:
+    if len(names) != 2 or names[0] == names[1] or not all(names):
         raise BadRequest("versions must name two versions, such as v1,v2.", param="versions")
     first, second = names
     try:
@@ -102,10 +102,8 @@ async def compare(request: web.Request) -> web.Response:
 
 def remove(store: Store, model: str, version: str) -> web.Response:
     """Delete a version; NotFound when there is none, BadRequest when it has to stay."""
-    try:
-        store.open(model, version)
-    except CheckpointError as error:
-        raise NotFound(str(error), param="version") from error
+    if model not in store.models() or version not in store.versions(model):
+        raise NotFound(f"{model} has no version {version!r}; GET /v1/models lists those.", param="version")
     try:
         store.delete(model, version)
     except CheckpointError as error:
@@ -119,7 +117,7 @@ def describe(store: Store, checkpoint: Checkpoint) -> VersionInfo:
     return VersionInfo(
         model=card.model,
         version=card.version,
-        serving=serving(store, card.model) == card.version,
+        serving=store.serving(card.model) == card.version,
         shipped=store.shipped(checkpoint),
         created=card.created,
         parameters=card.parameters,
@@ -128,14 +126,6 @@ def describe(store: Store, checkpoint: Checkpoint) -> VersionInfo:
         metrics={name: figure["value"] for name, figure in card.metrics.items()},
         sample=sheet_address(card.model, card.version),
     )
-
-
-def serving(store: Store, model: str) -> str | None:
-    """The version that serves; None before the first promotion."""
-    try:
-        return store.current(model)
-    except CheckpointError:
-        return None
 
 
 def known_model(request: web.Request) -> str:

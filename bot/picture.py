@@ -64,7 +64,7 @@ class Picture(Result, Generic[Answer]):
     async def make(self, bot: Bot, max_bytes: int, message: LiveMessage) -> None:
         """Has the worker make it; ends early when its message is gone."""
         if not self.recipe.model and kind(self.recipe.operation) != "decompress":  # a code names its model
-            self.recipe = replace(self.recipe, model=await usual(bot.catalogue, self.recipe.operation))
+            self.recipe = replace(self.recipe, model=await usual(bot.catalogue, self.recipe))
         async with aclosing(self.ask(bot, max_bytes)) as events:
             async for event in events:
                 if not isinstance(event, Queued):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bot.catalogue import Catalogue
 from bot.errors import Refusal
 from bot.picture_recipes import family, kind
+from bot.recipes import Recipe
 from worker.schemas.models import ModelInfo
 
 ASKS = {  # of the worker, by the last word of the address
@@ -24,6 +25,7 @@ ASKS = {  # of the worker, by the last word of the address
     "map": "map",
 }
 OF_ANY_FAMILY = ("translate", "map")
+GAP = "mig"  # the figure of how far a model's latents are each about one thing: the mutual information gap
 
 
 def suited(models: Sequence[ModelInfo], operation: str) -> list[ModelInfo]:
@@ -38,9 +40,16 @@ def suited(models: Sequence[ModelInfo], operation: str) -> list[ModelInfo]:
     ]
 
 
-async def usual(catalogue: Catalogue, operation: str) -> str:
-    """The model meant when none is named: the first by name, so cats before digits; Refusal when there is none."""
-    models = suited(await catalogue.ask(), operation)
+async def usual(catalogue: Catalogue, recipe: Recipe) -> str:
+    """The model meant when none is named; Refusal when there is none.
+
+    It is the first by name, so cats before digits; but whose latents mean most, where a traversal is to show what they
+    mean and there is no picture that the model would have to know.
+    """
+    asks = kind(recipe.operation)
+    models = suited(await catalogue.ask(), recipe.operation)
     if not models:
-        raise Refusal("error.no_model_of_digits" if kind(operation) == "number" else "error.no_model")
+        raise Refusal("error.no_model_of_digits" if asks == "number" else "error.no_model")
+    if asks == "traverse" and "pictures" not in recipe.parameters:
+        return max(models, key=lambda model: model.metrics.get(GAP, 0.0)).id
     return models[0].id

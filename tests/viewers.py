@@ -42,8 +42,10 @@ def data(channels: int, side: int) -> Pictures:
     return Pictures("bars", "MIT", pictures[:80], pictures[80:])
 
 
-def keep_vae(store: Store, model: str = "vae-digits", version: str = "tiny", seed: int = 0, **changes: Any) -> None:
-    """Let a VAE serve whose pictures are dark at the edges and of a pattern inside."""
+def keep_vae(
+    store: Store, model: str = "vae-digits", version: str = "tiny", seed: int = 0, mig: float = 0.0, **changes: Any
+) -> None:
+    """Let a VAE serve whose pictures are dark at the edges and of a pattern inside; ``mig`` is said of its latents."""
     config = variational.Config.parse({**SMALL_VAE, **changes})
     torch.manual_seed(seed)
     network = variational.VAE(config).eval()
@@ -52,7 +54,7 @@ def keep_vae(store: Store, model: str = "vae-digits", version: str = "tiny", see
         *_, last = (module for module in network.decoder.modules() if hasattr(module, "bias"))
         last.bias.fill_(-3.0)
     vae.remember(network, data(config.channels, config.side))
-    keep(store, model, "vae", version, network, asdict(config))
+    keep(store, model, "vae", version, network, asdict(config), mig=mig)
 
 
 def keep_autoencoder(
@@ -77,8 +79,16 @@ def keep_translator(store: Store, model: str = "translator-cats", version: str =
     keep(store, model, "translator", version, translator.UNet(config).eval(), asdict(config))
 
 
-def keep(store: Store, model: str, family: str, version: str, network: torch.nn.Module, config: dict[str, Any]) -> None:
-    """Store a version and let it serve."""
+def keep(
+    store: Store,
+    model: str,
+    family: str,
+    version: str,
+    network: torch.nn.Module,
+    config: dict[str, Any],
+    **figures: float,
+) -> None:
+    """Store a version, with what it reached, and let it serve."""
     card = Card(
         model=model,
         version=version,
@@ -88,6 +98,7 @@ def keep(store: Store, model: str, family: str, version: str, network: torch.nn.
         dataset={"name": "none", "licence": "none"},
         training={"seed": 0},
         created="2026-01-01T00:00:00+00:00",
+        metrics={name: {"value": value} for name, value in figures.items()},
     )
     store.save(card, network.state_dict(), lambda beside: None)
     store.promote(model, version)

@@ -127,6 +127,27 @@ async def test_strips_of_dimensions(miranda: Person) -> None:
     assert (await picture(miranda, await pasted(miranda, command, handed_in("a.png"))))[1] == content
 
 
+async def test_dimensions_are_those_that_mean_most_but_a_picture_is_for_the_usual_model(
+    island: Island, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "home", shipped=tmp_path / "shipped")
+    for model, mig in (("vae-digits", 0.02), ("vae-sprites", 0.46), ("vae-zoo", 0.0)):
+        keep_vae(store, model, mig=mig)
+    async with real_worker(store) as url, island.person() as miranda:
+        await island.start_bot(url)
+        for options, model in (
+            ({}, "vae-sprites"),
+            ({"seed": "3"}, "vae-sprites"),
+            ({"image": handed_in()}, "vae-digits"),
+            ({"model": "vae-zoo"}, "vae-zoo"),
+        ):
+            strips, _ = await picture(miranda, await miranda.slash("vae traverse", **options))
+            assert f"-# {model}@tiny" in strips["content"]
+        drawn, _ = await picture(miranda, await miranda.slash("vae sample"))
+        assert "-# vae-digits@tiny" in drawn["content"]
+        await island.stop_bot()
+
+
 async def test_what_does_not_go_together_is_refused(miranda: Person) -> None:
     cat = handed_in()
     for name, options, said in (

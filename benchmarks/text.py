@@ -21,6 +21,7 @@ from torch import Tensor
 from benchmarks.table import medians, show
 from models import gpt
 from models.checkpoint import CheckpointError, Store
+from models.decoder import Decoder
 from worker.engine.device import Device
 from worker.engine.hardware import build_decoder, pick_device, set_threads
 from worker.engine.sampling import Sampling
@@ -57,6 +58,7 @@ def run(home: Path, rounds: int, threads: int) -> None:
     where = f"{device}, {torch.get_num_threads()} threads, {type(decoder).__name__} in {decoder.precision}"
     heads = ["streams", "engine", "recomputing", "Hugging Face", "matrix products alone"]
     show(f"Characters/s ({where}); in brackets: the engine's multiple", heads, rows)
+    print(f"Computing in {decoder.precision} costs {rounding(network, decoder):.5f} nats/char.")
 
 
 def load_network(home: Path) -> gpt.GPT:
@@ -92,6 +94,24 @@ def engine_rate(model: TextModel, streams: int) -> float:
         assert written == LENGTH
 
     return asyncio.run(measure())
+
+
+@torch.inference_mode()
+def rounding(network: gpt.GPT, decoder: Decoder) -> float:
+    """How much worse than the network the decoder predicts a text, in nats per character.
+
+    That is the mean Kullback-Leibler divergence of the two predictions, over texts that the decoder writes.
+    """
+    slots, context = list(range(decoder.slots)), network.config.context
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.zeros(len(slots), 1, dtype=torch.long)  # (S, T)
+    found = []  # (S, V) each
+    for position in range(context):
+        logits = decoder.advance(slots, tokens[:, -1].tolist(), [position] * len(slots)).log_softmax(-1).cpu()
+        tokens = torch.cat((tokens, logits.exp().multinomial(1, generator=generator)), 1)
+        found.append(logits)
+    expected = network(tokens[:, :context].to(decoder.device)).log_softmax(-1).cpu()  # (S, T, V)
+    return F.kl_div(torch.stack(found, 1), expected, log_target=True, reduction="sum").item() / tokens[:, 1:].numel()
 
 
 @torch.inference_mode()

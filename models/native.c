@@ -4,12 +4,19 @@
 // summed in an order that depends on the row alone, so a text is the same to the bit whatever else is in the batch.
 //
 // From the compiler's command line: LAYERS, WIDTH, HEADS, KV_HEADS, HEAD (size), HIDDEN, VOCABULARY, CONTEXT, RING, ROWS and
-// BFLOAT (1: activations are rounded to bfloat16 where they meet the weights, which are bfloat16 in any case).
+// INT8 (1: weights and the activations that meet them are whole numbers of eight bits times a scale, the cache is bfloat16,
+// which needs AVX-512 with VNNI and BF16; 0: weights are bfloat16, everything else is float).
 
+#define _GNU_SOURCE  // for the cores of threads
 #include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
-#if BFLOAT
+#include <time.h>
+#if INT8
 #include <immintrin.h>
 #endif
 
@@ -27,6 +34,8 @@ enum {
     QUERIES = HEADS * HEAD,
     HEADED = (HEADS + 2 * KV_HEADS) * HEAD,    // queries, keys and values
     LETTERS = (VOCABULARY + 15) / 16 * 16,     // whole vectors of either width
+    LONGER = HIDDEN > QUERIES ? HIDDEN : QUERIES,
+    LONGEST = LONGER > WIDTH ? LONGER : WIDTH,  // row that meets a matrix
 };
 
 typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4)));
@@ -60,19 +69,17 @@ static inline Vector exponential(Vector x) {
     return (Vector)((Whole)series + (__builtin_convertvector(n, Whole) << 23));
 }
 
-// Matrices lie in panels of some columns; a panel holds, for each pair of inputs, the pairs of its columns. Weights are
-// bfloat16; what meets them, and what the cache holds, is bfloat16 or float.
+// Numbers that are multiplied lie in words, of some inputs each. Matrices lie in panels of some columns; a panel holds, for
+// each word of inputs, the weights of its columns that meet it.
 
-#if BFLOAT
+// The cache: words are pairs.
+#if INT8
 typedef uint16_t Cached;
 typedef uint32_t Pair;
 enum { NEXT = 2, ODD = 1 };  // in a vector of pairs: how far the next column is, and a pair's odd number
 static inline void narrow(Pair *to, Vector x) { *(Halves *)to = (Halves)_mm512_cvtneps_pbh((__m512)x); }
-static inline Vector multiply_add(Vector total, Pair x, Bits weights) {
-    return (Vector)_mm512_dpbf16_ps((__m512)total, (__m512bh)_mm512_set1_epi32((int)x), (__m512bh)weights);
-}
 static inline Vector multiply_add_cached(Vector total, Pair x, const Cached *pairs) {
-    return multiply_add(total, x, *(const Bits *)pairs);
+    return (Vector)_mm512_dpbf16_ps((__m512)total, (__m512bh)_mm512_set1_epi32((int)x), (__m512bh)*(const Bits *)pairs);
 }
 #else
 typedef float Cached;
@@ -81,11 +88,6 @@ typedef struct {
 } Pair;
 enum { NEXT = 1, ODD = LANES };
 static inline void narrow(Pair *to, Vector x) { store((float *)to, x); }
-static inline Vector multiply_add(Vector total, Pair x, Bits weights) {
-    total += x.even * (Vector)(weights << 16);
-    total += x.odd * (Vector)(weights & 0xffff0000u);
-    return total;
-}
 static inline Vector multiply_add_cached(Vector total, Pair x, const Cached *pairs) {
     total += x.even * load(pairs);
     total += x.odd * load(pairs + LANES);
@@ -93,43 +95,109 @@ static inline Vector multiply_add_cached(Vector total, Pair x, const Cached *pai
 }
 #endif
 
+// The weights. ``pack`` makes a row's words and returns the scale of what they sum up to; ``begin`` and ``end`` are what a
+// column's sum starts from and what it adds to what was there before; multiplication and addition are one rounding by
+// order, not as the compiler likes, which could differ with the number of rows.
+#if INT8
+typedef uint32_t Word;  // four inputs, with 128 added: the instruction wants them unsigned
+typedef Whole Sum;
+enum { INPUTS = 4, HEADER = 2 };  // a panel begins with what those 128 make too much, negative, and with its columns' scales
+static inline float pack(const float *x, int count, Word *to) {
+    Whole largest = {};  // magnitudes compare like their bits; what is not a number is the largest
+    for (int i = 0; i < count; i += LANES) {
+        Whole magnitude = (Whole)load(x + i) & 0x7fffffff;
+        Whole first = magnitude > largest;
+        largest = (magnitude & first) | (largest & ~first);
+    }
+    int32_t most = _mm512_reduce_max_epi32((__m512i)largest);
+    float top;
+    memcpy(&top, &most, sizeof top);
+    for (int i = 0; i < count; i += LANES) {
+        __m512i whole = _mm512_cvtps_epi32((__m512)(load(x + i) * (127 / top)));
+        _mm_storeu_si128((__m128i *)(to + i / INPUTS), _mm512_cvtepi32_epi8(_mm512_add_epi32(whole, _mm512_set1_epi32(128))));
+    }
+    return top / 127;
+}
+static inline Sum begin(const Bits *header) { return (Sum)header[0]; }
+static inline Sum multiply_add(Sum total, Word x, Bits weights) {
+    return (Sum)_mm512_dpbusd_epi32((__m512i)total, _mm512_set1_epi32((int)x), (__m512i)weights);
+}
+static inline Vector end(Sum total, const Bits *header, float scale, Vector before) {
+    Vector scaled = __builtin_convertvector(total, Vector) * (Vector)header[PANEL / LANES];
+    return (Vector)_mm512_fmadd_ps((__m512)scaled, _mm512_set1_ps(scale), (__m512)before);
+}
+#else
+typedef Pair Word;
+typedef Vector Sum;
+enum { INPUTS = 2, HEADER = 0 };
+static inline float pack(const float *x, int count, Word *to) {
+    memcpy(to, x, count * sizeof *x);
+    return 1;
+}
+static inline Sum begin(const Bits *header) { return (Sum){}; }
+static inline Sum multiply_add(Sum total, Word x, Bits weights) {
+    total += x.even * (Vector)(weights << 16);
+    total += x.odd * (Vector)(weights & 0xffff0000u);
+    return total;
+}
+static inline Vector end(Sum total, const Bits *header, float scale, Vector before) { return before + total; }
+#endif
+
+// What rows are multiplied with: their words and scales.
+typedef struct {
+    Word words[ROWS * LONGEST / INPUTS];
+    float scales[ROWS];
+} Operand;
+
 static inline __attribute__((always_inline)) void multiply_block(
-    const int rows, int inner, const Pair *x, const Bits *weights, int columns, float *y, int outer, int add) {
-    Vector totals[BLOCK][STRIP / LANES] = {};
-    for (int k = 0; k < inner / 2; k++, weights += PANEL / LANES)
+    const int rows, int inner, const Word *x, const float *scales, const Bits *panel, int columns, float *y, int outer, int add) {
+    const Bits *weights = panel + HEADER * PANEL / LANES;
+    Sum totals[BLOCK][STRIP / LANES];
+#pragma GCC unroll 6
+    for (int row = 0; row < rows; row++)
+#pragma GCC unroll 4
+        for (int j = 0; j < STRIP / LANES; j++) totals[row][j] = begin(panel + j);
+    for (int k = 0; k < inner / INPUTS; k++, weights += PANEL / LANES)
 #pragma GCC unroll 6
         for (int row = 0; row < rows; row++)
 #pragma GCC unroll 4
             for (int j = 0; j < STRIP / LANES; j++)
-                totals[row][j] = multiply_add(totals[row][j], x[row * inner / 2 + k], weights[j]);
+                totals[row][j] = multiply_add(totals[row][j], x[row * inner / INPUTS + k], weights[j]);
 #pragma GCC unroll 6
     for (int row = 0; row < rows; row++)
 #pragma GCC unroll 4
         for (int j = 0; j < STRIP / LANES; j++) {
             float *to = y + row * outer + j * LANES;
-            if (j * LANES < columns) store(to, add ? load(to) + totals[row][j] : totals[row][j]);
+            if (j * LANES < columns) store(to, end(totals[row][j], panel + j, scales[row], add ? load(to) : (Vector){}));
         }
 }
 
 // y (rows, outer) = or += x (rows, inner) times a matrix; returns the address behind the matrix.
-static const Bits *multiply(int rows, int inner, const Pair *x, const Bits *weights, int outer, float *y, int add) {
+static const Bits *multiply(int rows, int inner, const Operand *x, const Bits *matrix, int outer, float *y, int add) {
+    const int size = (HEADER + inner / INPUTS) * PANEL / LANES;  // of a panel
     for (int column = 0; column < outer; column += STRIP) {
-        const Bits *strip = weights + (column / PANEL * inner / 2 * PANEL + column % PANEL) / LANES;
+        const Bits *panel = matrix + column / PANEL * size + column % PANEL / LANES;
         for (int row = 0; row < rows; row += BLOCK) {
-            const Pair *from = x + row * inner / 2;
+            const Word *words = x->words + row * inner / INPUTS;
+            const float *scales = x->scales + row;
             float *to = y + row * outer + column;
             int columns = outer - column;
             switch (rows - row) {
-                case 1: multiply_block(1, inner, from, strip, columns, to, outer, add); break;
-                case 2: multiply_block(2, inner, from, strip, columns, to, outer, add); break;
-                case 3: multiply_block(3, inner, from, strip, columns, to, outer, add); break;
-                case 4: multiply_block(4, inner, from, strip, columns, to, outer, add); break;
-                case 5: multiply_block(5, inner, from, strip, columns, to, outer, add); break;
-                default: multiply_block(6, inner, from, strip, columns, to, outer, add);
+                case 1: multiply_block(1, inner, words, scales, panel, columns, to, outer, add); break;
+                case 2: multiply_block(2, inner, words, scales, panel, columns, to, outer, add); break;
+                case 3: multiply_block(3, inner, words, scales, panel, columns, to, outer, add); break;
+                case 4: multiply_block(4, inner, words, scales, panel, columns, to, outer, add); break;
+                case 5: multiply_block(5, inner, words, scales, panel, columns, to, outer, add); break;
+                default: multiply_block(6, inner, words, scales, panel, columns, to, outer, add);
             }
         }
     }
-    return weights + (outer + PANEL - 1) / PANEL * PANEL * (inner / 2) / LANES;
+    return matrix + (outer + PANEL - 1) / PANEL * size;
+}
+
+// Take a row (inner) that is to be multiplied.
+static void take(Operand *operand, int row, int inner, const float *x) {
+    operand->scales[row] = pack(x, inner, operand->words + row * inner / INPUTS);
 }
 
 static float inverse_rms(const float *x, int count) {
@@ -138,9 +206,9 @@ static float inverse_rms(const float *x, int count) {
     return 1.0f / sqrtf(sum(squares) / (float)count + 1e-6f);
 }
 
-static void normalise(const float *x, const float *weight, Pair *out) {
+static void normalise(const float *x, const float *weight, float *out) {
     float scale = inverse_rms(x, WIDTH);
-    for (int i = 0; i < WIDTH; i += LANES) narrow(out + i / 2, load(x + i) * scale * load(weight + i));
+    for (int i = 0; i < WIDTH; i += LANES) store(out + i, load(x + i) * scale * load(weight + i));
 }
 
 // Divide a head by its root mean square and turn it by its position's angles; ``scale`` multiplies the result.
@@ -184,7 +252,7 @@ static inline __attribute__((always_inline)) void multiply_panel(
 
 // What the heads of a group see; the row stands at ``position``. Entries that it does not see, be they of other texts or
 // empty, are numbers (see NativeDecoder.clear) and weigh nothing.
-static void attend(const float *queries, const Cached *keys, const Cached *values, int position, Pair *out) {
+static void attend(const float *queries, const Cached *keys, const Cached *values, int position, float *out) {
     Pair asked[GROUP * HEAD / 2], weights[GROUP * RING / 2];
     float scores[GROUP][RING];
     int filled = position + 1 < RING ? position + 1 : RING;
@@ -225,26 +293,43 @@ static void attend(const float *queries, const Cached *keys, const Cached *value
     Vector mixed[GROUP][HEAD / LANES] = {};
     multiply_panel(HEAD / LANES, filled + 1, weights, RING / 2, values, mixed);
     for (int h = 0; h < GROUP; h++)
-        for (int i = 0; i < HEAD / LANES; i++) narrow(out + (h * HEAD + i * LANES) / 2, mixed[h][i] / total[h]);
+        for (int i = 0; i < HEAD / LANES; i++) store(out + h * HEAD + i * LANES, mixed[h][i] / total[h]);
 }
 
-// silu(gate) * up
-static void feed(const float *gate, Pair *out) {
+// gate = silu(gate) * up
+static void feed(float *gate) {
     for (int i = 0; i < HIDDEN; i += LANES) {
         Vector x = load(gate + i);
-        narrow(out + i / 2, x / (1.0f + exponential(-x)) * load(gate + HIDDEN + i));
+        store(gate + i, x / (1.0f + exponential(-x)) * load(gate + HIDDEN + i));
     }
 }
 
-// Rows (at most ROWS) of texts; those of one text come in order and, if several, fit into the ring beside its context.
+// A step. Rows of one text come in order and, if several, fit into the ring beside its context.
 // floats: embedding (VOCABULARY, WIDTH), for each layer two norms, the last norm, HEAD / 2 rotary frequencies.
 // matrices: for each layer queries-keys-values, out, gate-up and down, then the head.
 // keys, values: (LAYERS, slots, KV_HEADS, RING * HEAD). logits: (rows, LETTERS).
-void advance(const float *floats, const Bits *matrices, Cached *keys, Cached *values, int slots, int rows,
-             const int32_t *slot, const int32_t *token, const int32_t *position, float *logits) {
+typedef struct {
+    const float *floats;
+    const Bits *matrices;
+    Cached *keys, *values;
+    int slots;
+    const int32_t *slot, *token, *position;
+    float *logits;
+    int shares;           // that the rows are cut into
+    const int32_t *cuts;  // where each begins, and the last one's end
+    atomic_int next;      // share to be done
+} Step;
+
+// Some rows, at most ROWS, from the embedding to the logits.
+static void write_rows(const Step *step, int begin, int end) {
+    const float *floats = step->floats;
+    const Bits *matrices = step->matrices;
+    const int32_t *slot = step->slot + begin, *token = step->token + begin, *position = step->position + begin;
+    const int rows = end - begin;
     static _Thread_local float x[ROWS * WIDTH], wide[ROWS * (HEADED > 2 * HIDDEN ? HEADED : 2 * HIDDEN)];
     static _Thread_local float cosine[ROWS][HEAD / 2], sine[ROWS][HEAD / 2];
-    static _Thread_local Pair operand[ROWS * (HIDDEN + WIDTH + QUERIES) / 2];
+    static _Thread_local float seen[QUERIES], normal[WIDTH];
+    static _Thread_local Operand operand;
     const float *norm = floats + VOCABULARY * WIDTH, *frequencies = norm + (2 * LAYERS + 1) * WIDTH;
     for (int row = 0; row < rows; row++) {
         memcpy(x + row * WIDTH, floats + token[row] * WIDTH, WIDTH * sizeof(float));
@@ -254,25 +339,148 @@ void advance(const float *floats, const Bits *matrices, Cached *keys, Cached *va
         }
     }
     for (int layer = 0; layer < LAYERS; layer++, norm += 2 * WIDTH) {
-        for (int row = 0; row < rows; row++) normalise(x + row * WIDTH, norm, operand + row * WIDTH / 2);
-        matrices = multiply(rows, WIDTH, operand, matrices, HEADED, wide, 0);
+        for (int row = 0; row < rows; row++) {
+            normalise(x + row * WIDTH, norm, normal);
+            take(&operand, row, WIDTH, normal);
+        }
+        matrices = multiply(rows, WIDTH, &operand, matrices, HEADED, wide, 0);
         for (int row = 0; row < rows; row++) {
             float *queries = wide + row * HEADED, *key = queries + QUERIES, *value = key + KV_HEADS * HEAD;
             for (int h = 0; h < HEADS; h++) turn(queries + h * HEAD, cosine[row], sine[row], 1 / sqrtf(HEAD));
             for (int g = 0; g < KV_HEADS; g++) {
-                long cache = ((long)(layer * slots + slot[row]) * KV_HEADS + g) * RING * HEAD;
+                long cache = ((long)(layer * step->slots + slot[row]) * KV_HEADS + g) * RING * HEAD;
+                Cached *keys = step->keys + cache, *values = step->values + cache;
                 turn(key + g * HEAD, cosine[row], sine[row], 1);
-                keep(key + g * HEAD, value + g * HEAD, position[row] % RING, keys + cache, values + cache);
-                attend(queries + g * GROUP * HEAD, keys + cache, values + cache, position[row],
-                       operand + (row * QUERIES + g * GROUP * HEAD) / 2);
+                keep(key + g * HEAD, value + g * HEAD, position[row] % RING, keys, values);
+                attend(queries + g * GROUP * HEAD, keys, values, position[row], seen + g * GROUP * HEAD);
             }
+            take(&operand, row, QUERIES, seen);
         }
-        matrices = multiply(rows, QUERIES, operand, matrices, WIDTH, x, 1);
-        for (int row = 0; row < rows; row++) normalise(x + row * WIDTH, norm + WIDTH, operand + row * WIDTH / 2);
-        matrices = multiply(rows, WIDTH, operand, matrices, 2 * HIDDEN, wide, 0);
-        for (int row = 0; row < rows; row++) feed(wide + row * 2 * HIDDEN, operand + row * HIDDEN / 2);
-        matrices = multiply(rows, HIDDEN, operand, matrices, WIDTH, x, 1);
+        matrices = multiply(rows, QUERIES, &operand, matrices, WIDTH, x, 1);
+        for (int row = 0; row < rows; row++) {
+            normalise(x + row * WIDTH, norm + WIDTH, normal);
+            take(&operand, row, WIDTH, normal);
+        }
+        matrices = multiply(rows, WIDTH, &operand, matrices, 2 * HIDDEN, wide, 0);
+        for (int row = 0; row < rows; row++) {
+            feed(wide + row * 2 * HIDDEN);
+            take(&operand, row, HIDDEN, wide + row * 2 * HIDDEN);
+        }
+        matrices = multiply(rows, HIDDEN, &operand, matrices, WIDTH, x, 1);
     }
-    for (int row = 0; row < rows; row++) normalise(x + row * WIDTH, norm, operand + row * WIDTH / 2);
-    multiply(rows, WIDTH, operand, matrices, LETTERS, logits, 0);
+    for (int row = 0; row < rows; row++) {
+        normalise(x + row * WIDTH, norm, normal);
+        take(&operand, row, WIDTH, normal);
+    }
+    multiply(rows, WIDTH, &operand, matrices, LETTERS, step->logits + begin * LETTERS, 0);
+}
+
+// The shares that nobody has begun, one after the other.
+static void work(Step *step) {
+    for (int i; (i = atomic_fetch_add(&step->next, 1)) < step->shares;) write_rows(step, step->cuts[i], step->cuts[i + 1]);
+}
+
+// The crew: threads beside the caller's. One that has nothing to do keeps looking for as long as the pause between two steps
+// may take, letting others run; only then it sleeps, for to wake a sleeping core can take as long as its share of a step.
+
+enum { IDLE, BUSY, ASLEEP, DISMISSED };
+static const long PAUSE = 2000000;  // ns
+
+typedef struct {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t called;
+    atomic_int state, core;  // the core is the caller's
+    Step *step;
+} Mate;
+
+static long nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000L + now.tv_nsec;
+}
+
+// Two threads that pause often are left on one core by a scheduler that spares their caches: leave the caller's.
+#ifdef __linux__
+static int here(void) { return sched_getcpu(); }
+static void step_aside(Mate *mate) {
+    cpu_set_t all, others;
+    if (atomic_load(&mate->core) != here() || pthread_getaffinity_np(mate->thread, sizeof all, &all)) return;
+    others = all;
+    CPU_CLR(here(), &others);
+    if (pthread_setaffinity_np(mate->thread, sizeof others, &others) == 0)  // fails where there is no other
+        pthread_setaffinity_np(mate->thread, sizeof all, &all);
+}
+#else
+static int here(void) { return 0; }
+static void step_aside(Mate *mate) {}
+#endif
+
+static void fall_asleep(Mate *mate) {
+    int idle = IDLE;
+    pthread_mutex_lock(&mate->lock);
+    if (atomic_compare_exchange_strong(&mate->state, &idle, ASLEEP))
+        while (atomic_load(&mate->state) == ASLEEP) pthread_cond_wait(&mate->called, &mate->lock);
+    pthread_mutex_unlock(&mate->lock);
+}
+
+static void call(Mate *mate, int state) {
+    if (atomic_exchange(&mate->state, state) != ASLEEP) return;
+    pthread_mutex_lock(&mate->lock);
+    pthread_cond_signal(&mate->called);
+    pthread_mutex_unlock(&mate->lock);
+}
+
+static void *serve(void *given) {
+    Mate *mate = given;
+    for (long since = nanoseconds();;) {
+        int state = atomic_load(&mate->state);
+        if (state == DISMISSED) return NULL;
+        if (state == BUSY) {
+            work(mate->step);
+            atomic_store(&mate->state, IDLE);
+            since = nanoseconds();
+        } else if (nanoseconds() - since < PAUSE) {
+            step_aside(mate);
+            sched_yield();
+        } else {
+            fall_asleep(mate);
+        }
+    }
+}
+
+void dismiss(Mate *crew, int mates) {
+    for (int i = 0; i < mates; i++) {
+        call(crew + i, DISMISSED);
+        pthread_join(crew[i].thread, NULL);
+    }
+    free(crew);
+}
+
+// NULL where the system grants no more threads.
+Mate *hire(int mates) {
+    Mate *crew = calloc(mates + 1, sizeof *crew);
+    for (int i = 0; crew && i < mates; i++) {
+        pthread_mutex_init(&crew[i].lock, NULL);
+        pthread_cond_init(&crew[i].called, NULL);
+        if (pthread_create(&crew[i].thread, NULL, serve, crew + i)) {
+            dismiss(crew, i);
+            return NULL;
+        }
+    }
+    return crew;
+}
+
+void advance(Mate *crew, int mates, const float *floats, const Bits *matrices, Cached *keys, Cached *values, int slots,
+             const int32_t *slot, const int32_t *token, const int32_t *position, int shares, const int32_t *cuts, float *logits) {
+    Step step = {floats, matrices, keys, values, slots, slot, token, position, logits, shares, cuts, 0};
+    if (mates > shares - 1) mates = shares - 1;
+    for (int i = 0; i < mates; i++) {
+        crew[i].step = &step;
+        atomic_store(&crew[i].core, here());
+        call(crew + i, BUSY);
+    }
+    work(&step);
+    for (int i = 0; i < mates; i++)
+        while (atomic_load(&crew[i].state) == BUSY) sched_yield();
 }

@@ -15,8 +15,10 @@ import platform
 import shutil
 import subprocess
 import tempfile
+import weakref
+from array import array
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -27,7 +29,7 @@ from models.decoder import CHUNK
 from models.gpt import GPT, Config
 
 SOURCE = Path(__file__).with_suffix(".c")
-FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-std=gnu11", "-shared", "-fPIC", "-w")
+FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-std=gnu11", "-shared", "-fPIC", "-pthread", "-w")
 PANEL = 64  # columns; as in the source
 LANES = 16  # numbers of the widest vector; as in the source
 SPAN = 32  # entries of the cache that are scored together; as in the source
@@ -43,10 +45,14 @@ class NativeDecoder:
     """What :class:`models.decoder.TorchDecoder` does, on a processor."""
 
     def __init__(self, network: GPT, slots: int, precision: torch.dtype, threads: int) -> None:
-        """``precision`` is that of the activations that meet a matrix; the cache has it too, matrices are bfloat16.
+        """``precision`` is float32, with matrices in bfloat16, or int8, with the cache in bfloat16.
 
-        NativeError when there is no compiler, or the network's shape does not suit the vectors.
+        With int8 a matrix has a scale for each output and each row that meets it one of its own (Dettmers et al. 2022);
+        sums are exact whole numbers. NativeError when the processor or the compiler cannot do it, or the network's
+        shape does not suit the vectors.
         """
+        if precision not in (torch.float32, torch.int8):
+            raise NativeError(f"it knows no {precision}")
         self.config = c = network.config
         self.slots = slots
         self.precision = precision
@@ -55,23 +61,29 @@ class NativeDecoder:
             raise NativeError(f"head size, width and hidden size must be multiples of {LANES}")
         self._ring = math.ceil((c.context + CHUNK) / SPAN) * SPAN
         self._letters = math.ceil(len(c.vocabulary) / LANES) * LANES
-        self._advance = ctypes.CDLL(str(library(c, self._ring, precision))).advance
-        self._floats, self._matrices = flatten(network)
+        step = ctypes.CDLL(str(library(c, self._ring, precision)))
+        self._floats, self._matrices = flatten(network, precision)
         cache = c.layers * slots * c.kv_heads * self._ring * c.head_size
-        self._keys = torch.zeros(cache, dtype=precision)
-        self._values = torch.zeros(cache, dtype=precision)
+        cached = torch.float32 if precision == torch.float32 else torch.bfloat16
+        self._keys = torch.zeros(cache, dtype=cached)
+        self._values = torch.zeros(cache, dtype=cached)
         self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="step")
+        step.hire.restype = ctypes.c_void_p
+        crew = ctypes.c_void_p(step.hire(threads - 1))
+        if not crew:
+            raise NativeError("the system grants no more threads")
+        weakref.finalize(self, step.dismiss, crew, threads - 1)
+        memory = (self._floats, self._matrices, self._keys, self._values)
+        pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in memory]
+        self._advance = partial(step.advance, crew, threads - 1, *pointers, slots)
 
     def advance(self, slots: Sequence[int], tokens: Sequence[int], positions: Sequence[int]) -> Tensor:
         """See :meth:`models.decoder.TorchDecoder.advance`."""
-        rows = torch.tensor((slots, tokens, positions), dtype=torch.int32)  # (3, N)
+        cuts = shares(slots, self._threads)
+        numbers = [array("i", row) for row in (slots, tokens, positions, cuts)]
         logits = torch.empty(len(slots), self._letters)  # (N, V and padding)
-        first, *others = shares(slots, self._threads)
-        waiting = [self._pool.submit(self._call, rows, logits, *share) for share in others]
-        self._call(rows, logits, *first)
-        for share in waiting:
-            share.result()
+        slot, token, position, cut = (ctypes.c_void_p(row.buffer_info()[0]) for row in numbers)
+        self._advance(slot, token, position, len(cuts) - 1, cut, ctypes.c_void_p(logits.data_ptr()))
         return logits[:, : len(self.config.vocabulary)]
 
     def clear(self, slot: int) -> None:
@@ -80,24 +92,12 @@ class NativeDecoder:
         for cache in (self._keys, self._values):
             cache.view(c.layers, self.slots, -1)[:, slot] = 0
 
-    def _call(self, rows: Tensor, logits: Tensor, begin: int, end: int) -> None:
-        slot, token, position = (row.data_ptr() + 4 * begin for row in rows)
-        self._advance(
-            ctypes.c_void_p(self._floats.data_ptr()),
-            ctypes.c_void_p(self._matrices.data_ptr()),
-            ctypes.c_void_p(self._keys.data_ptr()),
-            ctypes.c_void_p(self._values.data_ptr()),
-            ctypes.c_int(self.slots),
-            ctypes.c_int(end - begin),
-            ctypes.c_void_p(slot),
-            ctypes.c_void_p(token),
-            ctypes.c_void_p(position),
-            ctypes.c_void_p(logits.data_ptr() + 4 * self._letters * begin),
-        )
 
+def shares(slots: Sequence[int], threads: int) -> list[int]:
+    """Cut N rows into shares, about equal and at least one for each thread, none of which cuts a text in two.
 
-def shares(slots: Sequence[int], threads: int) -> list[tuple[int, int]]:
-    """Cut N rows into ranges, about equal and at least one for each thread, none of which cuts a text in two."""
+    Returns where each begins, and the end of the last.
+    """
     count = max(1, math.ceil(len(slots) / ROWS), min(threads, len(slots) // ALONE))
     goal = math.ceil(len(slots) / count)
     cuts, end = [0], 0
@@ -106,11 +106,11 @@ def shares(slots: Sequence[int], threads: int) -> list[tuple[int, int]]:
         if end - cuts[-1] + length > goal and end > cuts[-1]:
             cuts.append(end)
         end += length
-    return list(zip(cuts, [*cuts[1:], end], strict=True))
+    return [*cuts, end]
 
 
-def flatten(network: GPT) -> tuple[Tensor, Tensor]:
-    """A network's numbers in the order in which the step reads them: float32 ones, and bfloat16 matrices in panels."""
+def flatten(network: GPT, precision: torch.dtype) -> tuple[Tensor, Tensor]:
+    """A network's numbers in the order in which the step reads them: float32 ones, and the bytes of the matrices."""
     c = network.config
     weights = {name: p.detach().float().cpu() for name, p in network.named_parameters()}
     norms = [weights[f"blocks.{i}.{norm}.weight"] for i in range(c.layers) for norm in ("attention_norm", "feed_norm")]
@@ -119,15 +119,34 @@ def flatten(network: GPT) -> tuple[Tensor, Tensor]:
     names = ("attention.qkv", "attention.out", "feed.gate_up", "feed.down")
     matrices = [weights[f"blocks.{i}.{name}.weight"] for i in range(c.layers) for name in names]
     matrices.append(weights["head.weight"])
+    panels = scaled_panels if precision == torch.int8 else half_panels
     return torch.cat([t.flatten() for t in floats]), torch.cat([panels(matrix) for matrix in matrices])
 
 
-def panels(matrix: Tensor) -> Tensor:
-    """A matrix (outer, inner) as panels of 64 columns, each with its pairs of inputs in order; bfloat16, flat."""
+def half_panels(matrix: Tensor) -> Tensor:
+    """A matrix (outer, inner) as panels of 64 columns, each with its pairs of inputs in order, bfloat16: bytes."""
+    return words(matrix.to(torch.bfloat16), 2).flatten()
+
+
+def scaled_panels(matrix: Tensor) -> Tensor:
+    """A matrix (outer, inner) as panels of 64 columns, each with its fours of inputs in order, int8: bytes.
+
+    A panel begins with what its columns' sums start from, as whole numbers, and with their scales.
+    """
+    scales = matrix.abs().amax(1) / 127  # (outer,)
+    whole = (matrix / scales.clamp(min=torch.finfo(torch.float32).tiny)[:, None]).round().to(torch.int8)
+    starts = -128 * whole.sum(1, dtype=torch.int32)  # the instruction wants inputs from 0, so it gets 128 more
+    header = torch.stack((starts, scales.view(torch.int32)), 1)  # (outer, 2)
+    return torch.cat((words(header, 1), words(whole, 4)), 1).flatten()
+
+
+def words(matrix: Tensor, inputs: int) -> Tensor:
+    """For each panel of 64 columns of a matrix (outer, inner) its words of so many inputs, column by column: bytes."""
     outer, inner = matrix.shape
-    padded = torch.zeros(math.ceil(outer / PANEL) * PANEL, inner)
+    padded = matrix.new_zeros(math.ceil(outer / PANEL) * PANEL, inner)
     padded[:outer] = matrix
-    return padded.view(-1, PANEL, inner // 2, 2).transpose(1, 2).to(torch.bfloat16).flatten()
+    ordered = padded.view(-1, PANEL, inner // inputs, inputs).transpose(1, 2).contiguous()
+    return ordered.view(torch.uint8).flatten(1)  # (panels, bytes)
 
 
 def library(config: Config, ring: int, precision: torch.dtype) -> Path:
@@ -143,7 +162,7 @@ def library(config: Config, ring: int, precision: torch.dtype) -> Path:
         "CONTEXT": config.context,
         "RING": ring,
         "ROWS": ROWS + CHUNK,
-        "BFLOAT": int(precision == torch.bfloat16),
+        "INT8": int(precision == torch.int8),
     }
     options = [*FLAGS, *(f"-D{name}={value}" for name, value in shape.items())]
     key = hashlib.sha256("\n".join([SOURCE.read_text(), processor(), *options]).encode()).hexdigest()[:16]

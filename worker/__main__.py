@@ -41,7 +41,7 @@ def parse_flags() -> argparse.Namespace:
     parser.add_argument("--host", dest="worker_host", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", dest="worker_port", help="port to listen on (8100)")
     parser.add_argument("--device", help="auto, cpu, cuda or mps")
-    parser.add_argument("--precision", help="auto, float32 or bfloat16")
+    parser.add_argument("--precision", help="auto, int8, bfloat16 or float32")
     parser.add_argument("--slots", help="texts written at the same time (64)")
     parser.add_argument("--home", help="folder of versions trained here (var)")
     parser.add_argument("--log-level", help="debug, info, warning or error")

@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     home: Path = Path("var")
     shipped: Path = Path(__file__).resolve().parent.parent / "checkpoints"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Literal["auto", "int8", "bfloat16", "float32"] = "auto"
     threads: int = Field(0, ge=0)  # 0: one for each core this process may use
     slots: int = Field(64, ge=1, le=4_096)  # texts written at the same time
     queue: int = Field(256, ge=0)  # texts that may wait for a slot, and as many batches of pictures for their turn

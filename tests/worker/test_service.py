@@ -39,7 +39,7 @@ async def test_readiness_tells_what_is_loaded(worker: Worker) -> None:
     assert state["ready"]
     assert state["models"] == ["gpt-shakespeare@1"]
     assert state["device"] == "cpu"
-    assert state["precision"] in ("float32", "bfloat16")
+    assert state["precision"] in ("int8", "float32", "bfloat16")
     assert (state["running"], state["waiting"], state["slots"]) == (0, 0, 64)
     assert await get(worker, "/healthz") == {"alive": True}
 

@@ -17,6 +17,7 @@ from models.decoder import Decoder, TorchDecoder
 from models.gpt import GPT
 from models.native import NativeDecoder, NativeError, processor
 
+PRECISIONS = {"int8": torch.int8, "bfloat16": torch.bfloat16, "float32": torch.float32}
 TRIAL = 8  # texts of the step that is timed to choose a precision: an ordinary evening
 
 _measuring = threading.Lock()  # two measurements at once would disturb each other
@@ -45,48 +46,57 @@ def set_threads(wanted: int) -> int:
 
 
 def build_decoder(network: GPT, slots: int, precision: str, threads: int, home: Path) -> Decoder:
-    """A decoder for the network's device, in the precision of that name or, with ``auto``, in the faster one."""
+    """A decoder for the network's device, in the precision of that name or, with ``auto``, in the fastest one."""
     if network.head.weight.device.type != "cpu":
-        return TorchDecoder(network, slots, torch.bfloat16 if precision == "auto" else getattr(torch, precision))
-    chosen = faster_precision(network, home) if precision == "auto" else getattr(torch, precision)
-    return build_for_processor(network, slots, chosen, threads)
+        chosen = torch.bfloat16 if precision == "auto" else getattr(torch, precision)
+    else:
+        chosen = fastest_precision(network, home) if precision == "auto" else getattr(torch, precision)
+        try:
+            return NativeDecoder(network, slots, chosen, threads)
+        except NativeError as error:
+            log.info("no native step", precision=precision, reason=str(error))
+    if chosen == torch.int8:
+        log.warning("no int8 products here, float32 instead")
+        chosen = torch.float32
+    return TorchDecoder(network, slots, chosen)
 
 
-def faster_precision(network: GPT, home: Path) -> torch.dtype:
-    """The precision in which networks of this shape step faster on this processor, measured once.
+def fastest_precision(network: GPT, home: Path) -> torch.dtype:
+    """The precision in which networks of this shape step fastest on this processor, measured once.
 
-    The data home remembers it: a seed writes the same text after the next start too, however close the two are.
+    The data home remembers it: a seed writes the same text after the next start too, however close they are.
     """
     shape = [tuple(parameter.shape) for parameter in network.parameters()]
-    key = hashlib.sha256(f"{processor()}\n{shape}\n{network.config.context}".encode()).hexdigest()[:16]
+    about = f"{processor()}\n{list(PRECISIONS)}\n{shape}\n{network.config.context}"
+    key = hashlib.sha256(about.encode()).hexdigest()[:16]
     note = home / "precision" / f"{key}.json"
     with _measuring:
         try:
-            return {"float32": torch.float32, "bfloat16": torch.bfloat16}[json.loads(note.read_text())["precision"]]
+            return PRECISIONS[json.loads(note.read_text())["precision"]]
         except FileNotFoundError:
             pass
         except (ValueError, KeyError, TypeError) as error:
             log.warning("damaged note of a precision, measured anew", file=str(note), reason=repr(error))
-        half, full = (
-            seconds_of_a_step(build_for_processor(network, TRIAL, dtype, threads=1))
-            for dtype in (torch.bfloat16, torch.float32)
-        )
-        chosen = torch.float32 if full < half else torch.bfloat16
+        seconds = measure(network)
+        chosen = min(seconds, key=seconds.__getitem__)
         try:
-            name = str(chosen).removeprefix("torch.")
-            write_json(note, {"precision": name, "bfloat16 seconds": half, "float32 seconds": full})
+            write_json(note, {"precision": chosen, "seconds": seconds})
         except OSError as error:
             log.warning("precision not remembered", file=str(note), reason=str(error))
-        return chosen
+        return PRECISIONS[chosen]
 
 
-def build_for_processor(network: GPT, slots: int, precision: torch.dtype, threads: int) -> Decoder:
-    """The native decoder, or where it cannot be had, PyTorch's operations."""
-    try:
-        return NativeDecoder(network, slots, precision, threads)
-    except NativeError as error:
-        log.info("no native step", precision=str(precision), reason=str(error))
-        return TorchDecoder(network, slots, precision)
+def measure(network: GPT) -> dict[str, float]:
+    """Seconds of a step in each precision that the native step has here, or where it has none, that PyTorch has."""
+    decoders: dict[str, Decoder] = {}
+    for name, dtype in PRECISIONS.items():
+        try:
+            decoders[name] = NativeDecoder(network, TRIAL, dtype, threads=1)
+        except NativeError as error:
+            log.debug("no native step", precision=name, reason=str(error))
+    if not decoders:
+        decoders = {name: TorchDecoder(network, TRIAL, PRECISIONS[name]) for name in ("bfloat16", "float32")}
+    return {name: seconds_of_a_step(decoder) for name, decoder in decoders.items()}
 
 
 def seconds_of_a_step(decoder: Decoder, repeats: int = 15) -> float:

@@ -31,7 +31,8 @@ class Sequence:
     newest: int = -1  # the last drawn character, not yet in the cache
     cancelled: bool = False
     ended: bool = False
-    _held: list[Token] = field(default_factory=list)  # they may become a stop string
+    _held: list[Token] = field(default_factory=list)  # not handed on yet
+    _possible: int = 0  # of their last ones, which may become a stop string
 
     @property
     def reading(self) -> bool:
@@ -40,35 +41,38 @@ class Sequence:
 
     @property
     def position(self) -> int:
-        """Where the next character to be read, or else the newest one, stands."""
-        return self.read if self.reading else len(self.prompt) + self.written - 1
+        """Where the newest character stands."""
+        return len(self.prompt) + self.written - 1
 
     def accept(self, token: Token) -> None:
-        """Take a drawn character: hand on what cannot belong to a stop string any more, and end where it is to end."""
+        """Take a drawn character, and end where the text is to end; the first one is handed on at once."""
         self.written += 1
         self._held.append(token)
-        found, possible = self.stops.advance(token.text)
+        found, self._possible = self.stops.advance(token.text)
         if found:
             del self._held[-found:]
             self.finish("stop")
         elif self.written == self.max_tokens:
             self.finish("length")
-        elif len(self._held) > possible:
-            self._hand_on(len(self._held) - possible)
+        elif self.written == 1:
+            self.hand_on()
+
+    def hand_on(self) -> None:
+        """Hand on what cannot belong to a stop string any more."""
+        count = len(self._held) - self._possible
+        if count > 0:
+            self.stream.put(Piece(self.choice, self._held[:count]))
+            del self._held[:count]
 
     def finish(self, reason: FinishReason) -> None:
         """Hand on what is left and end."""
         self.ended = True
-        self._hand_on(len(self._held), reason)
+        self.stream.put(Piece(self.choice, self._held, reason))
 
     def fail(self, error: WorkerError) -> None:
         """End with an error, which ends the whole request."""
         self.ended = True
         self.stream.put(error)
-
-    def _hand_on(self, count: int, reason: FinishReason | None = None) -> None:
-        self.stream.put(Piece(self.choice, self._held[:count], reason))
-        del self._held[:count]
 
 
 class Stops:

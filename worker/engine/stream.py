@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from worker.errors import WorkerError
-
-FLUSH = 0.015  # seconds between two hand-overs: nobody sees 15 ms, and 64 streams then cost the event loop little
 
 FinishReason = Literal["stop", "length"]
 
@@ -50,18 +47,14 @@ class Stream:
         self.loop = asyncio.get_running_loop()
         self._outbox = outbox
         self._open = choices
-        self._started: set[int] = set()
         self._position = 0
         self._events: deque[Event] = deque()
         self._ready = asyncio.Event()
 
     def put(self, event: Event) -> None:
-        """Add an event (device's thread); a choice's first and last piece go at once, others with the next flush."""
+        """Add an event (device's thread)."""
         self._events.append(event)
-        within = isinstance(event, Piece) and event.finish_reason is None and event.choice in self._started
-        if isinstance(event, Piece):
-            self._started.add(event.choice)
-        self._outbox.add(self, urgent=not within)
+        self._outbox.add(self)
 
     def place(self, position: int) -> None:
         """Tell the reader its place in the line, once for each change (device's thread)."""
@@ -104,22 +97,16 @@ class Outbox:
     """Streams with news, woken together: one call into the event loop instead of one for each character."""
 
     def __init__(self) -> None:
-        self._urgent: dict[Stream, None] = {}
-        self._others: dict[Stream, None] = {}
-        self._flushed = 0.0
+        self._streams: dict[Stream, None] = {}
 
-    def add(self, stream: Stream, urgent: bool) -> None:
-        (self._urgent if urgent else self._others)[stream] = None
+    def add(self, stream: Stream) -> None:
+        self._streams[stream] = None
 
-    def flush(self) -> None:
-        """Wake the urgent ones, and all others when ``FLUSH`` seconds have passed since their last time."""
-        now = time.monotonic()
-        awake, self._urgent = self._urgent, {}
-        if now - self._flushed >= FLUSH:
-            awake |= self._others
-            self._others, self._flushed = {}, now
+    def wake(self) -> None:
+        """Let the readers of all that have news look."""
+        awake, self._streams = list(self._streams), {}
         if awake:
-            next(iter(awake)).loop.call_soon_threadsafe(_wake, list(awake))
+            awake[0].loop.call_soon_threadsafe(_wake, awake)
 
 
 def _wake(streams: list[Stream]) -> None:

@@ -3,6 +3,7 @@
 Texts join and leave between two steps. A newcomer's prompt is read in chunks, at most ``READ`` characters of prompts
 in a turn, so that a long one does not stall those who are already writing. Of a prompt the last ``context`` characters
 are read, which is what the model was trained to see; all of it only where its own log-probabilities are asked for.
+A text's first character goes to its reader at once, what follows in pieces.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from worker.engine.stream import Outbox, Piece, Queued, Stream, Token
 from worker.errors import BadRequest, DeadlineExceeded, QueueFull, Unavailable, WorkerError
 
 READ = 64  # characters of prompts in one turn: no dearer than a step of 64 texts, which it thus at most doubles
+PIECE = 0.03  # seconds' worth of characters that are handed on together: as smooth as film, and cheap for 64 streams
 CLOSING = "The worker is ending; try again in a moment."
 TOO_LATE = "The text took longer than {:g} s; ask for fewer characters."
 
@@ -46,6 +48,7 @@ class TextModel:
         self.free = list(range(decoder.slots))  # a heap: low slots first keeps the steps compact
         self._ids = {character: i for i, character in enumerate(self.vocabulary)}
         self._blank = self._ids.get(" ", 0)
+        self._tokens = [Token(character) for character in self.vocabulary]
         self._sampled: list[Sequence] = []
         self._sampler: Sampler | None = None
 
@@ -78,9 +81,9 @@ class TextModel:
 
         Log-probabilities are the model's own, before temperature; ``logits`` (B, V) hold them in that row.
         """
-        character = self.vocabulary[token]
         if sequence.logprobs is None:
-            return Token(character)
+            return self._tokens[token]
+        character = self.vocabulary[token]
         logprobs = logits[row].log_softmax(-1)  # (V,)
         best = logprobs.topk(min(sequence.logprobs, len(self.vocabulary)))
         alternatives = {self.vocabulary[i]: p for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)}
@@ -116,6 +119,7 @@ class TextEngine:
         self._line_changed = False
         self._lock = threading.Lock()  # guards the line, which both threads use
         self._outbox = Outbox()
+        self._handed_on = 0.0  # when, in monotonic seconds
         self._closed = False
         self._seconds = 1.0  # running mean of how long a text holds its slot
         device.add(self)
@@ -203,7 +207,8 @@ class TextEngine:
             if rows:
                 self._deliver(model, rows, logits)
         self._release()  # before those are told whose texts ended, and who may ask again at once
-        self._outbox.flush()
+        self._hand_on()
+        self._outbox.wake()
         return busy
 
     def fail(self, error: Exception) -> None:
@@ -211,7 +216,7 @@ class TextEngine:
         for model in self._models:
             self._fail(model.running, error)
         self._release()
-        self._outbox.flush()
+        self._outbox.wake()
 
     def _expire(self) -> None:
         """End what is past its deadline, running or waiting; everything when the engine is to close."""
@@ -254,35 +259,28 @@ class TextEngine:
 
     def _step(self, model: TextModel) -> tuple[list[Sequence], Tensor]:
         """Advance texts by a character or a chunk of prompt; returns who is due a character, and logits (B, V)."""
+        due = [sequence for sequence in model.running if not sequence.reading]
+        slots = [sequence.slot for sequence in due]
+        tokens = [sequence.newest for sequence in due]
+        positions = [sequence.position for sequence in due]
+        rows = list(range(len(due)))  # of those who are due
         budget = READ  # for prompts, whose chunks begin at multiples of CHUNK whatever else is going on
-        ends: list[tuple[Sequence, int]] = []  # where each text's rows end
-        slots: list[int] = []
-        tokens: list[int] = []
-        positions: list[int] = []
+        readers: list[tuple[Sequence, slice]] = []  # with their rows
         for sequence in model.running:
-            chunk = [sequence.newest]
-            if sequence.reading:
-                if budget <= 0:
-                    continue
+            if sequence.reading and budget > 0:
                 chunk = sequence.prompt[sequence.read : sequence.read + CHUNK]
                 budget -= len(chunk)
-            position = sequence.position
-            slots += [sequence.slot] * len(chunk)
-            tokens += chunk
-            positions += range(position, position + len(chunk))
-            ends.append((sequence, len(tokens)))
+                readers.append((sequence, slice(len(tokens), len(tokens) + len(chunk))))
+                slots += [sequence.slot] * len(chunk)
+                tokens += chunk
+                positions += range(sequence.read, sequence.read + len(chunk))
         logits = model.decoder.advance(slots, tokens, positions)
-        due: list[Sequence] = []
-        rows: list[int] = []
-        begin = 0
-        for sequence, end in ends:
-            if sequence.reading:
-                self._read(model, sequence, logits[begin:end])
+        for sequence, chunk_rows in readers:
+            self._read(model, sequence, logits[chunk_rows])
             if not (sequence.reading or sequence.ended):
                 due.append(sequence)
-                rows.append(end - 1)
-            begin = end
-        return due, logits[rows]
+                rows.append(chunk_rows.stop - 1)
+        return due, logits[rows] if readers else logits
 
     def _read(self, model: TextModel, sequence: Sequence, logits: Tensor) -> None:
         """Note that a chunk of the prompt was read, with these logits (T, V)."""
@@ -308,6 +306,15 @@ class TextEngine:
                 sequence.newest = token
                 sequence.accept(model.token(sequence, token, logits, row))
         self.characters += len(rows)
+
+    def _hand_on(self) -> None:
+        """Hand on what the running texts wrote, now and then."""
+        now = time.monotonic()
+        if now - self._handed_on >= PIECE:
+            self._handed_on = now
+            for model in self._models:
+                for sequence in model.running:
+                    sequence.hand_on()
 
     def _fail(self, sequences: list[Sequence], error: Exception) -> None:
         log.error("texts failed", count=len(sequences), error=repr(error), exc_info=error)

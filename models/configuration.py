@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -28,7 +29,17 @@ class Configuration:
                 parsed[key] = _read(value, kind)
             except ValueError:
                 raise ConfigurationError(f"{key} must be a {kind.__name__}, not {value!r}.") from None
+            if kind in (int, float) and not 0 <= parsed[key] < math.inf:
+                raise ConfigurationError(f"{key} must be at least 0 and finite, not {value!r}.")
         return cls(**parsed)
+
+
+def whole_numbers(key: str, text: str) -> list[int]:
+    """The value of a setting that lists some, such as ``"64,32"``; ConfigurationError when it does not."""
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise ConfigurationError(f"{key} must be whole numbers such as 64,32, not {text!r}.") from None
 
 
 def _read(value: Any, kind: type) -> Any:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from models import metrics
 from models.augmentation import augment, mirror, zoom
 from models.checkpoint import SHIPPED, WEIGHTS, Checkpoint, CheckpointError, Store
-from models.configuration import Configuration
+from models.configuration import Configuration, whole_numbers
 from models.data import SETS
 from models.pictures import Pictures, load, to_unit
 from models.registry import Family, Metric, Recipe
@@ -54,7 +54,7 @@ class Config(Configuration):
 
     @property
     def stages(self) -> list[int]:
-        return [int(width) for width in self.widths.split(",")]
+        return whole_numbers("widths", self.widths)
 
 
 class Network(nn.Module):

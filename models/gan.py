@@ -25,7 +25,7 @@ from models.adversarial import discriminator_loss, generator_loss
 from models.augmentation import augment, mirror
 from models.batched import Batched
 from models.checkpoint import Checkpoint
-from models.configuration import Configuration, ConfigurationError
+from models.configuration import Configuration, ConfigurationError, whole_numbers
 from models.data import SETS
 from models.first_weights import keep_signal
 from models.painter import Painter
@@ -62,11 +62,11 @@ class Config(Configuration):
 
     @property
     def stages(self) -> list[int]:
-        return [int(width) for width in self.widths.split(",")]
+        return whole_numbers("widths", self.widths)
 
     @property
     def depths(self) -> list[int]:
-        return [int(count) for count in self.blocks.split(",")]
+        return whole_numbers("blocks", self.blocks)
 
     @property
     def side(self) -> int:

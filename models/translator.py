@@ -21,7 +21,7 @@ from models.adversarial import discriminator_loss, generator_loss
 from models.augmentation import mirror
 from models.batched import Batched
 from models.checkpoint import Checkpoint
-from models.configuration import Configuration, ConfigurationError
+from models.configuration import Configuration, ConfigurationError, whole_numbers
 from models.data import SETS
 from models.fidelity import compare
 from models.first_weights import keep_signal
@@ -50,11 +50,11 @@ class Config(Configuration):
 
     @property
     def stages(self) -> list[int]:
-        return [int(width) for width in self.widths.split(",")]
+        return whole_numbers("widths", self.widths)
 
     @property
     def judge_stages(self) -> list[int]:
-        return [int(width) for width in self.judge.split(",")]
+        return whole_numbers("judge", self.judge)
 
 
 class UNet(nn.Module):

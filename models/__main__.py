@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ from dotenv import load_dotenv
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from models import neighbours
+from models import arguments, neighbours
 from models.checkpoint import SHIPPED, Card, Checkpoint, CheckpointError, Store
 from models.comparison import compare_versions, measure
 from models.configuration import ConfigurationError
@@ -77,15 +78,19 @@ def parser() -> argparse.ArgumentParser:
         to.add_argument("--background", action="store_true", help="last in line, and leave a core to others")
 
     def machine(to: argparse.ArgumentParser) -> None:
-        to.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", type=torch.device)
-        to.add_argument("--memory-share", type=float, metavar="share", help="of the graphics card's memory, at most")
+        to.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", type=arguments.device)
+        to.add_argument(
+            "--memory-share", type=arguments.share, metavar="share", help="of the graphics card's memory, at most"
+        )
         modest(to)
 
     added = command("train", train, "Train a model and keep it as a new version.")
     added.add_argument("model")
-    added.add_argument("--minutes", type=float, help="length of the training; the recipe's when neither is given")
-    added.add_argument("--steps", type=int)
-    added.add_argument("--seed", type=int, default=0)
+    added.add_argument(
+        "--minutes", type=arguments.minutes, help="length of the training; the recipe's when neither is given"
+    )
+    added.add_argument("--steps", type=arguments.count)
+    added.add_argument("--seed", type=arguments.seed, default=0)
     added.add_argument(
         "--start", default="scratch", metavar="scratch|current|version", help="the weights to begin with"
     )
@@ -96,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--resume", action="store_true", help="go on from the snapshot of an interrupted training")
     added.add_argument("--folder", type=Path, help="where the snapshot is kept")
     added.add_argument(
-        "--report-every", type=float, default=60.0, metavar="seconds", help="between reports and snapshots"
+        "--report-every", type=arguments.pause, default=60.0, metavar="seconds", help="between reports and snapshots"
     )
     added.add_argument("--samples", type=Path, metavar="folder", help="keep the picture of every report there")
     added.add_argument("--unmeasured", action="store_true", help="leave the figures to a later evaluate or compare")
@@ -125,8 +130,8 @@ def parser() -> argparse.ArgumentParser:
     added = command("sample", sample, "Write samples of a version to a file.")
     added.add_argument("model")
     added.add_argument("--version")
-    added.add_argument("--count", type=int, default=16)
-    added.add_argument("--seed", type=int, default=0)
+    added.add_argument("--count", type=arguments.count, default=16)
+    added.add_argument("--seed", type=arguments.seed, default=0)
     added.add_argument("-o", "--out", type=Path, required=True)
     added.add_argument(
         "--neighbours", action="store_true", help="beside each picture the training pictures most like it"
@@ -155,6 +160,8 @@ def parser() -> argparse.ArgumentParser:
 def train(options: argparse.Namespace, store: Store) -> None:
     settle(options)
     family, recipe = resolve(options.model)
+    if options.name:
+        store.check_new(recipe.model, options.name)  # now, not after hours of training
     start = starting_point(options.start, family, recipe, store)
     recipe = replace(recipe, config=configuration(options, family, start.card.config if start else recipe.config))
     if options.data:
@@ -173,6 +180,9 @@ def train(options: argparse.Namespace, store: Store) -> None:
     )
     if run.snapshot.exists() and not options.resume:
         raise TrainingError(f"A training of {recipe.model} is unfinished: add --resume, or delete {run.folder} first.")
+    if options.resume and not run.snapshot.exists():
+        raise TrainingError(f"No unfinished training of {recipe.model} is in {run.folder}: leave --resume out.")
+    run.folder.mkdir(parents=True, exist_ok=True)  # where nothing can be written, this says so before any work
     trained = _drive(family.train(recipe, run), options)
     trained.check()
     created = datetime.now(UTC)
@@ -211,8 +221,8 @@ def settle(options: argparse.Namespace) -> None:
     """Take only what the options leave to this process of the machine."""
     if options.background:
         os.nice(19)  # the last of all
-        if GROUP.exists():  # a kernel that shares the processor out between sessions looks at this instead
-            GROUP.write_text("19")
+        with suppress(OSError):  # some kernels lack it or forbid it, others take ten writes a second from all together
+            GROUP.write_text("19")  # one that shares the processor out between sessions looks at this instead
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) - 1))
     if getattr(options, "memory_share", None) and options.device.type == "cuda":
         torch.cuda.set_per_process_memory_fraction(options.memory_share)

@@ -37,6 +37,8 @@ def explain(error: Exception) -> Failure | None:
         return Failure(error.code, str(error))
     if isinstance(error, CheckpointError | ConfigurationError | UnknownModelError):
         return Failure("failed", str(error))
+    if isinstance(error, OSError) and error.filename is not None:
+        return Failure("failed", f"{error.filename} cannot be used ({error.strerror}); mend that, or name another.")
     return None
 
 

@@ -51,6 +51,8 @@ def add(file: Path, name: str, home: Path, shown: Path | None = None) -> Found:
         raise DataError(f"{name!r} is no name for a data set; use up to 32 small letters, digits and hyphens.")
     if name in SETS or find(name) is not None:
         raise DataError(f"There is a data set {name} already; choose another name.")
+    if not file.is_file():
+        raise DataError(f"There is no file {file}; name a zip of pictures or a text.")
     folder = home / COLLECTED
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder / f".{name}.part"

@@ -11,8 +11,8 @@ REPORTS = 30  # of a training, about: a curve's points
 SHORTEST, LONGEST = 5.0, 60.0  # seconds between reports, each of which takes a part of one and writes a snapshot
 
 
-def train_words(record: Record, folder: Path, report_every: float | None) -> list[str]:
-    """The command that trains, or goes on training, in a job's folder."""
+def train_words(record: Record, folder: Path, report_every: float | None, again: bool) -> list[str]:
+    """The command that trains in a job's folder, or goes on ``again`` from the snapshot there."""
     job, wanted = record.job, record.job.hyperparameters
     minutes = wanted.minutes or resolve(job.model)[1].minutes
     length = ["--steps", str(wanted.n_steps)] if wanted.n_steps else ["--minutes", f"{minutes:g}"]
@@ -29,7 +29,8 @@ def train_words(record: Record, folder: Path, report_every: float | None) -> lis
         *("--name", record.version),
         *("--folder", str(folder / "run"), "--samples", str(folder / "samples")),
         *("--report-every", f"{seconds if report_every is None else report_every:g}"),
-        *("--resume", "--unmeasured", "--json"),
+        *(("--resume",) if again else ()),
+        *("--unmeasured", "--json"),
     ]
 
 

@@ -193,7 +193,7 @@ class Jobs:
             again = self.snapshot(id).exists()
             self.records.tell(id, "The training goes on from its snapshot." if again else "The training begins.")
             said = None
-            words = train_words(record, folder, self._settings.report_every) + self._trainer.machine
+            words = train_words(record, folder, self._settings.report_every, again) + self._trainer.machine
             ended = await self._trainer.run(words, hear, folder / "log.txt", [lock])
             if said is not None and said.code != "interrupted":
                 raise Failed(said)

@@ -84,6 +84,14 @@ def test_an_unfinished_training_is_not_begun_anew(run: Run, tmp_path: Path, caps
         (["sample", "translator-cats-plain", "-o", "cats.png"], "python -m models train translator-cats-plain"),
         (["sample", "features-cats", "-o", "cats.png"], "only measure; sample one that makes something"),
         (["sample", "gpt", "--neighbours", "-o", "verse.png"], "draw no pictures of their own; leave neighbours out"),
+        (["sample", "gan-digits", "-o", "no/such/folder.png"], "no/such/folder.png cannot be used"),
+        (["train", "gan", "--set", "widths=many"], "widths must be whole numbers such as 64,32, not 'many'"),
+        (["train", "gpt", "--set", "other_rate=nan"], "other_rate must be at least 0 and finite, not 'nan'"),
+        (["train", "gan", "--set", "batch=-1"], "batch must be at least 0"),
+        (["train", "gpt", "--resume"], "leave --resume out"),
+        (["train", "gpt", "--name", "../evil"], "names no model or version"),
+        (["data", "add", "owls", "owls.zip"], "There is no file owls.zip"),
+        (["data", "add", "owls", "."], "There is no file ."),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(
@@ -91,6 +99,44 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
 ) -> None:
     assert run(*words) == 1
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["train", "gpt", "--steps", "0"], "it must be a whole number above 0, not '0'"),
+        (["train", "gpt", "--steps", "few"], "it must be a whole number above 0, not 'few'"),
+        (["train", "gpt", "--minutes", "-1"], "it must be a number above 0, not '-1'"),
+        (["train", "gpt", "--minutes", "nan"], "it must be a number above 0, not 'nan'"),
+        (["train", "gpt", "--seed", "-1"], "it must be a whole number from 0"),
+        (["train", "gpt", "--report-every", "-1"], "it must be a number of seconds"),
+        (["train", "gpt", "--memory-share", "2"], "it must be a number above 0, 1 at most"),
+        (["sample", "gpt", "-o", "verse.txt", "--count", "0"], "it must be a whole number above 0"),
+        (["sample", "gpt", "-o", "verse.txt", "--device", "abacus"], "there is no device 'abacus' here"),
+    ],
+)
+def test_numbers_and_devices_that_cannot_be_are_refused(
+    run: Run, words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run(*words)
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_home_where_nothing_can_be_written_is_told_before_any_work(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "home").write_text("no folder")
+    assert run("train", "gpt", *SMALL) == 1  # of the recipe's hour and a half, nothing
+    assert "home/training/gpt-shakespeare cannot be used (Not a directory)" in capsys.readouterr().err
+
+
+def test_a_kernel_that_refuses_the_last_place_in_line_stops_nothing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.__main__.GROUP", tmp_path)  # a folder takes no niceness either
+    monkeypatch.setattr("os.nice", lambda by: by)
+    assert run("data", "list", "--background") == 0
 
 
 def test_a_training_tells_programs_what_it_does(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -177,7 +177,6 @@ class Bot(commands.Bot):
 
     async def perform(self, interaction: discord.Interaction[Any], recipe: Recipe) -> None:
         """Has the operation that ``recipe`` names carried out as the answer to ``interaction``."""
-        self.guild_settings.check_channel(interaction)
         operation = self.operations.get(recipe.operation)
         if operation is None:
             raise errors.Refusal("error.operation_unknown", operation=recipe.operation)

@@ -66,10 +66,11 @@ class Result:
 async def perform(interaction: discord.Interaction[Bot], result: Result, work: Work) -> None:
     """Does ``work`` as the answer to ``interaction``, which shows the result as it becomes; keeps its recipe.
 
-    What a server's managers chose holds here for results of every kind: the language, and the quota, which is not used
-    up by a request that failed or was stopped before there was anything to show.
+    What a server's managers chose holds here for results of every kind: the channels, the language, and the quota,
+    which is not used up by a request that failed or was stopped before there was anything to show.
     """
     bot = interaction.client
+    bot.guild_settings.check_channel(interaction)
     result.locale = bot.guild_settings.locale(interaction)
     with bot.performances.begin(result.recipe) as performance:
         await bot.quota.take(result.recipe, interaction.guild_id, bot.guild_settings.of(interaction).quota)

@@ -215,6 +215,18 @@ async def test_a_training_that_fails_is_resumed_or_tried_again(ariel: Person, tr
     assert again["flags"] & EPHEMERAL
 
 
+async def test_operators_are_heard_in_every_channel(ariel: Person, island: Island, trainer: Trainer) -> None:
+    assert island.bot is not None
+    gallery = int(ariel.channels["gallery"])
+    await island.bot.guild_settings.change(int(island.sandbox.state.guild.id), channels=(gallery,))
+    job, _ = await retrain(ariel, trainer)
+    seen = set(ariel.seen)
+    trainer.fail(job, "The loss is no longer a number.")
+    told = await new_message(ariel, seen)
+    again = await (await ariel.press(told, "Retry")).message()
+    assert again["content"].startswith("Train **gan-digits** on digits, for 30 min, from scratch?")
+
+
 async def test_the_live_message_outlives_a_restart_of_the_bot(ariel: Person, island: Island, trainer: Trainer) -> None:
     job, live = await retrain(ariel, trainer)
     trainer.run(job)

@@ -27,7 +27,9 @@ class Watch:
 
     @property
     def language(self) -> discord.Locale:
-        return discord.Locale(self.locale)
+        """Where discord.py does not know the language of the operator's Discord, English."""
+        known = self.locale in [locale.value for locale in discord.Locale]
+        return discord.Locale(self.locale) if known else discord.Locale.american_english
 
 
 COLUMNS = ", ".join(field.name for field in fields(Watch))

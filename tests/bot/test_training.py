@@ -227,6 +227,14 @@ async def test_operators_are_heard_in_every_channel(ariel: Person, island: Islan
     assert again["content"].startswith("Train **gan-digits** on digits, for 30 min, from scratch?")
 
 
+async def test_a_language_that_discord_has_and_nothing_here_knows(
+    ariel: Person, island: Island, trainer: Trainer
+) -> None:
+    island.sandbox.state.operator.locale = "tlh"
+    _, live = await retrain(ariel, trainer)
+    assert live["content"].startswith("Training **gan-digits** on digits, for 30 min, from scratch")
+
+
 async def test_the_live_message_outlives_a_restart_of_the_bot(ariel: Person, island: Island, trainer: Trainer) -> None:
     job, live = await retrain(ariel, trainer)
     trainer.run(job)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Hashable
+from typing import ClassVar
 
 import aiohttp
 import discord
@@ -9,7 +10,8 @@ import structlog
 
 from bot.scheduler import Scheduler
 
-ATTEMPTS = 6  # tries of an edit that Discord could not take, 1 + 2 + 4 + 8 + 16 seconds apart in all
+ATTEMPTS = 12  # tries of an edit that Discord could not take: six minutes, while the text that it shows is kept
+LONGEST_PAUSE = 60.0  # seconds between two of them; the first is one second, and each is twice as long as the last
 UNKNOWN_MESSAGE = 10008  # Discord's error code
 
 logger = structlog.get_logger(__name__)
@@ -17,6 +19,8 @@ logger = structlog.get_logger(__name__)
 
 class Delivery:
     """One thing to show, pushed by its channel's schedule; subclasses say how, in requests of one each."""
+
+    attempts: ClassVar[float] = ATTEMPTS
 
     def __init__(self, channel_id: int, scheduler: Scheduler) -> None:
         self.channel_id = channel_id
@@ -84,11 +88,12 @@ class Delivery:
 
     def _try_later(self, error: Exception) -> None:
         self._failures += 1
-        if self._failures >= ATTEMPTS:
+        if self._failures >= self.attempts:
             logger.error("a live message cannot be delivered", channel=self.channel_id, error=str(error))
             self._give_up()
         else:
-            self.not_before = asyncio.get_running_loop().time() + 2 ** (self._failures - 1)
+            pause = min(2 ** (self._failures - 1), LONGEST_PAUSE)
+            self.not_before = asyncio.get_running_loop().time() + pause
             self.dirty = True
 
     def _give_up(self, error: Exception | None = None) -> None:

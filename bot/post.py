@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,6 +21,8 @@ class Post(Delivery):
     ``render`` gives the newest draft, of one page; ``message`` is the id of one that was sent before, and ``sent`` is
     told the id of one that is sent. ``notified`` is the person whom sending it notifies.
     """
+
+    attempts = math.inf  # what it tells is worth telling after the longest outage
 
     def __init__(
         self,

@@ -4,8 +4,10 @@ import asyncio
 import io
 import re
 
+import pytest
 from PIL import Image
 
+from bot import delivery
 from sandbox.interactions import COMMAND
 from sandbox.permissions import Permission
 from tests.bot.conftest import Island, said
@@ -233,6 +235,18 @@ async def test_a_language_that_discord_has_and_nothing_here_knows(
     island.sandbox.state.operator.locale = "tlh"
     _, live = await retrain(ariel, trainer)
     assert live["content"].startswith("Training **gan-digits** on digits, for 30 min, from scratch")
+
+
+async def test_the_live_message_outlasts_an_outage_of_discord(
+    ariel: Person, island: Island, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "LONGEST_PAUSE", 0.01)
+    job, live = await retrain(ariel, trainer)
+    island.edits_to_lose = 2 * delivery.ATTEMPTS
+    trainer.run(job)
+    trainer.step(job, 1, 4, loss=1.0)
+    await ariel.message(live, lambda message: "25 %" in message["content"])
+    assert island.edits_to_lose == 0
 
 
 async def test_the_live_message_outlives_a_restart_of_the_bot(ariel: Person, island: Island, trainer: Trainer) -> None:

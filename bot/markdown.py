@@ -1,6 +1,8 @@
 """Text that comes from people and models, made safe to show inside a Discord message and cut into pages."""
 
 import re
+from collections.abc import Iterable
+from itertools import accumulate
 
 # What Discord would read as formatting: anywhere, in front of an address, or where a line begins.
 _SPECIAL = re.compile(r"[\\*_~`|\[<@]|:(?=//)|^(?P<indent>[^\S\n]*\d*)[#>+.-]", re.MULTILINE)
@@ -28,6 +30,13 @@ def bold(text: str) -> str:
 def small(line: str) -> str:
     """One line in Discord's small print."""
     return f"-# {line}"
+
+
+def fitting(lines: Iterable[str], room: int) -> str:
+    """As many of the first lines as ``room`` characters hold."""
+    lines = list(lines)
+    ends = accumulate(len(line) + 1 for line in lines)
+    return "\n".join(line for line, end in zip(lines, ends, strict=True) if end <= room + 1)
 
 
 def pages(text: str, first: int, rest: int) -> list[str]:

@@ -26,7 +26,7 @@ REASONS = {  # why trainings fail, by the worker's codes; what others stand for 
     "not_a_number": "training.not_a_number",
     "out_of_memory": "training.out_of_memory",
 }
-LISTED_REASON = 60  # of them in a list, ten of whose lines have to fit a message
+LISTED_REASON = 60  # of them in a list, so that ten of its lines usually fit a message
 ENDED = ("succeeded", "failed", "cancelled")
 
 

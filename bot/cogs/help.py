@@ -14,6 +14,7 @@ from discord.ext import commands
 
 from bot.guild_settings import ANYWHERE
 from bot.locale import command_text, translate
+from bot.markdown import fitting
 from bot.operators import OperatorCog
 from bot.views import Lasting
 from bot.worker_api import WorkerError
@@ -143,15 +144,11 @@ def _worker_state(state: Readiness, seconds: float, locale: discord.Locale) -> s
 
 def _serving(models: list[ModelInfo], locale: discord.Locale) -> str:
     """A line for each model with the version that serves, as many as fit."""
-    lines = "–"
-    for count, model in enumerate(models):
-        name, size = f"{model.id}@{model.version}", f"{model.parameters / MILLION:.1f}"
-        line = translate(locale, "about.model", model=name, millions=size)
-        longer = f"{lines}\n{line}" if count else line
-        if len(longer) > LONGEST_FIELD:
-            break
-        lines = longer
-    return lines
+    lines = [
+        translate(locale, "about.model", model=f"{one.id}@{one.version}", millions=f"{one.parameters / MILLION:.1f}")
+        for one in models
+    ]
+    return fitting(lines, LONGEST_FIELD) or "–"
 
 
 def _milliseconds(seconds: float) -> str:

@@ -10,7 +10,7 @@ from discord import app_commands
 from bot.errors import Refusal
 from bot.live_message import view_of
 from bot.locale import command_text, ordinal, translate
-from bot.markdown import escape
+from bot.markdown import escape, fitting
 from bot.operators import OperatorCog, offered_to_operators
 from bot.recipes import Recipe, check_range
 from bot.training_buttons import TRAINING_BUTTONS, Begin, Leave, cancel
@@ -34,7 +34,8 @@ SHORTEST = 0.1  # minutes: six seconds, enough to see that a training runs
 LARGEST_SEED = 2**32 - 1
 LONGEST_SETTINGS = 400  # characters: the whole configuration of a model
 NAMED = 20  # data sets in a sentence
-SHOWN = 10  # trainings in a list; their lines fill a message at most
+SHOWN = 10  # trainings in a list
+LONGEST_LIST = 2_000  # characters of it that Discord allows; fewer trainings whose data have long names
 
 START = [
     app_commands.Choice(name=command_text("option.start.scratch"), value="scratch"),
@@ -160,8 +161,8 @@ class Training(OperatorCog):
 
     async def _list(self, interaction: discord.Interaction[Bot], jobs: list[Job], none: str) -> None:
         locale = interaction.locale
-        lines = [summary(job, locale) for job in jobs[:SHOWN]]
-        await interaction.edit_original_response(content="\n".join(lines) or translate(locale, none))
+        listed = fitting((summary(job, locale) for job in jobs[:SHOWN]), LONGEST_LIST)
+        await interaction.edit_original_response(content=listed or translate(locale, none))
 
 
 def _read_settings(typed: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from sandbox.permissions import Permission
 from tests.bot.conftest import Island, said
 from tests.bot.trainer import Trainer, serve
 from tests.person import JSON, Answer, Person, labels
+from worker.schemas.training import Hyperparameters, Job, JobError
 
 EPHEMERAL = 1 << 6
 
@@ -377,6 +378,17 @@ async def test_status_history_and_cancel(ariel: Person, trainer: Trainer) -> Non
         "Failed: The disk is full.",
         "Cancelled; nothing of it is kept.",
     ]
+
+
+async def test_a_history_of_long_names_is_as_long_as_a_message_may_be(ariel: Person, trainer: Trainer) -> None:
+    for number in range(10):
+        trainer.jobs[f"ftjob-{number}"] = Job(
+            id=f"ftjob-{number}", created_at=1, model="gan-digits", status="failed", training_file="our-cats" * 8,
+            hyperparameters=Hyperparameters(minutes=30, start="current"), seed=number,
+            error=JobError(code="data", message="There is a picture that cannot be read. " * 4),
+        )  # fmt: skip
+    lines = (await said(ariel, "training history"))["content"].split("\n")
+    assert len(lines) == 9 and len(set(lines)) == 1
 
 
 async def test_suggestions(ariel: Person, island: Island, trainer: Trainer) -> None:

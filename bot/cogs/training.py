@@ -16,7 +16,6 @@ from bot.recipes import Recipe, check_range
 from bot.training_buttons import TRAINING_BUTTONS, Begin, Leave, cancel
 from bot.training_message import plan, summary
 from bot.training_options import options
-from bot.watches import Watches
 from worker.schemas.training import (
     MAX_MINUTES,
     MAX_STEPS_OF_TRAINING,
@@ -212,6 +211,5 @@ def _check_possible(how: Hyperparameters, usual: RecipeInfo) -> None:
 
 
 async def setup(bot: Bot) -> None:
-    bot.watches = Watches(bot)
     bot.add_buttons(*TRAINING_BUTTONS)
     await bot.add_cog(Training(bot))

@@ -127,7 +127,7 @@ class Bot(commands.Bot):
         self.audit = Audit(self.store)
         assert self.application is not None  # whoever logs in is told
         self.operators = Operators(self.settings, self.application)
-        self._session = aiohttp.ClientSession()
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))  # the worker sets the limit
         self.uploads = Uploads(
             self.store, self.settings.home / "uploads", self._session, self.settings.uploads_mib * MEBI
         )

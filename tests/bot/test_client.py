@@ -1,5 +1,8 @@
 """The bot as a whole: its commands at Discord, and its answers to what it no longer knows."""
 
+import asyncio
+from contextlib import AsyncExitStack, aclosing
+
 import discord
 import pytest
 from discord.http import handle_message_parameters
@@ -8,6 +11,7 @@ from bot import client
 from bot.client import Bot, InstallationError
 from bot.locale import CATALOGUES
 from tests.bot.conftest import Island, ToldWorker, finished
+from worker.schemas.completions import CompletionRequest
 
 EPHEMERAL = 1 << 6
 
@@ -43,6 +47,16 @@ async def test_commands_are_offered_everywhere(island: Island, bot: Bot) -> None
             for command in commands:
                 assert sorted(command["integration_types"]) == [0, 1]
                 assert sorted(command["contexts"]) == [0, 1, 2]
+
+
+async def test_as_many_texts_at_once_as_the_worker_takes(bot: Bot, told_worker: ToldWorker) -> None:
+    async with AsyncExitStack() as texts:
+        begun = []
+        for _ in range(101):  # one more than aiohttp connects to by itself
+            events = await texts.enter_async_context(aclosing(bot.worker.complete(CompletionRequest(prompt="ROMEO:"))))
+            begun.append(asyncio.create_task(anext(events)))
+            (await told_worker.stream()).write("But")
+        await asyncio.gather(*begun)
 
 
 async def test_a_button_that_nobody_knows_is_answered(island: Island, bot: Bot) -> None:

@@ -67,20 +67,14 @@ class WorkerProcess:
     async def _supervise(self) -> None:
         loop = asyncio.get_running_loop()
         pause = FIRST_PAUSE
+        status: object
         while True:
             started = loop.time()
-            port = _free_port()
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "worker", "--port", str(port),
-                stdin=asyncio.subprocess.PIPE,
-                env=os.environ | {"PROSPERO_LEASH": "1"},
-                start_new_session=True,  # an interrupt from the terminal reaches the bot, which ends this in order
-            )  # fmt: skip
-            readiness = asyncio.create_task(self._wait_until_ready(f"http://127.0.0.1:{port}"))
             try:
-                status = await self._process.wait()
+                status = await self._run()
+            except OSError as error:  # no memory for it, say, which may pass
+                status = str(error)
             finally:
-                readiness.cancel()
                 if not self._start.done():
                     self._start.set_result(None)
                 self._start = loop.create_future()  # who asks from now on waits for the next one
@@ -89,6 +83,21 @@ class WorkerProcess:
             logger.error("the worker ended; starting another", status=status, pause=pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _run(self) -> int:
+        """One life of the worker; returns its exit status. Raises OSError if it cannot even be started."""
+        port = _free_port()
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "worker", "--port", str(port),
+            stdin=asyncio.subprocess.PIPE,
+            env=os.environ | {"PROSPERO_LEASH": "1"},
+            start_new_session=True,  # an interrupt from the terminal reaches the bot, which ends this in order
+        )  # fmt: skip
+        readiness = asyncio.create_task(self._wait_until_ready(f"http://127.0.0.1:{port}"))
+        try:
+            return await self._process.wait()
+        finally:
+            readiness.cancel()
 
     async def _wait_until_ready(self, address: str) -> None:
         api = WorkerAPI(self._session, at(address), self._token)

@@ -197,3 +197,16 @@ async def test_whoever_waits_for_a_worker_that_dies_in_its_start_is_told_at_once
             await asyncio.wait_for(waiting, PATIENCE / 2)
         assert (await process.address()).startswith("http://127.0.0.1:")
         await process.close()
+
+
+async def test_a_worker_that_cannot_even_be_started_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
+    async with aiohttp.ClientSession() as session:
+        process = WorkerProcess(session, None)
+        process.start()
+        for _ in range(2):
+            with pytest.raises(WorkerUnreachable, match="ended while it started"):
+                await asyncio.wait_for(process.address(), PATIENCE / 2)
+        await process.close()

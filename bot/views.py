@@ -83,10 +83,12 @@ class Stop(RecipeButton, action="stop", label_key="button.stop", style=discord.B
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
         performance = interaction.client.performances.get(self.recipe_id)
-        if performance is None:  # the bot ended in the middle of it; nobody is left to take the button away
-            view = discord.ui.View(timeout=None)
-            view.add_item(TryAgain(self.recipe_id, interaction.client.guild_settings.locale(interaction)))
-            await interaction.response.edit_message(view=view)
+        if performance is None:
+            if not await interaction.client.recipes.messages(self.recipe_id):
+                # the bot ended in the middle of it; nobody is left to take the button away
+                view = discord.ui.View(timeout=None)
+                view.add_item(TryAgain(self.recipe_id, interaction.client.guild_settings.locale(interaction)))
+                await interaction.response.edit_message(view=view)
             raise Refusal("error.not_running")
         if interaction.user.id != performance.recipe.owner and not interaction.permissions.manage_messages:
             raise Refusal("error.stop_not_yours", owner=performance.recipe.owner)

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,10 +10,10 @@ import pytest
 
 from bot import live_message
 from bot.client import Bot
-from sandbox.interactions import COMMAND
+from sandbox.interactions import COMMAND, COMPONENT
 from sandbox.permissions import Permission
 from tests.bot.conftest import Island, ToldWorker, finished, footer
-from tests.person import labels
+from tests.person import Answer, controls, labels
 
 EPHEMERAL = 1 << 6
 
@@ -83,6 +84,27 @@ async def test_stop_keeps_what_is_written_and_frees_the_worker(
         assert labels(stopped) == UNDER_A_TEXT
         await miranda.press(stopped, "Continue")
         assert (await told_worker.stream()).wanted["prompt"] == "ROMEO:But soft"
+
+
+async def test_a_stop_that_crosses_the_end_leaves_the_buttons_of_the_whole_text(
+    island: Island, bot: Bot, told_worker: ToldWorker
+) -> None:
+    state = island.sandbox.state
+    async with island.person() as miranda:
+        answer = await miranda.slash("shakespeare", prompt="ROMEO:")
+        stream = await told_worker.stream()
+        stream.write("But ")
+        growing = await answer.message(labels)
+        (stop,) = controls(growing)
+        was = state.any_message(growing["id"])
+        seen = replace(was, fields=dict(was.fields))  # what she still saw when she pressed
+        stream.finish("soft")
+        await miranda.message(growing, finished)
+        data = {"custom_id": stop["custom_id"], "component_type": 2}
+        pressed = state.interactions.begin(COMPONENT, state.named("Miranda").user, was.channel, data, "", source=seen)
+        told = await Answer(miranda, pressed.id).message(lambda message: message["id"] != growing["id"])
+        assert told["content"].startswith("Nothing is being made here any more.")
+        assert labels(miranda.seen[growing["id"]]) == UNDER_A_TEXT
 
 
 async def test_a_request_in_the_queue_can_be_stopped(island: Island, bot: Bot, told_worker: ToldWorker) -> None:

@@ -20,10 +20,10 @@ class Quota:
 
         Nothing is counted outside servers and where ``limit`` is 0.
         """
-        if guild is None or not limit:
-            return
         now = int(time.time())
         await self._store.change("DELETE FROM quota WHERE taken <= ?", [now - HOUR])
+        if guild is None or not limit:
+            return
         taken = await self._store.row(  # one statement, so that requests made at once do not all find the last place
             "INSERT INTO quota (recipe, guild, person, taken) SELECT ?, ?, ?, ?"
             " WHERE (SELECT count(*) FROM quota WHERE guild = ? AND person = ?) < ? RETURNING taken",

@@ -74,7 +74,11 @@ async def perform(interaction: discord.Interaction[Bot], result: Result, work: W
     result.locale = bot.guild_settings.locale(interaction)
     with bot.performances.begin(result.recipe) as performance:
         await bot.quota.take(result.recipe, interaction.guild_id, bot.guild_settings.of(interaction).quota)
-        await interaction.response.defer(thinking=True)
+        try:
+            await interaction.response.defer(thinking=True)
+        except discord.HTTPException:  # too late, or Discord is down
+            await bot.quota.give_back(result.recipe)
+            raise
         message = LiveMessage(interaction, bot.scheduler, result.draft)
         expiry = None
         if not message.outlives_token:

@@ -4,7 +4,10 @@ import asyncio
 import re
 import time
 
+import pytest
+
 from bot.client import Bot
+from bot.recipes import Recipe
 from tests.bot.conftest import Island, ToldWorker, finished, footer, verse
 from tests.bot.test_guild_settings import choose, panel
 from tests.bot.test_shakespeare import EPHEMERAL
@@ -48,6 +51,38 @@ async def test_used_up_told_kindly_and_free_again_after_an_hour(island: Island, 
         miranda.go("the-stage")
         await bot.store.change("UPDATE quota SET taken = taken - 3600")
         await verse(miranda, told_worker)
+
+
+async def test_given_back_when_discord_waited_in_vain(
+    island: Island, bot: Bot, told_worker: ToldWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = bot.quota.take
+
+    async def take_too_long(recipe: Recipe, guild: int | None, limit: int) -> None:
+        await take(recipe, guild, limit)
+        island.sandbox.state.clock.advance(4)
+
+    async with island.person() as miranda:
+        await limit(island, bot, 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(bot.quota, "take", take_too_long)
+            assert (await miranda.slash("shakespeare", prompt="ROMEO:")).failure
+            async with asyncio.timeout(30):
+                while await bot.store.rows("SELECT * FROM quota"):  # noqa: ASYNC110 (nothing tells when it is gone)
+                    await asyncio.sleep(0.01)
+        await verse(miranda, told_worker)
+
+
+async def test_forgotten_after_an_hour_also_where_the_limit_was_lifted(
+    island: Island, bot: Bot, told_worker: ToldWorker
+) -> None:
+    async with island.person() as miranda:
+        await limit(island, bot, 1)
+        await verse(miranda, told_worker)
+        await bot.store.change("UPDATE quota SET taken = taken - 3600")
+        await limit(island, bot, 0)
+        await verse(miranda, told_worker)
+    assert await bot.store.rows("SELECT * FROM quota") == []
 
 
 async def test_given_back_when_the_worker_dies_or_nothing_was_made(

@@ -104,6 +104,11 @@ class Store:
             await cls._migrate(connection, path)
         except BaseException as error:
             await connection.close()
+            if isinstance(error, aiosqlite.OperationalError):
+                raise StoreError(
+                    f"{path} cannot be used ({error}): end what else uses it, see that there is room on the disk and"
+                    " that it may be written, and start again."
+                ) from error
             if isinstance(error, aiosqlite.Error):
                 raise StoreError(f"{path} is damaged ({error}): move it away and start again.") from error
             raise

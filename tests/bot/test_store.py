@@ -49,6 +49,14 @@ async def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         await Store.open(path)
 
 
+async def test_a_file_that_is_whole_is_not_called_damaged_when_it_cannot_be_used(tmp_path: Path) -> None:
+    path = tmp_path / "prospero.sqlite3"
+    await (await Store.open(path)).close()
+    (tmp_path / "prospero.sqlite3-wal").mkdir()
+    with pytest.raises(StoreError, match=r"cannot be used .*unable to open.* start again"):
+        await Store.open(path)
+
+
 async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "prospero.sqlite3"
     with sqlite3.connect(path) as connection:

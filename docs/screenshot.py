@@ -112,7 +112,7 @@ def looked_at(page: Page, home: Path) -> None:
     sketch().save(drawing)
     result(page, "vae-reconstruct", "vae reconstruct", {"image": odd}, model="vae-cats")
     result(page, "vae-interpolate", "vae interpolate", {"first": cat, "second": other}, model="vae-cats")
-    result(page, "vae-traverse", "vae traverse", model="vae-sprites", seed="2")
+    result(page, "vae-traverse", "vae traverse", seed="2")
     result(page, "autoencoder-reconstruct", "autoencoder reconstruct", {"image": cat}, model="autoencoder-cats")
     result(page, "autoencoder-compress", "autoencoder compress", {"image": cat}, model="autoencoder-cats")
     result(page, "autoencoder-outlier", "autoencoder outlier", {"image": odd}, model="autoencoder-cats")
@@ -132,12 +132,13 @@ def sketch() -> Image.Image:
     """A cat's face in a few strokes: white paper, black ink."""
     paper = Image.new("RGB", (512, 512), "white")
     pen = ImageDraw.Draw(paper)
-    outline = [(40, 60), (100, 230), (150, 350), (215, 450), (297, 450), (362, 350), (412, 230), (472, 60)]
-    bridge = [(195, 150), (226, 330), (214, 372), (256, 402), (298, 372), (286, 330), (317, 150)]
-    for stroke in (outline, bridge, [(256, 402), (256, 430)]):
+    ears = [[(40, 130), (50, 20), (160, 90)], [(352, 90), (462, 20), (472, 130)]]
+    nose = [(222, 345), (290, 345), (256, 385), (222, 345)]
+    mouth = [[(256, 385), (256, 410), (220, 440), (180, 430)], [(256, 410), (292, 440), (332, 430)]]
+    for stroke in (*ears, nose, *mouth):
         pen.line(stroke, fill="black", width=INK, joint="curve")
-    for left in (135, 322):
-        pen.ellipse((left, 215, left + 55, 268), outline="black", width=INK)
+    for left in (140, 310):
+        pen.ellipse((left, 190, left + 62, 245), outline="black", width=INK)
     return paper
 
 

@@ -131,6 +131,25 @@ async def test_whoever_handed_a_picture_in_can_have_it_erased_from_others_result
     assert kept(island) == []
 
 
+async def test_to_forget_someone_is_to_forget_whose_pictures_others_used(miranda: Person, island: Island) -> None:
+    assert island.bot is not None
+    store = island.bot.store
+    own, hers = handed_in("own.png"), handed_in("hers.png", shade=100)
+    strip, _ = await picture(miranda, await miranda.slash("vae interpolate", first=hers, second=own))
+    async with island.person("Caliban") as caliban:
+        walk, _ = await picture(caliban, await caliban.press(strip, "Animate"))
+        asked = await (await miranda.slash("forget-me")).message()
+        await miranda.press(asked, "Erase everything")
+        await miranda.message(asked, lambda message: message["content"].startswith("Done:"))
+        for (table,) in await store.rows("SELECT name FROM sqlite_master WHERE type = 'table'"):
+            rows = str(await store.rows(f"SELECT * FROM {table}"))
+            assert miranda.id not in rows and "hers.png" not in rows, table
+        told = await (await caliban.press(walk, "Receita")).message()
+        assert told["content"].startswith("```\n/vae interpolar primeira: segunda: ")
+        await caliban.press(walk, "Apagar")
+        await until_gone(caliban, walk)
+
+
 async def test_without_room_the_picture_needed_least_recently_goes_and_its_buttons_say_so(
     island: Island, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

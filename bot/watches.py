@@ -25,7 +25,7 @@ from worker.schemas.training import JobRequest, Report, Step
 if TYPE_CHECKING:
     from bot.client import Bot
 
-POLL = 5.0  # seconds between questions to the worker; a message that changes more often for hours helps nobody
+POLL = 8.0  # seconds between questions to the worker: Discord takes about three edits in 20 s of messages an hour old
 
 logger = structlog.get_logger(__name__)
 

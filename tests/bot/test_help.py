@@ -101,7 +101,7 @@ async def test_about_with_what_serves(island: Island, tiny_store: Store) -> None
             assert [field["name"] for field in about["fields"]] == [
                 "Bot", "Worker", "Models and the versions that serve"
             ]  # fmt: skip
-            assert re.match(r"cpu, b?float\d\d · 0 of 64 slots in use, 0 waiting", about["fields"][1]["value"])
+            assert re.match(r"cpu, (int8|b?float\d\d) · 0 of 64 slots in use, 0 waiting", about["fields"][1]["value"])
             assert about["fields"][2]["value"] == "`gpt-shakespeare@tiny` · 0.0 million parameters"
             caliban.go("direct")
             (about,) = (await (await caliban.slash("about")).message())["embeds"]

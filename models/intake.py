@@ -11,7 +11,6 @@ import os
 import re
 import stat
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from torch import Tensor, stack
 
 from models.data import COLLECTED, SETS, DataError, Kind, find
-from models.pictures import MAX_BYTES, MAX_PICTURES, SUFFIXES, decode, sheet, to_unit
+from models.pictures import DAMAGED, MAX_BYTES, MAX_PICTURES, SUFFIXES, decode, sheet, to_unit
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 LEAST_PICTURES = 100  # a tenth is held out, and figures compare a picture with several neighbours
@@ -120,7 +119,7 @@ def _checked(archive: zipfile.ZipFile, size: int) -> Iterator[zipfile.ZipInfo]:
         raise DataError(f"The archive of {size:,} bytes would unpack to {unpacked:,}; pack pictures only.")
     for entry in entries:
         path = PurePosixPath(entry.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or path.parts[0].endswith(":"):
+        if path.is_absolute() or ".." in path.parts or any(part.endswith(":") for part in path.parts[:1]):
             raise DataError(f"The archive holds {entry.filename!r}, which leads out of it; pack it again.")
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise DataError(f"The archive holds {entry.filename!r}, which is a link; pack the pictures themselves.")
@@ -134,7 +133,7 @@ def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(entry) as content:
             read = content.read(MAX_BYTES + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except DAMAGED as error:
         raise DataError("is damaged.") from error
     if len(read) > MAX_BYTES:
         raise DataError(f"is larger than {MAX_BYTES // 2**20} MiB.")

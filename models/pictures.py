@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import logging
+import lzma
 import math
 import struct
 import zipfile
@@ -32,6 +33,9 @@ MAX_BYTES = 32 * 2**20  # of one picture's file
 MAX_PICTURES = 200_000  # of one data set: 2.5 GB at 64x64
 SAID = 10  # problems of a data set that are logged; all are in Pictures.problems
 MALFORMED = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error, zlib.error)  # Pillow's
+DAMAGED = (  # zipfile's errors about an entry: those of its four compressions, and of what it cannot do
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, NotImplementedError),
+)
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
 
 Image.MAX_IMAGE_PIXELS = None  # its limit warns only; ours is asked before anything is decoded
@@ -52,15 +56,15 @@ class Pictures:
     problems: tuple[str, ...] = ()  # a sentence for each picture left out
 
     def check(self, channels: int, side: int) -> None:
-        """DataError unless there are training pictures (N, channels, side, side)."""
+        """DataError unless they are (N, channels, side, side)."""
         shape = tuple(self.train.shape)
-        if not shape[0] or shape[1:] != (channels, side, side):
+        if shape[1:] != (channels, side, side):
             found = f"{shape[0]:,} training pictures of {shape[1]}x{shape[2]}x{shape[3]}"
             raise DataError(f"{self.name} has {found}, not of {channels}x{side}x{side}; set channels and side to fit.")
 
 
 def load(name: str) -> Pictures:
-    """A data set by name; DataError when it is missing, damaged or holds no picture."""
+    """A data set by name; DataError when it is missing, damaged or holds too few pictures."""
     if name == "digits":
         return _digits()
     if name == "sprites":
@@ -196,6 +200,8 @@ def _collection(name: str, place: Path) -> Pictures:
     if not train and not test:
         first = f" ({problems[0]})" if problems else ""
         raise DataError(f"{place} holds no picture that can be read{first}; put JPEG or PNG files there.")
+    if not train or not test:
+        raise DataError(f"{place} holds {len(train)} pictures to train on and {len(test)} to hold out; add some.")
     for problem in problems[:SAID]:
         logger.warning(problem)
     if len(problems) > SAID:
@@ -243,5 +249,5 @@ def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
         raise DataError(f"is larger than {MAX_BYTES // 2**20} MiB; make it smaller.")
     try:
         return archive.read(entry)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+    except DAMAGED as error:
         raise DataError(f"is damaged in the archive ({error}).") from error

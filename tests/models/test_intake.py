@@ -84,6 +84,22 @@ def test_an_archive_that_leads_out_of_itself_is_refused(home: Path, pack: Pack, 
     assert kept(home) == []
 
 
+def test_an_entry_without_a_name_is_no_picture(home: Path, pack: Pack) -> None:
+    assert intake.add(pack(plenty() | {".": b"nothing"}), "owls", home).left_out == {"no picture": 1}
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_picture_is_left_out(home: Path, tmp_path: Path, compression: int) -> None:
+    with zipfile.ZipFile(tmp_path / "owls.zip", "w", compression) as archive:
+        for name, content in (plenty() | {"zzz.png": drawing(1)}).items():
+            archive.writestr(name, content)
+        place = archive.start_dir - 40  # in the last picture
+    damaged = bytearray((tmp_path / "owls.zip").read_bytes())
+    damaged[place : place + 30] = bytes(30)
+    (tmp_path / "owls.zip").write_bytes(damaged)
+    assert intake.add(tmp_path / "owls.zip", "owls", home).left_out == {"is damaged": 1}
+
+
 def test_a_bomb_is_refused_before_it_is_unpacked(home: Path, pack: Pack) -> None:
     with pytest.raises(DataError, match="would unpack to"):
         intake.add(pack({"owl.bmp": bytes(2**25)}), "owls", home)

@@ -83,12 +83,12 @@ def test_one_bad_picture_is_named_and_left_out(
 
 def test_damaged_entry_of_an_archive_is_left_out(folder: Path) -> None:
     path = folder / "mine.zip"
-    write_zip(path, {"a.png": picture("red"), "b.png": picture("blue")})
+    write_zip(path, {"a.png": picture("red"), "b.png": picture("blue"), "c.png": picture("blue")})
     content = bytearray(path.read_bytes())
     content[content.index(b"IDAT") + 6] ^= 0xFF  # in the first picture: its checksum no longer fits
     path.write_bytes(content)
     loaded = pictures.load("mine")
-    assert len(loaded.train) + len(loaded.test) == 1
+    assert len(loaded.train) + len(loaded.test) == 2
     assert len(loaded.problems) == 1 and "a.png is damaged in the archive" in loaded.problems[0]
 
 
@@ -99,6 +99,22 @@ def test_damaged_archive_and_empty_folder_are_named(folder: Path) -> None:
     (folder / "empty").mkdir()
     with pytest.raises(DataError, match="empty holds no picture that can be read; put JPEG or PNG files there"):
         pictures.load("empty")
+    (folder / "empty/only.png").write_bytes(picture("red"))
+    with pytest.raises(DataError, match="empty holds 0 pictures to train on and 1 to hold out; add some"):
+        pictures.load("empty")
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_is_survived_in_whatever_way_an_archive_is_compressed(folder: Path, compression: int) -> None:
+    with zipfile.ZipFile(folder / "mine.zip", "w", compression) as archive:
+        for name in ("a.png", "b.png", "c.png"):
+            archive.writestr(name, picture("red"))
+        place = archive.infolist()[1].header_offset - 40  # in the first picture
+    content = bytearray((folder / "mine.zip").read_bytes())
+    content[place : place + 30] = bytes(30)
+    (folder / "mine.zip").write_bytes(content)
+    (problem,) = pictures.load("mine").problems
+    assert "a.png is damaged in the archive" in problem
 
 
 def test_pixel_bomb_is_refused_before_it_is_decoded() -> None:

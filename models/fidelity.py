@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from models.data import DataError
 from models.features import Network, features
-from models.metrics import density_coverage, frechet_distance, kernel_distance, nearest
+from models.metrics import NEIGHBOURS, density_coverage, frechet_distance, kernel_distance, nearest
 from models.pictures import Pictures
 from models.registry import Metric
 
@@ -17,8 +18,10 @@ def compare(judge: Network, drawn: Tensor, data: Pictures, quick: bool = False) 
     """Figures of drawn uint8 pictures (N, C, H, W), in groups as large as the held-out set where there are enough.
 
     Every figure is taken of drawn and of held-out pictures alike against the training pictures; the held-out ones' is
-    the floor that nothing can be expected to fall below.
+    the floor that nothing can be expected to fall below. DataError when there are too few held-out ones for that.
     """
+    if len(data.test) <= NEIGHBOURS:
+        raise DataError(f"{data.name} holds out {len(data.test)} pictures; figures need {NEIGHBOURS + 1} at least.")
     real = features(judge, data.train[:MOST] if quick else data.train)
     held_out = features(judge, data.test[: len(drawn)])
     groups = [group for group in torch.split(features(judge, drawn), len(held_out)) if len(group) == len(held_out)]

@@ -86,7 +86,7 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
     run.restore(**parts)
     forward = run.compiled(network)
     for step in run:
-        if config.balance == "latent" and step and step % (len(data.train) // config.batch) == 0:  # once a pass
+        if config.balance == "latent" and step and step % max(1, len(data.train) // config.batch) == 0:  # a pass
             balance.renew(encode(network, to_unit(data.train)))
         chosen = balance.draw(config.batch, run.generator())
         pictures = to_unit(data.train[chosen]).to(run.device)

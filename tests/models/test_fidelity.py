@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from models import features
+from models.data import DataError
 from models.fidelity import compare
 from models.pictures import Pictures
 from tests.models.drawings import bars
@@ -22,3 +24,10 @@ def test_real_pictures_pass_and_bad_ones_fail() -> None:
     assert abs(real["kernel_distance"].value) < noise["kernel_distance"].value
     assert noise["coverage"].value < real["coverage"].value > collapsed["coverage"].value
     assert collapsed["distance_to_training"].value < 0.5 * real["distance_to_training"].value  # learnt by heart
+
+
+def test_too_few_pictures_are_named() -> None:
+    judge = features.Network(features.Config(channels=1, widths="8,16", classes=10)).eval()
+    data = Pictures("bars", "MIT", bars(40)[0], bars(5, seed=1)[0])
+    with pytest.raises(DataError, match="bars holds out 5 pictures; figures need 6 at least"):
+        compare(judge, bars(10, seed=2)[0], data)

@@ -254,6 +254,11 @@ def test_gap_is_one_for_a_latent_each_and_zero_for_shared_ones() -> None:
     assert mutual_information_gap(torch.cat((apart, apart), 1), factors)[0] == pytest.approx(0, abs=1e-6)
 
 
+def test_fewer_pictures_than_a_batch_are_balanced_too(sprites: pictures.Pictures, tmp_path: Path) -> None:
+    few = recipe(balance="latent", batch=len(sprites.train) + 1)
+    assert drive(vae.train(few, run(tmp_path, 2, 2))).reports[-1].step == 2
+
+
 def test_balance_shows_rare_latents_more_often() -> None:
     balance = Balance(1_000)
     latents = torch.zeros(1_000, 3)

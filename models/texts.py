@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from models.data import DataError, locate
+from models.data import DataError, find, folders, locate
 
 TINY = "shakespeare"
 VOCABULARY = "\n !$&',-.3:;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # what Tiny Shakespeare consists of
+LEAST = 1_000  # characters of a whole text: from nine tenths of them, excerpts of two contexts are drawn
 TRAINING_SHARE = 0.9  # the last tenth is held out, as in nanoGPT's preparation of the same text
 HELD_OUT_PLAYS = ("tamingoftheshrew", "tempest")  # they overlap the held-out tenth: never trained on
 TRAINED_PLAYS = (  # already in Tiny Shakespeare's training part
@@ -26,15 +27,19 @@ _CAST = re.compile(r"^ACT I\b|^SCENE I\b|^I\.$|^PROLOGUE", re.MULTILINE)  # what
 
 
 def split(dataset: str) -> tuple[str, str]:
-    """Training and held-out part of a text: the first nine tenths and the last."""
+    """Training and held-out part of a text: the first nine tenths and the last; DataError when it is too short."""
+    if PurePosixPath(dataset).name in HELD_OUT_PLAYS:
+        raise DataError(f"{dataset} overlaps the held-out part of Tiny Shakespeare; train on another text.")
     text = _read(locate("shakespeare/tinyshakespeare.txt" if dataset == TINY else f"{dataset}.txt"))
+    if len(text) < LEAST:
+        raise DataError(f"{dataset} has {len(text):,} characters; a text to train on has {LEAST:,} at least.")
     cut = int(TRAINING_SHARE * len(text))
     return text[:cut], text[cut:]
 
 
 def other_plays() -> str:
     """Shakespeare's other plays and poems in Tiny Shakespeare's layout, the held-out ones left out."""
-    folder = locate("shakespeare/plays")
+    folder = find("shakespeare/plays") or folders()[0] / "shakespeare/plays"
     left_out = {*HELD_OUT_PLAYS, *TRAINED_PLAYS}
     files = sorted(file for file in folder.glob("*.txt") if file.stem not in left_out)
     if not files:

@@ -141,9 +141,16 @@ def test_the_plays_take_the_layout_of_tiny_shakespeare() -> None:
 
 def test_held_out_plays_are_never_read(verse_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plays = tmp_path / "shakespeare" / "plays"
-    plays.mkdir(parents=True)
     monkeypatch.setenv("PROSPERO_DATA", str(tmp_path))
+    with pytest.raises(DataError, match="plays holds no plays; put the text files there or train with plays=0"):
+        texts.other_plays()
+    plays.mkdir(parents=True)
     (plays / "tempest.txt").write_text("ACT I\n\nARIEL\tHidden.\n")
+    with pytest.raises(DataError, match="tempest overlaps the held-out part"):
+        texts.split("shakespeare/plays/tempest")
+    with pytest.raises(DataError, match="has 23 characters; a text to train on has 1,000 at least"):
+        (tmp_path / "note.txt").write_text("far too little to learn")
+        texts.split("note")
     with pytest.raises(DataError, match="no plays"):
         texts.other_plays()
     (plays / "hamlet.txt").write_text("ACT I\n\nHAMLET\tSeen.\n")

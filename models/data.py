@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -187,7 +188,7 @@ def fetch(download: Download) -> Path:
                 for done, total in _receive(download.address, part):
                     bar.update(task, completed=done, total=total)
                 break
-            except (OSError, EOFError) as error:  # urllib's errors are OSErrors
+            except (OSError, EOFError, http.client.HTTPException) as error:  # urllib's own errors are OSErrors
                 if attempt == ATTEMPTS or (isinstance(error, urllib.error.HTTPError) and error.code < 500):
                     raise DataError(
                         f"{download.address} cannot be downloaded ({error}); try again to go on."

@@ -204,7 +204,7 @@ class Run:
             saved = torch.load(self.snapshot, map_location=self.device, weights_only=True)
             for name, part in parts.items():
                 part.load_state_dict(saved["parts"][name])
-        except (RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        except (RuntimeError, ValueError, TypeError, KeyError, EOFError, pickle.UnpicklingError) as error:
             raise TrainingError(
                 f"The snapshot {self.snapshot} is of another configuration or damaged; delete it and train anew."
             ) from error

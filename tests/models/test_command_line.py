@@ -70,6 +70,10 @@ def test_an_unfinished_training_is_not_begun_anew(run: Run, tmp_path: Path, caps
     assert run("train", "gpt", "--steps", "1", *SMALL) == 1
     assert "--resume" in capsys.readouterr().err
     assert snapshot.read_bytes() == b"hours of work"
+    for damaged in (b"", b"no snapshot"):
+        snapshot.write_bytes(damaged)
+        assert run("train", "gpt", "--steps", "1", "--resume", *SMALL) == 1
+        assert "or damaged; delete it and train anew" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ class Mirror(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.content = content
         self.failures = 0
+        self.babbling = False
         self.ranges: list[str | None] = []
 
     @property
@@ -36,6 +37,9 @@ class Handler(BaseHTTPRequestHandler):
     server: Mirror
 
     def do_GET(self) -> None:
+        if self.server.babbling:
+            self.wfile.write(b"This is no HTTP.\r\n\r\n")
+            return
         asked = self.headers["Range"]
         self.server.ranges.append(asked)
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
@@ -69,6 +73,7 @@ def mirror() -> Iterator[Mirror]:
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(data, "DOWNLOADS", tmp_path / "data")
+    monkeypatch.setattr(data, "_homes", [])
     monkeypatch.delenv("PROSPERO_DATA", raising=False)
     return tmp_path / "data"
 
@@ -91,6 +96,12 @@ def test_download_given_up_is_taken_up_again_later(mirror: Mirror, folder: Path)
     assert not (folder / "set/file").exists()
     assert data.fetch(download).read_bytes() == CONTENT
     assert mirror.ranges[-1] == f"bytes={len(CONTENT) * 7 // 8}-"
+
+
+def test_what_is_no_answer_is_said_in_a_sentence(mirror: Mirror) -> None:
+    mirror.babbling = True
+    with pytest.raises(DataError, match="cannot be downloaded"):
+        data.fetch(Download("set/file", mirror.address, SHA256))
 
 
 def test_other_content_than_expected_is_refused(mirror: Mirror, folder: Path) -> None:

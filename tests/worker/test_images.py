@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import json
+import os
 import threading
 from typing import Any
 
@@ -358,7 +359,8 @@ async def test_texts_and_pictures_share_the_device(gallery: Gallery) -> None:
     await text.aclose()
 
 
-async def test_wishes_of_one_moment_share_a_batch(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+async def batches(gallery: Gallery) -> list[int]:
+    """Where the size of each batch of digits is noted from now on."""
     painter = await gallery.painter()
     draw, sizes = painter.draw.function, []
 
@@ -367,9 +369,26 @@ async def test_wishes_of_one_moment_share_a_batch(gallery: Gallery, monkeypatch:
         return draw(latents, classes)
 
     object.__setattr__(painter.draw, "function", counting)
+    return sizes
+
+
+async def test_wishes_of_one_moment_share_a_batch(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = await batches(gallery)
     monkeypatch.setattr(engine, "GATHER", 5.0)  # nobody waits so long: the batch is full before
     await asyncio.gather(*(gallery.files(seed=i, n=4) for i in range(4)))
     assert sizes == [16]
+
+
+async def test_a_batch_waits_for_more_while_its_pictures_would_only_wait_for_encoders(gallery: Gallery) -> None:
+    sizes = await batches(gallery)
+    release = threading.Event()
+    backlog = 2 * len(os.sched_getaffinity(0)) + 1
+    encoding = [asyncio.create_task(gallery.engine.finish(release.wait)) for _ in range(backlog)]
+    drawing = [asyncio.create_task(gallery.files(seed=i, user=str(i))) for i in range(5)]
+    await gallery.worker.until(lambda: gallery.engine.waiting == 5)
+    release.set()
+    await asyncio.gather(*encoding, *drawing)
+    assert sizes == [5]
 
 
 async def test_pictures_are_counted(gallery: Gallery) -> None:

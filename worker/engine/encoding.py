@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import math
+import zlib
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -87,7 +88,7 @@ def _enlarge(picture: Image.Image, scale: int) -> Image.Image:
 
 def _file(frames: Sequence[Image.Image], kind: str) -> bytes:
     out = io.BytesIO()
-    more: dict[str, Any] = {}
+    more: dict[str, Any] = {"compress_type": zlib.Z_RLE}  # runs are what crisp squares consist of
     if kind != "png":
         more = {"save_all": True, "append_images": frames[1:], "duration": FRAME, "loop": 0}
     if kind == "webp":  # lossless keeps the squares crisp; its quickest method makes hardly larger files

@@ -3,8 +3,9 @@
 A request is rows (latents to be drawn, pictures to be looked at) for a function of a model. It is cut into parts of
 at most a batch, which wait in line, so that a long walk does not hold up a single picture. A turn takes the part whose
 turn it is and fills the batch with what else waits for the same function. A batch that is not full waits ``GATHER``
-seconds for others, since it costs as much as a full one. Files are read and written beside the device's thread, several
-at once; what leads to a computation does not wait behind the files of those before, or the device would run dry.
+seconds for others, since it costs as much as a full one, and for as long as its pictures would only wait for encoders.
+Files are read and written beside the device's thread, several at once; what leads to a computation does not wait behind
+the files of those before, or the device would run dry.
 """
 
 from __future__ import annotations
@@ -108,9 +109,10 @@ class ImageEngine:
         self._line: Line[Part] = Line()
         self._lock = threading.Lock()  # guards the line, which both threads use
         self._computing: list[Part] = []
-        cores = len(os.sched_getaffinity(0))
-        self._preparers = ThreadPoolExecutor(cores, thread_name_prefix="preparer")
-        self._finishers = ThreadPoolExecutor(cores, thread_name_prefix="finisher")
+        self._cores = len(os.sched_getaffinity(0))
+        self._preparers = ThreadPoolExecutor(self._cores, thread_name_prefix="preparer")
+        self._finishers = ThreadPoolExecutor(self._cores, thread_name_prefix="finisher")
+        self._finishing = 0  # calls that the finishers have or are to have
         self._closed = False
         self._seconds = 0.1  # running mean of what a batch takes
         device.add(self)
@@ -143,7 +145,12 @@ class ImageEngine:
 
     async def finish(self, function: Callable[[], Result]) -> Result:
         """What a function returns that needs no device and comes after the computations."""
-        return await self._aside(self._finishers, function)
+        self._finishing += 1
+        try:
+            return await self._aside(self._finishers, function)
+        finally:
+            self._finishing -= 1
+            self._device.wake()
 
     def close(self) -> None:
         """Tell everybody who waits to leave, and take nothing more."""
@@ -205,7 +212,8 @@ class ImageEngine:
                 return []
             same = [part for part in waiting if part.order.function is waiting[0].order.function]
             room = same[0].order.function.size
-            if not any(part.gathered for part in same) and sum(map(len, same)) < room:
+            ready = any(part.gathered for part in same) and self._finishing <= 2 * self._cores
+            if not ready and sum(map(len, same)) < room:
                 return []
             batch = [self._line.pop()]  # whose user's next turn comes after everybody else's
             room -= len(batch[0])

@@ -10,8 +10,10 @@ W ring length (= context), V vocabulary, S slots.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Protocol
 
@@ -20,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.gpt import GPT, Config, normalise, rotary, rotate
+from models.recording import Function, recorded
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,10 @@ class TorchDecoder:
         self.keys = torch.zeros(ring, dtype=precision, device=self.device)  # (L, S, G, W, D)
         self.values = torch.zeros(ring, dtype=precision, device=self.device)  # (L, S, G, W, D)
         self.entries = torch.arange(c.context, device=self.device)  # (W,)
-        # Kernels for few rows sum in another order than those for many, so steps are filled up to a multiple of rows.
+        # Kernels for few rows sum in another order than those for many, so steps are filled up: to a multiple of rows,
+        # or on a graphics card to few sizes, each of which is recorded.
         self.width = 16 if self.device.type == "cpu" else 64
+        self._steps: dict[tuple[int, bool], Function] = {}  # by their number of rows, and whether those are in order
 
     @torch.inference_mode()
     def advance(self, slots: Sequence[int], tokens: Sequence[int], positions: Sequence[int]) -> Tensor:
@@ -111,23 +116,33 @@ class TorchDecoder:
 
     def _step(self, slots: list[int], tokens: list[int], positions: list[int]) -> Tensor:
         """Logits (B, V) of the characters that follow the newest ones of B texts."""
-        c = self.config
         count = len(slots)
-        slots, tokens, positions = (row + row[-1:] * (-count % self.width) for row in (slots, tokens, positions))
-        slot, token, position = torch.tensor((slots, tokens, positions), device=self.device)  # (B,) each
+        rows = math.ceil(count / self.width) * self.width
+        if self.device.type == "cuda":
+            rows = 2 ** math.ceil(math.log2(rows))
+        slots, tokens, positions = (row + row[-1:] * (rows - count) for row in (slots, tokens, positions))
+        given = torch.tensor((slots, tokens, positions), device=self.device)  # (3, B)
+        in_order = slots == list(range(rows))  # then the cache needs no gathering
+        if (rows, in_order) not in self._steps:
+            self._steps[rows, in_order] = recorded(partial(self._advance, in_order=in_order), given)
+        return self._steps[rows, in_order](given)[:count]
+
+    def _advance(self, given: Tensor, in_order: bool) -> Tensor:
+        """Logits (B, V) of a step whose slots, tokens and positions are given (3, B)."""
+        c = self.config
+        slot, token, position = given
         ring = position % c.context
         unseen = self.entries > position[:, None]  # (B, W): the ring fills up once, then all of it is seen
         cosine, sine = (t[:, None] for t in rotary(position, c.head_size, c.rotary_base))  # (B, 1, D / 2)
-        in_order = slots == list(range(len(slots)))  # then the cache needs no gathering
         x = self.embedding[token]  # (B, C)
         for layer, keys, values in zip(self.layers, self.keys, self.values, strict=True):
             q, k, v = self._heads(layer, x, cosine, sine)  # (B, H, D), (B, G, D), (B, G, D)
             keys[slot, :, ring] = k
             values[slot, :, ring] = v
-            k, v = (cache[: len(slots)] if in_order else cache[slot] for cache in (keys, values))  # (B, G, W, D)
+            k, v = (cache[: len(slot)] if in_order else cache[slot] for cache in (keys, values))  # (B, G, W, D)
             y = self._attend(q.view(len(q), c.kv_heads, -1, c.head_size), k, v, unseen[:, None, None])
             x = self._feed(layer, x, y.flatten(1))  # (B, G, H / G, D) to (B, C)
-        return self._logits(x)[:count]
+        return self._logits(x)
 
     def _read(self, slot: int, tokens: list[int], position: int) -> Tensor:
         """Logits (T, V) of a chunk of one text, the first character of which stands at ``position``."""

@@ -134,6 +134,19 @@ def test_a_cleared_slot_forgets_what_was_no_number(name: str, precision: torch.d
     assert torch.equal(write(decoder, 0, [1, 2, 3], read=3), expected)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a graphics card")
+def test_recorded_steps_are_those_of_the_whole_network() -> None:
+    network = tiny_gpt(1).cuda()
+    decoder = TorchDecoder(network, 100)
+    letters = torch.arange(100 * 2 * TINY.context).view(100, -1) % len(TINY.vocabulary)  # (S, T)
+    with torch.inference_mode():
+        expected = network(letters.cuda())  # (S, T, V)
+    for texts in (range(64), range(3, 97)):  # in the order of the slots, and not
+        for position in range(letters.shape[1]):
+            found = decoder.advance(list(texts), letters[texts, position].tolist(), [position] * len(texts))
+            assert torch.allclose(found, expected[texts, position], atol=1e-3)
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 99), st.integers(1, CHUNK)), min_size=1, max_size=99, unique_by=lambda t: t[0])
 )

@@ -7,16 +7,14 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
-from pydantic import ValidationError
 
 from worker.datasets import Datasets
 from worker.engine.images import ImageEngine
 from worker.engine.text import TextEngine
-from worker.errors import BadRequest, NotFound, Unauthorized, WorkerError
+from worker.errors import MethodNotAllowed, NotFound, Unauthorized, WorkerError
 from worker.gallery import Gallery
 from worker.jobs import Jobs
 from worker.metrics import Metrics
-from worker.requests import complaint
 from worker.routes import (
     DATASETS,
     ENGINE,
@@ -68,16 +66,13 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         response = await handler(request)
     except WorkerError as error:
         response = error_response(error)
-    except ValidationError as invalid:
-        response = error_response(complaint(invalid))
     except web.HTTPMethodNotAllowed as wrong:
-        allowed = ", ".join(sorted(wrong.allowed_methods))
-        response = error_response(BadRequest(f"{request.path} does not take {request.method}; use {allowed}."), 405)
+        response = error_response(MethodNotAllowed(request.path, request.method, sorted(wrong.allowed_methods)))
     except web.HTTPNotFound:
         response = error_response(NotFound(f"There is no {request.path} here; GET /openapi.json lists what there is."))
     except Exception as error:  # a fault of ours: logged whole, told in one sentence
         log.exception("request failed", path=request.path)
-        response = error_response(WorkerError(f"The worker failed: {error!r}; its log says more."))
+        response = error_response(WorkerError.of(error))
     request.app[METRICS].count(request, response.status)
     return response
 
@@ -86,13 +81,11 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 async def check_token(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Ask for the bearer token, if one is set."""
     token = request.app[SETTINGS].worker_token
-    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if token and request.path not in OPEN_PATHS and not hmac.compare_digest(given.encode(), token.encode()):
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode(errors="surrogateescape")
+    if token and request.path not in OPEN_PATHS and not hmac.compare_digest(given, token.encode()):
         raise Unauthorized("The token is missing or wrong; send the worker's PROSPERO_WORKER_TOKEN as bearer token.")
     return await handler(request)
 
 
-def error_response(error: WorkerError, status: int | None = None) -> web.Response:
-    return web.json_response(
-        text=error.response().model_dump_json(), status=status or error.status, headers=error.headers
-    )
+def error_response(error: WorkerError) -> web.Response:
+    return web.json_response(text=error.response().model_dump_json(), status=error.status, headers=error.headers)

@@ -4,7 +4,8 @@
     ├── BadRequest              400   names the field
     │   ├── Unreadable          400   a picture that is none, or damaged
     │   ├── TooManyPixels       400
-    │   └── TooLong             413
+    │   ├── TooLong             413
+    │   └── MethodNotAllowed    405   names the methods that there are
     ├── Unauthorized            401
     ├── NotFound                404
     ├── QueueFull               429   names the place in the queue that the request would have had
@@ -16,6 +17,7 @@ The application's middleware turns them into OpenAI's error shape; every message
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from worker.schemas.contract import ErrorBody, ErrorResponse
@@ -35,6 +37,11 @@ class WorkerError(Exception):
     def __init__(self, message: str, param: str | None = None, position: int | None = None) -> None:
         super().__init__(message)
         self.message, self.param, self.position = message, param, position
+
+    @classmethod
+    def of(cls, error: Exception) -> WorkerError:
+        """A fault of ours in one sentence."""
+        return cls(f"The worker failed: {error!r}; its log says more.")
 
     @property
     def headers(self) -> dict[str, str]:
@@ -63,6 +70,18 @@ class TooManyPixels(BadRequest):
 
 class TooLong(BadRequest):
     status = 413
+
+
+class MethodNotAllowed(BadRequest):
+    status = 405
+
+    def __init__(self, path: str, method: str, allowed: Sequence[str]) -> None:
+        super().__init__(f"{path} does not take {method}; use {', '.join(allowed)}.")
+        self.allowed = allowed
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Allow": ", ".join(self.allowed)}
 
 
 class Unauthorized(WorkerError):

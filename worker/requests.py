@@ -42,12 +42,17 @@ SENTENCES = {  # of pydantic's error types that people meet; what is missing her
 
 
 async def read(request: web.Request, shape: type[Body], most: int = MAX_BODY) -> Body:
-    """The request's body of at most ``most`` bytes as ``shape``; a ValidationError is the middleware's matter."""
+    """The request's body of at most ``most`` bytes as ``shape``; BadRequest says what is wrong with it."""
     try:
         content = await request.clone(client_max_size=most).read()
     except web.HTTPRequestEntityTooLarge as error:
         raise TooLong(f"The request is too long; send at most {most:,} bytes.") from error
-    return shape.model_validate_json(content)
+    except web.RequestPayloadError as error:
+        raise BadRequest("The body is not packed as its headers say; send it unpacked.") from error
+    try:
+        return shape.model_validate_json(content)
+    except ValidationError as invalid:
+        raise complaint(invalid) from invalid
 
 
 def complaint(invalid: ValidationError) -> BadRequest:
@@ -59,7 +64,8 @@ def complaint(invalid: ValidationError) -> BadRequest:
         return BadRequest(str(error["ctx"]["error"]))
     if not error["loc"]:
         return BadRequest("The body must be a JSON object.")
-    field = str(error["loc"][0])
+    # of a place, the names of fields; the rest are places in lists and the types that a field may have
+    field = ".".join(part for part in error["loc"] if isinstance(part, str) and part != "str" and "[" not in part)
     shown = repr(error["input"])
     details = {"field": field, "input": shown if len(shown) <= 40 else f"{shown[:40]}…", **error.get("ctx", {})}
     sentence = SENTENCES.get(error["type"], "{field}: " + error["msg"].replace("{", "{{").replace("}", "}}") + ".")

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
+import structlog
 from aiohttp import web
 from pydantic import BaseModel
 
 from worker.engine.stream import Queued
 from worker.errors import WorkerError
+
+log = structlog.get_logger()
 
 Answer = TypeVar("Answer", bound=BaseModel)
 Tell = Callable[[Queued], None]  # of a place in the line
@@ -43,9 +46,12 @@ async def stream(request: web.Request, parts: AsyncIterator[Queued | BaseModel])
         await response.write(b"data: [DONE]\n\n")
     except ConnectionResetError:  # the client left, which also cancels this handler
         return response
-    except WorkerError as error:
+    except Exception as error:
         if not response.prepared:
             raise
+        if not isinstance(error, WorkerError):  # a fault of ours, logged whole: the answer has begun, so it ends here
+            log.exception("stream failed", path=request.path)
+            error = WorkerError.of(error)
         await response.write(b"data: %s\n\n" % error.response().model_dump_json().encode())
     await response.write_eof()
     return response

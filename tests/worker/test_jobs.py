@@ -250,6 +250,9 @@ async def test_the_catalogue_says_what_can_be_trained_on_what(operator: Operator
         ({"training_file": "sprites"}, "training_file", "learns from text"),
         ({"hyperparameters": {"minutes": 1, "n_steps": 1}}, "hyperparameters", "not both"),
         ({"hyperparameters": {"options": {"layer": "2"}}}, "hyperparameters", "Unknown setting 'layer'"),
+        ({"hyperparameters": {"n_epochs": 3}}, "hyperparameters.n_epochs", "n_epochs is not something this request"),
+        ({"hyperparameters": {"minutes": -3}}, "hyperparameters.minutes", "minutes must be more than 0"),
+        ({"model": "gan-cats", "hyperparameters": {"options": {"widths": "many"}}}, "hyperparameters", "whole numbers"),
         ({"hyperparameters": {"balance": "latent"}}, "hyperparameters", "no fair sampling"),
         ({"hyperparameters": {"start": "current"}}, "hyperparameters", "train it"),
         ({"model": "gan-digits", "hyperparameters": {"start": "current"}}, "hyperparameters", "start from scratch"),
@@ -267,4 +270,12 @@ async def test_what_cannot_be_trained_is_refused_at_once(
 async def test_a_job_that_is_not_there_is_named(operator: Operator) -> None:
     for path in ("", "/events", "/checkpoints"):
         assert "ftjob-lost" in await operator.refused("GET", f"{JOBS}/ftjob-lost{path}", 404)
-    assert "limit" in await operator.refused("GET", f"{JOBS}?limit=0")
+    for limit in ("0", "9" * 5_000):
+        assert "limit" in await operator.refused("GET", f"{JOBS}?limit={limit}")
+
+
+async def test_no_event_comes_after_one_that_cannot_be(start: Start, verse_data: Path) -> None:
+    operator = Operator((await started(start, trainings=0)).session)
+    path = f"{JOBS}/{(await operator.train()).id}/events"
+    for after in ("first", "ftevent-" + "9" * 30):
+        assert "the id of an event" in await operator.refused("GET", f"{path}?after={after}")

@@ -29,7 +29,10 @@ async def upload(request: web.Request) -> web.Response:
     datasets.folder.mkdir(parents=True, exist_ok=True)
     received = datasets.folder / f".{secrets.token_hex(8)}.upload"
     try:
-        fields = await receive(request, received)
+        try:
+            fields = await receive(request, received)
+        except (ValueError, web.RequestPayloadError) as error:  # aiohttp's, about parts that do not begin or end
+            raise BadRequest(f"The form is broken off or damaged ({error}); send it again.", param="file") from error
         if "file" not in fields:
             raise BadRequest("file is missing; add it.", param="file")
         if fields.get("purpose") != "fine-tune":
@@ -92,7 +95,7 @@ async def receive(request: web.Request, to: Path) -> dict[str, str]:
             with to.open("wb") as out:
                 async for chunk in pieces(part, MOST):
                     out.write(chunk)
-            fields["file"] = part.filename or "upload"
+            fields["file"] = (part.filename or "upload").encode(errors="replace").decode()  # UTF-8, whatever came
         else:
             fields[part.name] = b"".join([chunk async for chunk in pieces(part, MOST_FIELD)]).decode(errors="replace")
     return fields

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import time
 from datetime import UTC, datetime
@@ -109,7 +110,7 @@ async def list_events(request: web.Request) -> web.Response:
     """What happened to a training, the newest first."""
     jobs, record, limit = request.app[JOBS], named(request), page_length(request)
     after = request.query.get("after")
-    if after is not None and not after.removeprefix("ftevent-").isdecimal():
+    if after is not None and not re.fullmatch(r"(ftevent-)?\d{1,18}", after):  # SQLite's numbers have 63 bits
         raise BadRequest(f"after must be the id of an event, not {after!r}.", param="after")
     found = jobs.records.events(record.job.id, after, limit + 1)
     return reply(JobEventList(data=found[:limit], has_more=len(found) > limit))
@@ -228,8 +229,8 @@ def named(request: web.Request) -> Record:
 def page_length(request: web.Request) -> int:
     """How many entries of a list were asked for."""
     limit = request.query.get("limit", str(PAGE))
-    if not limit.isdecimal() or not 1 <= int(limit) <= LONGEST_PAGE:
-        raise BadRequest(f"limit must be from 1 to {LONGEST_PAGE}, not {limit}.", param="limit")
+    if not re.fullmatch(r"\d{1,9}", limit) or not 1 <= int(limit) <= LONGEST_PAGE:
+        raise BadRequest(f"limit must be from 1 to {LONGEST_PAGE}, not {limit[:40]}.", param="limit")
     return int(limit)
 
 

@@ -8,11 +8,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import structlog
+from pydantic import ValidationError
+
 from models.checkpoint import write_json
-from models.data import find
+from models.data import COLLECTED
 from worker.errors import BadRequest
 from worker.schemas.training import File, Found
 from worker.trainer import Trainer
+
+SUFFIXES = (".zip", ".txt")  # of pictures, and of a text
+
+log = structlog.get_logger()
 
 
 class Datasets:
@@ -20,13 +27,19 @@ class Datasets:
 
     def __init__(self, home: Path, trainer: Trainer) -> None:
         self.folder = home / "files"
+        self._kept = home / COLLECTED  # whatever else has a data set's name elsewhere is not ours
         self._trainer = trainer
         self._one = asyncio.Lock()  # two of one name must not be checked at once
 
     def all(self) -> list[File]:
-        """The newest first."""
-        cards = [File.model_validate_json(card.read_text()) for card in self.folder.glob("file-*.json")]
-        return sorted(cards, key=lambda file: (file.created_at, file.id), reverse=True)
+        """The newest first; a damaged card is logged and left out."""
+        files = []
+        for card in self.folder.glob("file-*.json"):
+            try:
+                files.append(File.model_validate_json(card.read_bytes()))
+            except ValidationError as error:
+                log.error("card of a data set damaged", file=str(card), reason=str(error))
+        return sorted(files, key=lambda file: (file.created_at, file.id), reverse=True)
 
     def get(self, id: str) -> File | None:
         return next((file for file in self.all() if file.id == id), None)
@@ -37,7 +50,7 @@ class Datasets:
 
     def content(self, file: File) -> Path | None:
         """The data set itself; None when it has vanished."""
-        return find(file.name)
+        return next((path for suffix in SUFFIXES if (path := self._kept / f"{file.name}{suffix}").exists()), None)
 
     async def add(self, upload: Path, filename: str, name: str) -> File:
         """Make a data set of an uploaded file; BadRequest says what is wrong with it."""

@@ -68,6 +68,29 @@ async def test_a_text_is_trained_on_by_its_id(operator: Operator) -> None:
     assert versions[0]["dataset"] == "island"
 
 
+async def test_a_file_is_told_from_another_of_its_name_and_from_damaged_ones(
+    operator: Operator, tmp_path: Path, verse_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = VERSE.encode() * 60
+    begin = b'\r\n--here\r\nContent-Disposition: form-data; name="'
+    parts = (b'purpose"\r\n\r\nfine-tune', b'name"\r\n\r\nverse', b'file"; filename="v\xff.txt"\r\n\r\n' + content)
+    body = b"".join(begin + part for part in parts) + b"\r\n--here--\r\n"
+    kind = {"Content-Type": "multipart/form-data; boundary=here"}
+    file = File.model_validate(await operator.ask("POST", FILES, data=body, headers=kind))
+    assert file.filename == "v?.txt"  # no UTF-8: it stays readable all the same
+    (tmp_path / "files" / "file-damaged.json").write_text("{")
+    assert (await operator.ask("GET", FILES))["data"] == [file.model_dump()]
+    other = tmp_path / "others" / "verse.txt"
+    other.parent.mkdir()
+    other.write_text("an operator's own, which is looked up first")
+    monkeypatch.setenv("PROSPERO_DATA", str(other.parent))
+    async with operator.session.get(f"{FILES}/{file.id}/content") as response:
+        assert await response.read() == content
+    assert (await operator.ask("DELETE", f"{FILES}/{file.id}"))["deleted"]
+    assert other.exists()
+    assert not (tmp_path / "data" / "verse.txt").exists()
+
+
 async def test_what_is_wrong_with_a_file_is_said_in_a_sentence(operator: Operator, tmp_path: Path) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:

@@ -72,7 +72,7 @@ class NativeDecoder:
         crew = ctypes.c_void_p(step.hire(threads - 1))
         if not crew:
             raise NativeError("the system grants no more threads")
-        weakref.finalize(self, step.dismiss, crew, threads - 1)
+        weakref.finalize(self, step.dismiss, crew, threads - 1).atexit = False  # the end of the process ends them too
         memory = (self._floats, self._matrices, self._keys, self._values)
         pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in memory]
         self._advance = partial(step.advance, crew, threads - 1, *pointers, slots)

@@ -48,6 +48,9 @@ class _Page:
     has_file: bool
 
 
+UNKNOWN = _Page("", ("unknown",), False)  # the state of a message that was sent again: it may show what it first did
+
+
 class LiveMessage(Delivery):
     """The answer to a deferred interaction, growing over as many messages as it needs.
 
@@ -103,8 +106,9 @@ class LiveMessage(Delivery):
         index = next((i for i, page in enumerate(wanted) if self._shown[i : i + 1] != [page]), None)
         if index is None:
             return True
+        sent_again = index == len(self._ids) and self._failures > 0
         await self._put(index, wanted[index], draft)
-        self._shown[index : index + 1] = [wanted[index]]
+        self._shown[index : index + 1] = [UNKNOWN if sent_again else wanted[index]]
         return self._shown == wanted
 
     def take_refusal(self, error: discord.HTTPException) -> None:
@@ -131,7 +135,8 @@ class LiveMessage(Delivery):
         if not self._by_token():
             if "attachments" in content:
                 content["files"] = content.pop("attachments")
-            return (await self._channel().send(**content)).id
+            nonce = f"{self._interaction.id}-{len(self._ids)}"  # what arrived unacknowledged is not sent twice
+            return (await self._channel().send(nonce=nonce, **content)).id
         if not self._ids:
             return (await self._interaction.edit_original_response(**content)).id
         if "attachments" in content:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -42,6 +43,7 @@ class Post(Delivery):
         people = [] if notified is None else [discord.Object(notified)]
         self._mentions = discord.AllowedMentions(everyone=False, roles=False, replied_user=False, users=people)
         self._shown: Draft | None = None
+        self._nonce = secrets.token_hex(12)  # by which Discord knows a message that arrived and was not acknowledged
 
     @property
     def urgent(self) -> bool:
@@ -50,8 +52,11 @@ class Post(Delivery):
     async def send_newest(self) -> bool:
         draft = self._render()
         before, self._shown = self._shown, None  # unknown until Discord answers
+        sent_again = self._message is None and self._failures > 0
         if before is None or _state(draft) != _state(before):
             await self._put(draft, before)
+        if sent_again:  # it may show what it first did
+            return False
         self._shown = draft
         return True
 
@@ -65,7 +70,7 @@ class Post(Delivery):
         changes["files"] = changes.pop("attachments")
         if changes["view"] is None:
             del changes["view"]
-        message = await self._channel.send(allowed_mentions=self._mentions, **changes)
+        message = await self._channel.send(nonce=self._nonce, allowed_mentions=self._mentions, **changes)
         self._message = message.id
         if self._sent is not None:
             await self._sent(message.id)

@@ -123,6 +123,7 @@ class Island:
         self.home = home
         self.requests = requests  # method, path and status of everything the bot sent to Discord
         self.edits_to_lose = 0  # how many of the next edits are lost on their way
+        self.receipts_to_lose = 0  # how many of the next messages arrive, but their receipts do not
         self.bot: Bot | None = None
         self._running: asyncio.Task[None] | None = None
 
@@ -219,6 +220,10 @@ async def island(tmp_path: Path, contract: Contract) -> AsyncIterator[Island]:
         response: web.StreamResponse = await handler(request)
         if request.path.startswith("/api/"):
             requests.append((request.method, request.path, response.status))
+            if request.method == "POST" and request.path.endswith("/messages") and island.receipts_to_lose:
+                island.receipts_to_lose -= 1
+                assert request.transport is not None
+                request.transport.abort()
         return response
 
     app = create_app(SandboxSettings(_env_file=None, sandbox_token="token"), middlewares=[record, contract.middleware])

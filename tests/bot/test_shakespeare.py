@@ -424,6 +424,21 @@ async def test_an_old_text_goes_on_by_ordinary_messages(
     assert island.count("POST", f"/channels/{miranda.channel}/messages") == 1
 
 
+async def test_a_page_whose_receipt_is_lost_is_sent_once(
+    island: Island, bot: Bot, told_worker: ToldWorker, dead_tokens: None
+) -> None:
+    async with island.person() as miranda:
+        await miranda.slash("shakespeare", prompt="P")
+        stream = await told_worker.stream()
+        island.receipts_to_lose = 1
+        stream.write("what light\n" * 200)
+        page = (await miranda.wait_for(lambda event: event["d"].get("content", "").startswith("what light")))["d"]
+        stream.finish("soft")
+        last = await miranda.message(page, finished)
+        assert "\nsoft\n-# " in last["content"]
+        assert len(await miranda.messages()) == 2
+
+
 async def test_a_token_that_died_early_is_noticed(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
     async with island.person() as miranda:
         answer = await miranda.slash("shakespeare", prompt="P")

@@ -250,6 +250,15 @@ async def test_the_live_message_outlasts_an_outage_of_discord(
     assert island.edits_to_lose == 0
 
 
+async def test_a_message_whose_receipt_is_lost_is_sent_once(ariel: Person, island: Island, trainer: Trainer) -> None:
+    island.receipts_to_lose = 1
+    job, live = await retrain(ariel, trainer)
+    trainer.run(job)
+    await ariel.message(live, lambda message: message["content"].endswith("\nGetting ready…"))
+    assert island.receipts_to_lose == 0
+    assert len([one for one in await ariel.messages() if not one["flags"] & EPHEMERAL]) == 1
+
+
 async def test_the_live_message_outlives_a_restart_of_the_bot(ariel: Person, island: Island, trainer: Trainer) -> None:
     job, live = await retrain(ariel, trainer)
     trainer.run(job)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import discord
@@ -142,7 +143,8 @@ class Delete(RecipeButton, action="delete", label_key="button.delete", style=dis
         messages = await interaction.client.recipes.messages(self.recipe_id)
         await interaction.client.recipes.erase(self.recipe_id)
         await interaction.client.uploads.release(recipe)
-        await interaction.delete_original_response()
+        with suppress(discord.NotFound):  # someone else deletes it at this moment
+            await interaction.delete_original_response()
         await self._delete_earlier(interaction, messages)
 
     async def _delete_earlier(self, interaction: discord.Interaction[Bot], messages: Sequence[int]) -> None:

@@ -22,6 +22,22 @@ async def test_by_the_person_who_asked_and_by_a_moderator(
         assert await bot.store.row("SELECT 1 FROM messages") is None
 
 
+async def test_of_a_message_that_a_moderator_deletes_at_that_moment(
+    island: Island, bot: Bot, told_worker: ToldWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with island.person() as miranda:
+        message = await verse(miranda, told_worker, "But soft, what light\n" * 200)
+        erase = bot.recipes.erase
+
+        async def erase_late(recipe_id: str) -> None:
+            await erase(recipe_id)
+            island.sandbox.state.delete_message(message["id"])
+
+        monkeypatch.setattr(bot.recipes, "erase", erase_late)
+        await miranda.press(message, "Delete")
+        await miranda.until(lambda: not miranda.seen, 30, "all of it to go")
+
+
 async def test_not_by_others(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
     async with island.person() as miranda, island.person("Caliban") as caliban:
         message = await verse(miranda, told_worker)

@@ -100,6 +100,7 @@ class Store:
         try:
             await connection.execute("PRAGMA journal_mode = WAL")
             await connection.execute("PRAGMA synchronous = NORMAL")  # WAL keeps the file whole after a crash either way
+            await connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
             await connection.execute("PRAGMA busy_timeout = 5000")  # milliseconds; another process may hold the file
             await cls._migrate(connection, path)
         except BaseException as error:
@@ -130,6 +131,10 @@ class Store:
     async def change(self, statement: str, values: Iterable[Any] = ()) -> None:
         """Runs one statement that writes."""
         await self._connection.execute(statement, tuple(values))
+
+    async def scrub(self) -> None:
+        """Has nothing on the disk show any longer what was deleted; the write-ahead log still does until then."""
+        await self.row("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def row(self, statement: str, values: Iterable[Any] = ()) -> tuple[Any, ...] | None:
         """The first row that a query finds, or None."""

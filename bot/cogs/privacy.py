@@ -34,6 +34,7 @@ class Forget(LastingButton, template="forget-me"):
         await interaction.response.defer()
         for forget in interaction.client.forgetters:
             await forget(interaction.user.id)
+        await interaction.client.store.scrub()
         content = translate(interaction.locale, "privacy.forgotten")
         await interaction.edit_original_response(content=content, view=None)
 

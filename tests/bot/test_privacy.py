@@ -55,6 +55,21 @@ async def test_in_portuguese_in_a_direct_message_after_a_restart(island: Island,
         assert refused["content"].startswith("Não tenho mais o registro de como isto foi feito")
 
 
+async def test_nothing_erased_can_be_read_from_the_disk(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
+    async with island.person() as miranda:
+        await verse(miranda, told_worker, "Full fathom five thy father lies")
+        assert b"Full fathom five" in written(island)
+        asked = await (await miranda.slash("forget-me")).message()
+        await miranda.press(asked, "Erase everything")
+        await miranda.message(asked, lambda message: message["content"].startswith("Done:"))
+        assert b"Full fathom five" not in written(island)
+
+
+def written(island: Island) -> bytes:
+    """What the files of the bot's store hold at this moment."""
+    return b"".join(path.read_bytes() for path in island.home.glob("prospero.sqlite3*"))
+
+
 async def test_changing_ones_mind(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
     async with island.person() as miranda:
         message = await verse(miranda, told_worker)

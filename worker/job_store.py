@@ -99,9 +99,9 @@ class JobStore:
         )
 
     def save(self, record: Record) -> Record:
-        """Replace a job's record; returns it."""
+        """Replace a job's record, unless it was cancelled, which is for good; returns the new one."""
         self._connection.execute(
-            "UPDATE jobs SET status = ?, record = ? WHERE id = ?",
+            "UPDATE jobs SET status = ?, record = ? WHERE id = ? AND status <> 'cancelled'",
             (record.job.status, record.model_dump_json(), record.job.id),
         )
         return record

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import shutil
+import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,7 +29,8 @@ from worker.trainer import Trainer
 
 ATTEMPTS = 3  # to get a training any further before it has failed
 PICTURED = 50  # jobs that ended whose sample pictures are kept: thirty each, of which ten make a megabyte
-LOOK = 0.5  # seconds between tries to become the process that trains in this data home
+LOOK = 0.5  # seconds between looks at what other processes with the same data home do
+FULL = 5.0  # seconds until a full disk is tried again
 
 log = structlog.get_logger()
 
@@ -127,13 +129,14 @@ class Jobs:
             self._news.clear()
             waiting = self.records.with_status("queued")
             if not waiting:
-                await self._news.wait()
+                with suppress(TimeoutError):  # jobs of other processes come without news
+                    await asyncio.wait_for(self._news.wait(), LOOK)
                 continue
             id = waiting[0].job.id
             record = self.records.save(waiting[0].with_job(status="running"))
             task = self._running[id] = asyncio.create_task(self._perform(record, lock))
             try:
-                await asyncio.wait([task])
+                await self._follow(task, id)
             except asyncio.CancelledError:  # this process ends, the job does not
                 task.cancel()
                 await asyncio.wait([task])
@@ -144,6 +147,16 @@ class Jobs:
             finally:
                 del self._running[id]
 
+    async def _follow(self, task: asyncio.Task[None], id: str) -> None:
+        """Wait for the end of a job's task; where another process cancels the job, end it."""
+        while not task.done():
+            await asyncio.wait([task], timeout=LOOK)
+            record = self.records.get(id)
+            if not task.done() and record and record.job.status == "cancelled":
+                task.cancel()
+                await asyncio.wait([task])
+                await asyncio.to_thread(shutil.rmtree, self.folder(id), ignore_errors=True)
+
     async def _perform(self, record: Record, lock: int) -> None:
         """A whole job, whose end is written down whatever it is; only being cancelled leaves that to others."""
         id = record.job.id
@@ -151,15 +164,25 @@ class Jobs:
             await self._forget_pictures()
             await self._train(record, lock)
             report = await self._compare(record, lock)
-            self._finish(record, status="succeeded", fine_tuned_model=f"{report.model}@{report.version}")
+            await self._conclude(record, status="succeeded", fine_tuned_model=f"{report.model}@{report.version}")
         except Failed as failed:
-            self.records.tell(id, failed.error.message, "error")
-            self._finish(record, status="failed", error=failed.error)
+            await self._conclude(record, status="failed", error=failed.error)
         except Exception as error:  # a fault of ours: logged whole, told in one sentence
             log.exception("job failed", job=id)
             told = JobError(code="failed", message=f"The worker failed: {error!r}; its log says more.")
-            self.records.tell(id, told.message, "error")
-            self._finish(record, status="failed", error=told)
+            await self._conclude(record, status="failed", error=told)
+
+    async def _conclude(self, record: Record, **changes: Any) -> None:
+        """Write the end of a job down; on a full disk as soon as there is room, or it would run for ever."""
+        while True:
+            try:
+                self._finish(record, **changes)
+                if "error" in changes:
+                    self.records.tell(record.job.id, changes["error"].message, "error")
+                return
+            except sqlite3.OperationalError as error:
+                log.error("the end of a job cannot be written down yet", job=record.job.id, reason=str(error))
+                await asyncio.sleep(FULL)
 
     def _finish(self, record: Record, **changes: Any) -> None:
         """The last change of a job."""

@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import signal
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from models.checkpoint import Store
 from tests.conftest import keep_gan
 from tests.worker.conftest import Start, Worker
 from tests.worker.operator import JOBS, MODEL, OPTIONS, Operator
+from worker.job_store import JobStore, Record
 from worker.schemas.training import Job, TrainingCatalogue
 from worker.trainer import Hear, Trainer
 
@@ -206,6 +208,40 @@ async def test_a_worker_that_ends_takes_its_trainer_along_and_the_next_one_goes_
     told = [event.message for event in await operator.events(job)]
     assert "The worker was restarted; the training goes on." in told
     assert "The training goes on from its snapshot." in told
+
+
+async def test_of_two_workers_with_one_home_one_trains_whichever_is_asked(start: Start, verse_data: Path) -> None:
+    await started(start)
+    operator = Operator((await started(start, trainings=0)).session)
+    assert (await operator.until_it_ends(await operator.train())).status == "succeeded"
+    unwanted = await operator.train(hyperparameters=A_WHILE)
+    await operator.until_it_steps(unwanted)
+    (child,) = trainers()
+    assert (await operator.ask("POST", f"{JOBS}/{unwanted.id}/cancel"))["status"] == "cancelled"
+    async with asyncio.timeout(20):
+        while child.is_running():  # noqa: ASYNC110 (what is waited for belongs to another process)
+            await asyncio.sleep(0.01)
+    assert (await operator.job(unwanted)).status == "cancelled"
+
+
+async def test_the_end_of_a_training_is_written_down_once_the_disk_has_room(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(self: Trainer, words: Sequence[str], hear: Hear, log: Path, holds: Sequence[int] = ()) -> int:
+        hear({"error": {"code": "disk_full", "message": "The disk has no room."}})
+        return 1
+
+    def save(self: JobStore, record: Record) -> Record:
+        if record.job.status == "failed" and next(full):
+            raise sqlite3.OperationalError("database or disk is full")
+        return kept(self, record)
+
+    full, kept = iter((True, True, False)), JobStore.save
+    monkeypatch.setattr("worker.jobs.FULL", 0)
+    monkeypatch.setattr(Trainer, "run", fail)
+    monkeypatch.setattr(JobStore, "save", save)
+    done = await operator.until_it_ends(await operator.train())
+    assert (done.status, done.error and done.error.code) == ("failed", "disk_full")
 
 
 async def test_a_diverging_training_fails_in_a_sentence(operator: Operator) -> None:

@@ -76,6 +76,10 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX watches_by_recipe ON watches (recipe);
     """,
+    """
+    CREATE INDEX recipes_by_lender ON recipes (json_extract(parameters, '$.pictures[0].owner'))
+    WHERE json_extract(parameters, '$.pictures[0].owner') IS NOT NULL;
+    """,
 )
 
 

@@ -33,13 +33,12 @@ CHUNK = 2**16  # bytes
 
 MEBI = 2**20
 
-# what others' recipes say of the pictures that one person handed in is that there was one
+# what others' recipes say of pictures that one person handed in, who handed in all that a recipe needs: how many
 NAMELESS = """
     UPDATE recipes SET parameters = (
-        SELECT json_set(parameters, '$.pictures', json_group_array(
-            CASE WHEN json_extract(value, '$.owner') = ? THEN json_object('name', '', 'owner', 0) ELSE json(value) END
-        )) FROM json_each(parameters, '$.pictures')
-    ) WHERE EXISTS (SELECT 1 FROM json_each(parameters, '$.pictures') WHERE json_extract(value, '$.owner') = ?)
+        SELECT json_set(parameters, '$.pictures', json_group_array(json_object('name', '', 'owner', 0)))
+        FROM json_each(parameters, '$.pictures')
+    ) WHERE json_extract(parameters, '$.pictures[0].owner') = ?
 """
 
 
@@ -117,7 +116,7 @@ class Uploads:
 
     async def forget(self, owner: int) -> None:
         """Erases every file that a person handed in, whoever used it since, and whose it was and its name."""
-        await self._store.change(NAMELESS, [owner, owner])
+        await self._store.change(NAMELESS, [owner])
         held = await self._store.rows("SELECT DISTINCT digest FROM uploads WHERE owner = ?", [owner])
         await self._store.change("DELETE FROM uploads WHERE owner = ?", [owner])
         await self._erase_unneeded(str(digest) for (digest,) in held)

@@ -304,7 +304,7 @@ def _part(data: str, shape: type[Shape]) -> Shape:
         return shape.model_validate_json(data)
     except ValidationError:
         error = ErrorResponse.model_validate_json(data).error
-        if error.type == "invalid_request_error":
+        if error.type in ("invalid_request_error", "not_found_error"):
             raise WorkerRefused(error) from None
         raise WorkerFailed(error.message) from None
 

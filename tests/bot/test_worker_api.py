@@ -137,7 +137,14 @@ async def test_a_wrong_field_is_named() -> None:
     assert caught.value.field == "temperature"
 
 
-@pytest.mark.parametrize(("kind", "error"), [("invalid_request_error", WorkerRefused), ("server_error", WorkerFailed)])
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("invalid_request_error", WorkerRefused),
+        ("not_found_error", WorkerRefused),
+        ("server_error", WorkerFailed),
+    ],
+)
 async def test_an_error_after_places_in_the_queue_is_the_same_as_before_them(
     kind: str, error: type[WorkerError]
 ) -> None:

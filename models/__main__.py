@@ -43,7 +43,11 @@ GROUP = Path("/proc/self/autogroup")
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    load_dotenv(".env")  # what the environment says already comes first
+    try:
+        load_dotenv(".env")  # what the environment says already comes first
+    except UnicodeDecodeError:
+        print(".env is not UTF-8 text; save it as such.", file=sys.stderr)
+        return 1
     options = parser().parse_args(arguments)
     look_in(options.home)
     store = Store(options.home, options.shipped)

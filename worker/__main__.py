@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -54,9 +55,12 @@ def listen(settings: Settings) -> socket.socket:
     try:
         return socket.create_server((host, port), backlog=1024)
     except OSError as error:
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else "there is no such host"  # below 0: of looking its name up
+        what = "host" if number < 0 or number == errno.EADDRNOTAVAIL else "port"
         raise OSError(
-            f"The worker cannot listen on {host}:{port} ({os.strerror(error.errno or 0)}); "
-            "choose another port with --port or PROSPERO_WORKER_PORT."
+            f"The worker cannot listen on {host}:{port} ({reason}); choose another {what} with --{what} or "
+            f"PROSPERO_WORKER_{what.upper()}."
         ) from error
 
 

@@ -44,6 +44,8 @@ def read_settings(**flags: object) -> Settings:
     """Settings; flags that are not None come before the environment. SettingsError names the variable that is wrong."""
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
+    except UnicodeDecodeError:
+        raise SettingsError(".env is not UTF-8 text; save it as such.") from None
     except ValidationError as error:
         first = error.errors()[0]
         variable = PREFIX + str(first["loc"][0]).upper()

@@ -88,6 +88,25 @@ def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
     assert "PROSPERO_WORKER_PORT" in sentence
 
 
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])  # the second is nobody's (RFC 5737)
+def test_a_host_that_is_not_ours_is_named_with_a_way_out(tmp_path: Path, host: str) -> None:
+    sentence = say(tmp_path, "--port", "0", "--host", host)
+    assert host in sentence
+    assert "Unknown error" not in sentence
+    assert "choose another host with --host or PROSPERO_WORKER_HOST" in sentence
+
+
+@pytest.mark.parametrize("command", ["worker", "models"])
+def test_settings_that_are_no_text_are_named(tmp_path: Path, command: str) -> None:
+    (tmp_path / ".env").write_text("PROSPERO_SLOTS=8", encoding="utf-16")
+    words = [sys.executable, "-m", command, *(["list"] if command == "models" else [])]
+    root = str(Path(__file__).resolve().parents[2])
+    result = subprocess.run(
+        words, cwd=tmp_path, env=environment(tmp_path, PYTHONPATH=root), capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (1, ".env is not UTF-8 text; save it as such.\n")
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [

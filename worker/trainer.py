@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,13 @@ class Trainer:
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:
-    """End a child: by the end of its input, then by force."""
+    """End a child: by the end of its input, then by force; at once when this is cancelled in turn."""
     assert child.stdin is not None
     child.stdin.close()
     try:
-        await asyncio.wait_for(child.wait(), GRACE)
-    except TimeoutError:
-        child.kill()
-        await child.wait()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(child.wait(), GRACE)
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()

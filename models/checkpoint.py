@@ -145,15 +145,17 @@ class Store:
         raise CheckpointError(f"{model} has no version {version!r}; there are: {known}.")
 
     def check_new(self, model: str, version: str) -> None:
-        """CheckpointError unless a version of that name can be written: one name never stands for two."""
+        """CheckpointError unless a training may take that name: whoever names a version means one, shipped or not."""
         _check_names(model, version)
         if any((folder / model / version).exists() for folder in self.folders):
             raise CheckpointError(f"{model} already has a version {version!r}; name another.")
 
     def save(self, card: Card, tensors: Mapping[str, Tensor], sheet: Callable[[Checkpoint], None]) -> Checkpoint:
         """Write a version beside, let ``sheet`` draw its samples, then rename; it does not serve before promotion."""
-        self.check_new(card.model, card.version)
+        _check_names(card.model, card.version)
         final = self.written / card.model / card.version
+        if final.exists():
+            raise CheckpointError(f"{card.model} already has a version {card.version!r}; name another.")
         beside = final.with_name(f".{card.version}.part")
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)

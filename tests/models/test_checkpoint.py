@@ -126,11 +126,9 @@ def test_a_version_gets_a_plain_name(tiny_store: Store, verse_training: Training
         tiny_store.open(version or "..")
 
 
-def test_no_version_takes_the_name_of_a_shipped_one(
-    tiny_store: Store, verse_training: Training, tmp_path: Path
-) -> None:
+def test_no_training_takes_the_name_of_a_shipped_version(tiny_store: Store, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="already"):
-        keep(Store(tmp_path / "other", shipped=tiny_store.written), verse_training.trained, "tiny")
+        Store(tmp_path / "other", shipped=tiny_store.written).check_new(MODEL, "tiny")
 
 
 def test_of_promotions_at_once_each_succeeds(tiny_store: Store, verse_training: Training) -> None:

@@ -185,9 +185,13 @@ class Store:
         if version != previous:
             write_json(self.written / model / POINTER, {"version": version, "previous": previous})
 
+    def previous(self, model: str) -> str | None:
+        """The version that served before the last promotion."""
+        return self._pointer(model)["previous"]
+
     def rollback(self, model: str) -> str:
         """Let the version serve again that served before the last promotion; returns its name."""
-        previous = self._pointer(model)["previous"]
+        previous = self.previous(model)
         if previous is None:
             raise CheckpointError(f"{model} has had no other version to roll back to.")
         self.promote(model, previous)

@@ -307,12 +307,3 @@ def load(checkpoint: Checkpoint, device: torch.device) -> GPT:
     network = GPT(Config.parse(checkpoint.card.config))
     network.load_state_dict(checkpoint.tensors())
     return network.to(device).eval()
-
-
-@torch.inference_mode()
-def alternatives(network: GPT, prompt: str, count: int = 10) -> list[tuple[str, float]]:
-    """The likeliest next characters after ``prompt`` and their probabilities, likeliest first."""
-    tokens = encode(prompt, network.config.vocabulary)[-network.config.context :]
-    device = next(network.parameters()).device
-    best = network(tokens[None].to(device))[0, -1].softmax(-1).topk(count)
-    return [(network.config.vocabulary[i], p) for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)]

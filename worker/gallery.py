@@ -90,22 +90,26 @@ class Gallery:
         return found
 
     async def _find(self, name: str, role: type[Role]) -> TextModel | ImageModel:
-        """Where the version that serves is damaged, the one before it answers."""
+        """Where the version that serves is damaged, the one that served before it answers."""
         model, _, pinned = name.partition("@")
         try:
-            serving = self.store.open(model, pinned or None)
+            version = pinned or self.store.current(model)
+            try:
+                return await self._open(model, version, role)
+            except CheckpointError as error:
+                previous = None if pinned else self.store.previous(model)
+                if previous is None:
+                    raise
+                log.error("version damaged", model=model, version=version, reason=str(error))
+                return await self._open(model, previous, role)
         except CheckpointError as error:
             raise NotFound(str(error), param="model") from error
-        if role not in _roles(serving):
+
+    async def _open(self, model: str, version: str, role: type[Role]) -> TextModel | ImageModel:
+        checkpoint = self.store.open(model, version)
+        if role not in _roles(checkpoint):
             raise NotFound(f"{model} does not {role.deed}; {self._advice(role)}.", param="model")
-        try:
-            return await self._load(serving)
-        except CheckpointError as error:
-            log.error("version damaged", model=model, version=serving.version, reason=str(error))
-            older = [version for version in self.store.versions(model) if version < serving.version]
-            if pinned or not older:
-                raise NotFound(str(error), param="model") from error
-            return await self._find(f"{model}@{older[-1]}", role)
+        return await self._load(checkpoint)
 
     def _advice(self, role: type[Role]) -> str:
         """Which models take a role, or which could if they were trained."""

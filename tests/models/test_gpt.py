@@ -87,7 +87,7 @@ def test_training_lowers_the_loss(verse_training: Training) -> None:
 
 
 def test_any_text_brings_its_own_characters(verse_data: Path, tmp_path: Path) -> None:
-    (verse_data / "ahab.txt").write_text("Çà et là, 1 baleine ! " * 40, encoding="utf-8")
+    (verse_data / "ahab.txt").write_text("Çà et là, 1 baleine ! " * 50, encoding="utf-8")
     recipe = replace(verse_recipe(plays=0.65), dataset="ahab")
     run = Run(tmp_path, torch.device("cpu"), steps=2, bfloat16=False)
     assert drive(gpt.train(recipe, run)).trained.config["vocabulary"] == " !,1abeilntÇà"
@@ -115,14 +115,6 @@ def test_a_text_runs_on_past_the_context(verse_training: Training) -> None:
     text = "".join(islice(verse.complete(network, "MIRANDA:\n", temperature=0.0), 60))
     assert len(text) == 60
     assert text == "".join(islice(verse.complete(network, "MIRANDA:\n", temperature=0.0), 60))
-
-
-def test_alternatives_are_a_distribution(verse_training: Training) -> None:
-    network = verse_training.trained.network
-    assert isinstance(network, gpt.GPT)
-    best = gpt.alternatives(network, "PROSPER", count=65)
-    assert sum(p for _, p in best) == pytest.approx(1.0, abs=1e-5)
-    assert best[0][0] == "O"
 
 
 def test_a_character_never_seen_is_named() -> None:

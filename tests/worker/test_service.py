@@ -68,10 +68,11 @@ async def test_a_promotion_serves_the_next_request_and_old_versions_stay_answera
     assert await worker.text(max_tokens=30, seed=1) == old["choices"][0]["text"]
 
 
-async def test_of_a_damaged_version_the_previous_one_serves(worker: Worker) -> None:
+@pytest.mark.parametrize("file", ["model.safetensors", "card.json"])
+async def test_of_a_damaged_version_the_previous_one_serves(worker: Worker, file: str) -> None:
     write_version(worker.home, "2", seed=5)
-    weights = worker.home / "checkpoints" / "gpt-shakespeare" / "2" / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:1_000])
+    damaged = worker.home / "checkpoints" / "gpt-shakespeare" / "2" / file
+    damaged.write_bytes(damaged.read_bytes()[:100])
     assert (await worker.complete(max_tokens=3))["system_fingerprint"] == "gpt-shakespeare@1"
     error = await worker.error(404, model="gpt-shakespeare@2")
     assert "damaged" in error["message"]

@@ -157,8 +157,9 @@ class Follower:
         trainings, shown = self._bot.trainings, self.shown
         job = await trainings.job(self.watch.job)  # first, so that a job that has ended has told all its events
         events = await trainings.events_since(self.watch.job, self._known)
-        steps = [Step.model_validate(event.data) for event in events if event.type == "metrics"]
-        report = next((Report.model_validate(event.data) for event in events if event.type == "report"), None)
+        steps = [Step.model_validate(event.data, extra="ignore") for event in events if event.type == "metrics"]
+        reports = [Report.model_validate(event.data, extra="ignore") for event in events if event.type == "report"]
+        report = next(iter(reports), None)
         if steps:
             shown.picture = await self._picture(job.model, [*shown.steps, *steps])
         if report is not None:

@@ -157,7 +157,7 @@ class WorkerAPI:
         async with self._request("GET", "/readyz", limits=aiohttp.ClientTimeout(total=ANSWER_TIMEOUT)) as response:
             if response.status not in (200, 503):  # 503 is "not ready" and carries the same body
                 await _raise(response)
-            return Readiness.model_validate_json(await response.read())
+            return read(Readiness, await response.read())
 
     async def models(self) -> list[ModelInfo]:
         """The models that there are. Raises WorkerError."""
@@ -177,7 +177,7 @@ class WorkerAPI:
         async with self._request(method, path, json=body, limits=limits) as response:
             if response.status != 200:
                 await _raise(response)
-            return shape.model_validate_json(await response.read())
+            return read(shape, await response.read())
 
     async def fetch(self, path: str) -> bytes:
         """A file of the worker's. Raises WorkerError."""
@@ -197,7 +197,7 @@ class WorkerAPI:
         async with self._request("POST", path, body=form, limits=limits) as response:
             if response.status != 200:
                 await _raise(response)
-            return shape.model_validate_json(await response.read())
+            return read(shape, await response.read())
 
     async def complete(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
         """Streams one completion: ``Queued`` as often as the place changes, ``Piece`` by piece, then ``Finished``.
@@ -286,6 +286,11 @@ class WorkerAPI:
                 response.close()
 
 
+def read(shape: type[Shape], content: str | bytes) -> Shape:
+    """An answer of the worker's; what a newer worker says besides is passed over. Raises ValidationError."""
+    return shape.model_validate_json(content, extra="ignore")
+
+
 async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[str, None]:
     """The lines of an answer, of any length: aiohttp's own end at 128 KiB, which a picture exceeds."""
     begun = bytearray()
@@ -301,9 +306,9 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[str, None]:
 def _part(data: str, shape: type[Shape]) -> Shape:
     """One server-sent event's content; raises WorkerRefused or WorkerFailed when it is an error."""
     try:
-        return shape.model_validate_json(data)
+        return read(shape, data)
     except ValidationError:
-        error = ErrorResponse.model_validate_json(data).error
+        error = read(ErrorResponse, data).error
         if error.type in ("invalid_request_error", "not_found_error"):
             raise WorkerRefused(error) from None
         raise WorkerFailed(error.message) from None
@@ -313,7 +318,7 @@ async def _raise(response: aiohttp.ClientResponse) -> NoReturn:
     """Raises the WorkerError that an answer with an error status stands for."""
     content = await response.read()
     try:
-        error = ErrorResponse.model_validate_json(content).error
+        error = read(ErrorResponse, content).error
     except ValidationError:  # not a worker's own answer: a proxy in between, or something else on that port
         error = ErrorBody(message=f"{response.status} {response.reason} from {response.url}", type="server_error")
     if response.status == 429:

@@ -217,3 +217,15 @@ async def test_a_worker_that_is_not_ready_says_so() -> None:
 
     async with worker(handler) as api:
         assert (await api.readiness()).ready is False
+
+
+async def test_what_a_newer_worker_says_besides_is_passed_over() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        model = {
+            "id": "gpt", "created": 0, "version": "v1", "versions": ["v1"], "family": "gpt", "parameters": 1,
+            "metrics": {}, "colour": "blue",
+        }  # fmt: skip
+        return web.json_response({"object": "list", "data": [model], "next": None})
+
+    async with worker(handler) as api:
+        assert [model.id for model in await api.models()] == ["gpt"]

@@ -109,6 +109,7 @@ class Store:
         return str(self._pointer(model)["version"])
 
     def _pointer(self, model: str) -> dict[str, str | None]:
+        _check_names(model)
         for folder in self.folders:
             pointer = folder / model / POINTER
             try:
@@ -131,8 +132,8 @@ class Store:
 
     def open(self, model: str, version: str | None = None) -> Checkpoint:
         """A version, or the one that serves; CheckpointError when there is none or its card is damaged."""
-        _check_names(model, version or model)
         version = version or self.current(model)
+        _check_names(model, version)
         for folder in self.folders:
             path = folder / model / version
             try:

@@ -7,6 +7,7 @@ import json
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -90,10 +91,8 @@ def measure(network: GPT) -> dict[str, float]:
     """Seconds of a step in each precision that the native step has here, or where it has none, that PyTorch has."""
     decoders: dict[str, Decoder] = {}
     for name, dtype in PRECISIONS.items():
-        try:
+        with suppress(NativeError):  # then it is not to be had here
             decoders[name] = NativeDecoder(network, TRIAL, dtype, threads=1)
-        except NativeError as error:
-            log.debug("no native step", precision=name, reason=str(error))
     if not decoders:
         decoders = {name: TorchDecoder(network, TRIAL, PRECISIONS[name]) for name in ("bfloat16", "float32")}
     return {name: seconds_of_a_step(decoder) for name, decoder in decoders.items()}

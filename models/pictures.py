@@ -33,9 +33,8 @@ MAX_BYTES = 32 * 2**20  # of one picture's file
 MAX_PICTURES = 200_000  # of one data set: 2.5 GB at 64x64
 SAID = 10  # problems of a data set that are logged; all are in Pictures.problems
 MALFORMED = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error, zlib.error)  # Pillow's
-DAMAGED = (  # zipfile's errors about an entry: those of its four compressions, and of what it cannot do
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, NotImplementedError),
-)
+# zipfile's errors about an entry: those of its four compressions, and of what it cannot do
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
 
 Image.MAX_IMAGE_PIXELS = None  # its limit warns only; ours is asked before anything is decoded

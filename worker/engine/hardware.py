@@ -49,9 +49,9 @@ def set_threads(wanted: int) -> int:
 def build_decoder(network: GPT, slots: int, precision: str, threads: int, home: Path) -> Decoder:
     """A decoder for the network's device, in the precision of that name or, with ``auto``, in the fastest one."""
     if network.head.weight.device.type != "cpu":
-        chosen = torch.bfloat16 if precision == "auto" else getattr(torch, precision)
+        chosen = torch.bfloat16 if precision == "auto" else PRECISIONS[precision]
     else:
-        chosen = fastest_precision(network, home) if precision == "auto" else getattr(torch, precision)
+        chosen = fastest_precision(network, home) if precision == "auto" else PRECISIONS[precision]
         try:
             return NativeDecoder(network, slots, chosen, threads)
         except NativeError as error:

@@ -1,8 +1,8 @@
 """Pictures benchmark: many clients of a worker beside the bare forward pass and encoding of the same pictures.
 
-Run with ``python -m benchmarks images``. Every GAN that serves is measured. Each client asks for one picture after the
-other; bare means full batches drawn one after the other, whose pictures are then encoded by as many threads as the
-worker's encoders have.
+Run with ``python -m benchmarks images``. Every GAN that serves is measured. Each client asks for one file after the
+other: a single picture, or a sheet of as many as ``/gan sample`` shows. Bare means full batches drawn one after the
+other, whose files are then encoded by as many threads as the worker's encoders have.
 """
 
 from __future__ import annotations
@@ -17,22 +17,25 @@ from functools import partial
 from pathlib import Path
 
 import aiohttp
+import torch
 
 from benchmarks.table import percentile, show
 from benchmarks.worker import running_worker
+from bot.picture_recipes import MOST
 from models.checkpoint import Checkpoint, Store
 from models.painter import Painter
 from models.registry import families
-from worker.engine.encoding import stills
+from worker.engine.encoding import grid
 from worker.engine.hardware import pick_device, set_threads
 
 CLIENTS = 32
-EACH = 24  # pictures that a client asks for, one after the other: so many that beginning and end count for little
+EACH = 24  # files that a client asks for, one after the other: so many that beginning and end count for little
+SHEETS = (1, MOST)  # pictures in a file
 
 
 @dataclass(frozen=True)
 class Visit:
-    """What all clients saw: seconds until the last had its last picture, and those that each request took."""
+    """What all clients saw: seconds until the last had its last file, and those that each request took."""
 
     seconds: float
     waits: list[float]
@@ -40,32 +43,35 @@ class Visit:
 
 @dataclass(frozen=True)
 class Bare:
-    """Pictures/s without HTTP: of the forward pass with encoding, and of the forward pass alone."""
+    """Files/s without HTTP: of the forward pass with encoding, and of the forward pass alone."""
 
     whole: float
     forward: float
 
 
 def run(home: Path, rounds: int, threads: int) -> None:
-    """Print pictures per second over HTTP and bare, and how long a client waits for one."""
+    """Print files per second over HTTP and bare, and how long a client waits for one."""
     set_threads(threads)
     rows = []
     with running_worker(home, threads) as address:
         for checkpoint in serving(home):
             painter = load(checkpoint)
-            asyncio.run(visit(address, checkpoint.model))  # the first requests of all pay for what is loaded late
-            visits = [(asyncio.run(visit(address, checkpoint.model)), draw_bare(painter)) for _ in range(rounds)]
-            rows.append(row(f"{checkpoint.model} in batches of {painter.draw.size}", visits))
-    heads = ["model", "over HTTP", "bare", "HTTP/bare", "forward pass alone", "wait p50", "wait p95"]
-    show(f"Pictures/s, {CLIENTS} clients, one picture in each request (waits in milliseconds)", heads, rows)
+            model = checkpoint.model
+            for sheet in SHEETS:
+                asyncio.run(visit(address, model, sheet))  # the first requests of all pay for what is loaded late
+                visits = [(asyncio.run(visit(address, model, sheet)), draw_bare(painter, sheet)) for _ in range(rounds)]
+                rows.append(row(f"{model} in batches of {painter.draw.size}", sheet, visits))
+    heads = ["model", "pictures", "over HTTP", "bare", "HTTP/bare", "forward pass alone", "wait p50", "wait p95"]
+    show(f"Files/s, {CLIENTS} clients, by the pictures in each file (waits in milliseconds)", heads, rows)
 
 
-def row(name: str, visits: list[tuple[Visit, Bare]]) -> list[str]:
+def row(name: str, sheet: int, visits: list[tuple[Visit, Bare]]) -> list[str]:
     over_http = [CLIENTS * EACH / visit.seconds for visit, _ in visits]
     waits = [wait for visit, _ in visits for wait in visit.waits]
     share = statistics.median(rate / bare.whole for rate, (_, bare) in zip(over_http, visits, strict=True))
     return [
         name,
+        str(sheet),
         f"{statistics.median(over_http):,.0f}",
         f"{statistics.median(bare.whole for _, bare in visits):,.0f}",
         f"{share:.0%}",
@@ -88,14 +94,15 @@ def load(checkpoint: Checkpoint) -> Painter:
     return painter
 
 
-async def visit(address: str, model: str) -> Visit:
-    """Let all clients ask at once."""
+async def visit(address: str, model: str, sheet: int) -> Visit:
+    """Let all clients ask at once, each time for ``sheet`` pictures."""
 
     async def client(session: aiohttp.ClientSession, number: int) -> list[float]:
         waits = []
         for i in range(EACH):
             asked = time.perf_counter()
-            body = {"model": model, "seed": EACH * number + i, "user": str(number)}
+            seed = sheet * (EACH * number + i)
+            body = {"model": model, "seed": seed, "n": sheet, "layout": "sheet", "user": str(number)}
             async with session.post("/v1/images/generations", json=body) as response:
                 response.raise_for_status()
                 await response.read()
@@ -108,15 +115,16 @@ async def visit(address: str, model: str) -> Visit:
         return Visit(time.perf_counter() - begin, [wait for own in waits for wait in own])
 
 
-def draw_bare(painter: Painter) -> Bare:
-    """As many pictures as all clients ask for."""
-    points = painter.sample(range(CLIENTS * EACH))
-    encode = partial(stills, scale=None, most=None)
+def draw_bare(painter: Painter, sheet: int) -> Bare:
+    """As many files of ``sheet`` pictures as all clients ask for."""
+    files = CLIENTS * EACH
+    points = painter.sample(range(files * sheet))
+    encode = partial(grid, scale=None, most=None)
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as encoders:
         begin = time.perf_counter()
         (pictures,) = painter.draw(*points.rows)
         drawn = time.perf_counter()
-        for _ in encoders.map(encode, pictures[:, None]):  # (N, 1, C, H, W)
+        for _ in encoders.map(encode, torch.split(pictures, sheet)):  # each (sheet, C, H, W)
             pass
         done = time.perf_counter()
-    return Bare(len(points) / (done - begin), len(points) / (drawn - begin))
+    return Bare(files / (done - begin), files / (drawn - begin))

@@ -73,6 +73,8 @@ def load() -> Settings:
     """The settings in force; raises SettingsError with one sentence about the first variable that is wrong."""
     try:
         return Settings()
+    except UnicodeDecodeError:
+        raise SettingsError(".env is not UTF-8 text; save it as such.") from None
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])

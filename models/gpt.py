@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from models import texts
 from models.checkpoint import Checkpoint
-from models.configuration import Configuration
+from models.configuration import Configuration, ConfigurationError
 from models.data import DataError
 from models.registry import Metric, Recipe
+from models.speakers import Speakers
 from models.training import Progress, Run, Trained
 
 
@@ -39,11 +40,25 @@ class Config(Configuration):
     dropout: float = 0.05  # the plays are seen about three times, Tiny Shakespeare more often
     batch: int = 32
     plays: float = 0.65  # share of the batches drawn from the other plays
+    renamed: float = 0.5  # share of the excerpts whose speakers are called something else
     matrix_rate: float = 0.02  # learning rate of the orthogonalised matrices (Muon)
     other_rate: float = 3e-3  # of embedding, head and norms (AdamW)
     weight_decay: float = 0.05
     warmup: int = 40  # steps; normalised queries and keys need little
     flat: float = 0.5  # share of the run at the full rate before it falls linearly to zero
+
+    def __post_init__(self) -> None:
+        """ConfigurationError unless the numbers fit each other."""
+        for name in ("layers", "width", "heads", "kv_heads", "hidden", "context", "batch"):
+            if not getattr(self, name):
+                raise ConfigurationError(f"{name} must be at least 1.")
+        if self.width % (2 * self.heads):
+            raise ConfigurationError(f"width must be a multiple of {2 * self.heads} (2 x heads), not {self.width}.")
+        if self.heads % self.kv_heads:
+            raise ConfigurationError(f"heads must be a multiple of kv_heads ({self.kv_heads}), not {self.heads}.")
+        for name in ("dropout", "plays", "renamed", "flat"):
+            if getattr(self, name) > 1:
+                raise ConfigurationError(f"{name} is a share, at most 1, not {getattr(self, name)}.")
 
     @property
     def head_size(self) -> int:
@@ -191,7 +206,8 @@ def optimizers(network: GPT) -> tuple[torch.optim.Optimizer, torch.optim.Optimiz
 
 def rate_at(step: int, fraction: float, config: Config) -> float:
     """Multiplier of the learning rates: a short warm-up, flat, then linearly to zero at the end of the run."""
-    return min(1.0, (step + 1) / config.warmup, (1.0 - fraction) / (1.0 - config.flat))
+    falling = (1.0 - fraction) / (1.0 - config.flat) if config.flat < 1 else 1.0
+    return min(1.0, (step + 1) / max(1, config.warmup), falling)
 
 
 def draw(corpus: Tensor, count: int, length: int, generator: torch.Generator) -> Tensor:
@@ -200,10 +216,11 @@ def draw(corpus: Tensor, count: int, length: int, generator: torch.Generator) ->
     return corpus[starts[:, None] + torch.arange(length)]
 
 
-def batches(config: Config, text: Tensor, plays: Tensor | None, run: Run) -> Tensor:
+def batches(config: Config, text: Tensor, plays: Tensor | None, speakers: Speakers, run: Run) -> Tensor:
     """The batch of the run's step; every fourth has half as many excerpts of twice the length.
 
-    The long ones teach the network what a window that slides past the first character looks like.
+    The long ones teach the network what a window that slides past the first character looks like, and those whose
+    ``speakers`` have other names to carry on a name that it never saw.
     """
     generator = run.generator()
     long = run.step % 4 == 3
@@ -212,7 +229,11 @@ def batches(config: Config, text: Tensor, plays: Tensor | None, run: Run) -> Ten
     parts = [draw(text, count - from_plays, length + 1, generator)]
     if plays is not None:
         parts.append(draw(plays, from_plays, length + 1, generator))
-    return torch.cat(parts)  # (B, T + 1)
+    tokens = torch.cat(parts)  # (B, T + 1)
+    for row in (torch.rand(count, generator=generator) < config.renamed).nonzero().flatten().tolist():
+        excerpt = "".join(config.vocabulary[token] for token in tokens[row].tolist())
+        tokens[row] = encode(speakers.renamed(excerpt, generator), config.vocabulary)
+    return tokens
 
 
 def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
@@ -220,17 +241,21 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
     config = Config.parse(recipe.config)
     parts = texts.split(recipe.dataset)
     if recipe.dataset != texts.TINY:  # another text has other characters, and Shakespeare's plays are no help to it
-        config = replace(config, plays=0.0)
+        config = replace(config, plays=0.0, renamed=0.0)
         if run.start is None:  # else it keeps the characters whose weights it begins with
             config = replace(config, vocabulary="".join(sorted({*parts[0], *parts[1]})))
     text, held_out = (encode_part(part, config.vocabulary) for part in parts)
-    plays = encode(texts.other_plays(), config.vocabulary) if config.plays > 0 else None
+    if len(text) <= 2 * config.context:
+        raise DataError(f"The text has {len(text):,} characters to learn from; set a context below half of that.")
+    other_plays = texts.other_plays() if config.plays > 0 else None
+    plays = encode(other_plays, config.vocabulary) if other_plays else None
+    speakers = Speakers("\n".join([parts[0], other_plays or ""]))
     network = run.build(lambda: GPT(config))
     matrices, others = optimizers(network)
     run.restore(network=network, matrices=matrices, others=others)
     forward = run.compiled(network)
     for step in run:
-        tokens = batches(config, text, plays, run).to(run.device)
+        tokens = batches(config, text, plays, speakers, run).to(run.device)
         with run.autocast():
             loss = next_character_loss(forward, tokens)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -31,6 +31,8 @@ def load(**given: Any) -> Settings:
     """The settings in force, those given here first; raises SettingsError about the first that is wrong."""
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
+    except UnicodeDecodeError:
+        raise SettingsError(".env is not UTF-8 text; save it as such.") from None
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
@@ -28,6 +29,8 @@ TINY = {"layers": 2, "width": 32, "heads": 2, "hidden": 64, "context": 32, "batc
 
 
 torch.set_num_threads(1)  # networks this small only wait for each other on more
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is slow, not wrong
+hypothesis.settings.load_profile("untimed")
 
 
 @dataclass

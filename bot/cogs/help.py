@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 import time
@@ -27,6 +28,7 @@ COLOUR = discord.Colour(0x5B4B8A)  # the violet of Prospero's cloak
 OVERVIEW = "overview"
 ANY_PLACE = 30  # of a topic whose cog does not say: after verse (10) and pictures (20), before what people keep (40)
 MOST_TOPICS = 24  # beside the overview: Discord's menus take 25 options
+PATIENCE = 5.0  # seconds; a worker that takes longer to say how it is doing, or is still starting, is not doing well
 LONGEST_FIELD = 1_024  # characters that Discord allows
 
 MILLION = 1e6
@@ -85,9 +87,10 @@ class Help(commands.Cog):
         embed.add_field(name=translate(locale, "about.bot"), value=state, inline=False)
         begun = time.monotonic()
         try:
-            readiness = await self.bot.worker.readiness()
-            models = await self.bot.worker.models()
-        except WorkerError:
+            async with asyncio.timeout(PATIENCE):
+                readiness = await self.bot.worker.readiness()
+                models = await self.bot.worker.models()
+        except (WorkerError, TimeoutError):
             state = translate(locale, "about.worker_away")
             embed.add_field(name=translate(locale, "about.worker"), value=state, inline=False)
         else:

@@ -1,10 +1,12 @@
 """/help and /about: an overview and its topics, what serves and how it is, in both languages."""
 
+import asyncio
 import re
 
 import pytest
 from discord.ext import commands
 
+import bot.cogs.help
 from bot.client import Bot
 from bot.locale import ENGLISH
 from models.checkpoint import Store
@@ -111,6 +113,18 @@ async def test_about_with_what_serves(island: Island, tiny_store: Store) -> None
 
 async def test_about_without_a_worker(island: Island) -> None:
     await island.start_bot("http://127.0.0.1:9")
+    async with island.person() as miranda:
+        (about,) = (await (await miranda.slash("about")).message())["embeds"]
+    assert about["fields"][1]["value"].startswith("Away at the moment.")
+
+
+async def test_about_while_the_worker_starts(island: Island, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def starting() -> str:
+        return await asyncio.Future()
+
+    monkeypatch.setattr(bot.cogs.help, "PATIENCE", 0.1)
+    prospero = await island.start_bot("http://127.0.0.1:9")
+    monkeypatch.setattr(prospero.worker, "_address", starting)
     async with island.person() as miranda:
         (about,) = (await (await miranda.slash("about")).message())["embeds"]
     assert about["fields"][1]["value"].startswith("Away at the moment.")

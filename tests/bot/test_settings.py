@@ -1,9 +1,12 @@
 """Settings: read from the environment, and one sentence for what is wrong with them."""
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import bot.settings
+import sandbox.settings
 from bot.settings import SettingsError, load
 
 
@@ -45,3 +48,10 @@ def test_a_wrong_value_is_named_with_what_to_write(
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=f"{variable} is '{value}': write {advice}"):
         load()
+
+
+@pytest.mark.parametrize("room", [bot.settings, sandbox.settings])
+def test_a_file_that_is_no_text_is_named(tmp_path: Path, room: ModuleType) -> None:
+    (tmp_path / ".env").write_text("DISCORD_TOKEN=file", encoding="utf-16")
+    with pytest.raises(room.SettingsError, match=r"^\.env is not UTF-8 text; save it as such\.$"):
+        room.load()

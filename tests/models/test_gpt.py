@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import gpt, texts, verse
+from models.configuration import ConfigurationError
 from models.data import DataError
+from models.speakers import Speakers
 from models.training import Run
 from tests.conftest import Training, drive, verse_recipe
 
@@ -91,6 +93,50 @@ def test_any_text_brings_its_own_characters(verse_data: Path, tmp_path: Path) ->
     recipe = replace(verse_recipe(plays=0.65), dataset="ahab")
     run = Run(tmp_path, torch.device("cpu"), steps=2, bfloat16=False)
     assert drive(gpt.train(recipe, run)).trained.config["vocabulary"] == " !,1abeilntÇà"
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"width": 100, "heads": 5, "kv_heads": 5, "layers": 1}, None),
+        ({"heads": 7}, "width must be a multiple of 14 (2 x heads), not 320."),
+        ({"heads": 0}, "heads must be at least 1."),
+        ({"kv_heads": 2}, "heads must be a multiple of kv_heads (2), not 5."),
+        ({"flat": 1.5}, "flat is a share, at most 1, not 1.5."),
+    ],
+)
+def test_numbers_that_do_not_fit_are_named(settings: dict[str, float], sentence: str | None) -> None:
+    if sentence is None:
+        assert gpt.GPT(gpt.Config.parse(settings))(torch.zeros(1, 3, dtype=torch.long)).shape == (1, 3, 65)
+        return
+    with pytest.raises(ConfigurationError) as refused:
+        gpt.Config.parse(settings)
+    assert str(refused.value) == sentence
+
+
+def test_a_text_shorter_than_the_excerpts_is_refused(verse_data: Path, tmp_path: Path) -> None:
+    run = Run(tmp_path, torch.device("cpu"), steps=1)
+    with pytest.raises(DataError, match="characters to learn from; set a context below half of that"):
+        drive(gpt.train(verse_recipe(context=100_000), run))
+
+
+def test_the_rate_falls_where_it_is_to(verse_data: Path) -> None:
+    assert gpt.rate_at(100, 0.75, gpt.Config(flat=0.5)) == 0.5
+    assert gpt.rate_at(100, 0.75, gpt.Config(flat=1.0, warmup=0)) == 1.0
+    assert gpt.rate_at(0, 0.0, gpt.Config(warmup=4)) == 0.25
+
+
+def test_excerpts_get_new_names_as_often_as_asked(verse_data: Path, tmp_path: Path) -> None:
+    text, _ = texts.split(texts.TINY)
+    run = Run(tmp_path, torch.device("cpu"), steps=1)
+
+    def excerpts(share: float) -> list[str]:
+        config = replace(SMALL, context=200, renamed=share, batch=16)
+        tokens = gpt.batches(config, gpt.encode(text, texts.VOCABULARY), None, Speakers(text), run)
+        return ["".join(texts.VOCABULARY[token] for token in row) for row in tokens.tolist()]
+
+    assert all(excerpt in text for excerpt in excerpts(0.0))
+    assert sum(excerpt in text for excerpt in excerpts(1.0)) < 8  # of 16: so few people may get a real name
 
 
 def test_resumed_equals_uninterrupted(verse_data: Path, tmp_path: Path) -> None:

@@ -19,11 +19,13 @@ class Speakers:
 
     def __init__(self, text: str) -> None:
         self.names = sorted(_named(text))
+        self._characters = set(text)  # a network knows no others
 
     def renamed(self, excerpt: str, generator: torch.Generator) -> str:
         """The excerpt, as long as it was, with every speaker called something else wherever the name stands in it."""
         new = {name: self._name(len(name), generator) for name in sorted(_named(excerpt))}
-        new |= {name.capitalize(): other.capitalize() for name, other in new.items()}
+        inside = {name.capitalize(): other.capitalize() for name, other in new.items()}
+        new |= {name: other for name, other in inside.items() if self._characters.issuperset(other)}
         if not new:
             return excerpt
         return re.sub(rf"\b({'|'.join(new)})\b", lambda found: new[found[0]], excerpt)

@@ -62,3 +62,9 @@ def test_the_seed_decides() -> None:
 def test_a_text_without_speakers_stays() -> None:
     prose = "Call me Ishmael:\nSome years ago. SHOUTED: no.\n"
     assert Speakers(PLAY).renamed(prose, torch.Generator()) == prose
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_is_written_in_letters_that_the_text_lacks(seed: int) -> None:
+    text = "MAB:\nMab am I.\n\nZED:\nZed am I; Mab is Mab.\n"
+    assert set(Speakers(text).renamed(text, torch.Generator().manual_seed(seed))) <= set(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -85,17 +86,31 @@ def tiny_store(verse_training: Training, tmp_path: Path) -> Store:
 
 def keep(store: Store, trained: Trained, version: str) -> Checkpoint:
     """Write a trained GPT as a version of ``gpt-shakespeare``."""
-    network = trained.network
+    name = f"gpt-shakespeare@{version}"
+    return save_version(store, name, "gpt", trained.network, trained.config, "shakespeare", nats_per_character=1.0)
+
+
+def save_version(
+    store: Store,
+    name: str,
+    family: str,
+    network: torch.nn.Module,
+    config: dict[str, Any],
+    dataset: str = "none",
+    **figures: float,
+) -> Checkpoint:
+    """Write a network as ``name``, "model@version", with what it reached."""
+    model, _, version = name.partition("@")
     card = Card(
-        model="gpt-shakespeare",
+        model=model,
         version=version,
-        family="gpt",
-        config=trained.config,
+        family=family,
+        config=config,
         parameters=sum(p.numel() for p in network.parameters()),
-        dataset={"name": "shakespeare", "licence": "MIT"},
+        dataset={"name": dataset, "licence": "MIT"},
         training={"seed": 0},
         created="2026-01-01T00:00:00+00:00",
-        metrics={"nats_per_character": asdict(gpt.Metric(1.0, "nats/char"))},
+        metrics={figure: {"value": value, "unit": "nats/char"} for figure, value in figures.items()},
     )
     return store.save(card, network.state_dict(), lambda beside: None)
 
@@ -112,15 +127,5 @@ def keep_gan(store: Store, model: str, config: dict[str, object], version: str =
     for parameter in network.parameters():
         scale = 2.0 * max(1, parameter[0].numel()) ** -0.5
         parameter.data = torch.randn(parameter.shape, generator=generator) * scale
-    card = Card(
-        model=model,
-        version=version,
-        family="gan",
-        config=asdict(shape),
-        parameters=sum(p.numel() for p in network.parameters()),
-        dataset={"name": "none", "licence": "none"},
-        training={"seed": seed},
-        created="2026-01-01T00:00:00+00:00",
-    )
-    store.save(card, network.state_dict(), lambda beside: None)
+    save_version(store, f"{model}@{version}", "gan", network, asdict(shape))
     store.promote(model, version)

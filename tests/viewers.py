@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from models import autoencoder, translator, vae, variational
-from models.checkpoint import Card, Store
+from models.checkpoint import Store
 from models.pictures import Pictures
+from tests.conftest import save_version
 from tests.models.drawings import bars
 
 SMALL_VAE = {
@@ -89,16 +90,5 @@ def keep(
     **figures: float,
 ) -> None:
     """Store a version, with what it reached, and let it serve."""
-    card = Card(
-        model=model,
-        version=version,
-        family=family,
-        config=config,
-        parameters=sum(p.numel() for p in network.parameters()),
-        dataset={"name": "none", "licence": "none"},
-        training={"seed": 0},
-        created="2026-01-01T00:00:00+00:00",
-        metrics={name: {"value": value} for name, value in figures.items()},
-    )
-    store.save(card, network.state_dict(), lambda beside: None)
+    save_version(store, f"{model}@{version}", family, network, config, **figures)
     store.promote(model, version)

@@ -13,13 +13,13 @@ from PIL import Image
 
 from models import autoencoder, codes, pictures
 from models.autoencoder import Autoencoder, Config
-from models.checkpoint import Card, Checkpoint, Store
+from models.checkpoint import Checkpoint, Store
 from models.codes import CodeError
 from models.configuration import ConfigurationError
 from models.data import DataError
 from models.registry import Recipe
 from models.training import Run
-from tests.conftest import Training, drive
+from tests.conftest import Training, drive, save_version
 
 SMALL = {"channels": 1, "side": 32, "width": 8, "stages": 2, "blocks": 1, "whole": True, "code": 8, "levels": 8}
 TRAINED = {**SMALL, "memory": 300, "batch": 16, "warmup": 10, "rate": 3e-3}
@@ -56,17 +56,9 @@ def network(training: Training) -> Autoencoder:
 
 @pytest.fixture
 def checkpoint(training: Training, tmp_path: Path) -> Checkpoint:
-    card = Card(
-        model="autoencoder-sprites",
-        version="tiny",
-        family="autoencoder",
-        config=training.trained.config,
-        parameters=1,
-        dataset={"name": "sprites", "licence": "MIT"},
-        training={},
-        created="2026-01-01T00:00:00+00:00",
-    )
-    return Store(tmp_path).save(card, training.trained.network.state_dict(), lambda beside: None)
+    trained = training.trained
+    name, network = "autoencoder-sprites@tiny", trained.network
+    return save_version(Store(tmp_path), name, "autoencoder", network, trained.config, "sprites")
 
 
 @pytest.mark.parametrize("whole", [True, False])

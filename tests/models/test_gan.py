@@ -15,7 +15,7 @@ from models.checkpoint import Card, Checkpoint, Store
 from models.configuration import ConfigurationError
 from models.registry import Recipe
 from models.training import Run
-from tests.conftest import Training, drive
+from tests.conftest import Training, drive, save_version
 from tests.models.drawings import bars, write_digits, write_squares
 
 SMALL = {"channels": 1, "classes": 10, "base": 7, "widths": "32,16", "blocks": "1,0", "latent": 8, "batch": 20}
@@ -124,8 +124,8 @@ def test_the_figures_stand_beside_those_of_real_pictures(
 ) -> None:
     judge = features.Network(features.Config(channels=1, widths="4,8", classes=10)).eval()
     monkeypatch.setattr(features, "frozen", lambda channels, device: judge)
-    card = Card("gan-digits", "v1", "gan", training.trained.config, 0, {"name": "digits", "licence": "MIT"}, {}, "2026")
-    stored = Store(tmp_path).save(card, training.trained.network.state_dict(), lambda beside: None)
+    trained = training.trained
+    stored = save_version(Store(tmp_path), "gan-digits@v1", "gan", trained.network, trained.config, "digits")
     figures = gan.evaluate(stored, torch.device("cpu"), quick=True)
     assert 0 <= figures["class_agreement"].value <= 1
     assert figures["frechet_distance"].value > figures["frechet_floor"].value

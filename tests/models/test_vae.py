@@ -12,7 +12,7 @@ from PIL import Image
 
 from models import pictures, vae, variational
 from models.balance import Balance
-from models.checkpoint import Card, Checkpoint, Store
+from models.checkpoint import Checkpoint, Store
 from models.configuration import ConfigurationError
 from models.disentanglement import mutual_information_gap, total_correlation
 from models.flow import Flow, normal_log_density
@@ -21,7 +21,7 @@ from models.likelihood import bounds
 from models.registry import Recipe
 from models.training import Run
 from models.variational import VAE, Config
-from tests.conftest import Training, drive
+from tests.conftest import Training, drive, save_version
 
 SMALL = {
     "channels": 1,
@@ -76,17 +76,8 @@ def network(training: Training) -> VAE:
 
 @pytest.fixture
 def checkpoint(training: Training, tmp_path: Path) -> Checkpoint:
-    card = Card(
-        model="vae-sprites",
-        version="tiny",
-        family="vae",
-        config=training.trained.config,
-        parameters=1,
-        dataset={"name": "sprites", "licence": "MIT"},
-        training={},
-        created="2026-01-01T00:00:00+00:00",
-    )
-    return Store(tmp_path).save(card, training.trained.network.state_dict(), lambda beside: None)
+    trained = training.trained
+    return save_version(Store(tmp_path), "vae-sprites@tiny", "vae", trained.network, trained.config, "sprites")
 
 
 def noise(count: int, seed: int = 0) -> torch.Tensor:

@@ -17,7 +17,8 @@ import torch
 from aiohttp import web
 
 from models import gpt
-from models.checkpoint import Card, Store
+from models.checkpoint import Store
+from tests.conftest import save_version
 from worker.routes import ENGINE, GALLERY, SETTINGS
 from worker.service import serve
 from worker.settings import Settings
@@ -40,20 +41,8 @@ def tiny_gpt(seed: int = 0, config: gpt.Config = TINY) -> gpt.GPT:
 
 def write_version(home: Path, version: str = "1", seed: int = 0, model: str = "gpt-shakespeare") -> None:
     """Store a tiny GPT as a version of a model and let it serve."""
-    network = tiny_gpt(seed)
-    card = Card(
-        model=model,
-        version=version,
-        family="gpt",
-        config=asdict(TINY),
-        parameters=sum(p.numel() for p in network.parameters()),
-        dataset={"name": "none", "licence": "none"},
-        training={"seed": seed},
-        created="2026-01-01T00:00:00+00:00",
-        metrics={"nats_per_character": {"value": 3.0, "unit": "nats/char"}},
-    )
     store = Store(home, home / "none")
-    store.save(card, network.state_dict(), lambda checkpoint: None)
+    save_version(store, f"{model}@{version}", "gpt", tiny_gpt(seed), asdict(TINY), nats_per_character=3.0)
     store.promote(model, version)
 
 

@@ -33,7 +33,7 @@ from models.pictures import Pictures, from_unit, load, sheet, to_unit
 from models.quality import coded, psnr, ssim
 from models.registry import Family, Metric, Recipe
 from models.roles import Coder, Judge, Reconstructor, Role, Sight, Space
-from models.training import Progress, Run, Trained, cosine
+from models.training import Progress, Run, Trained, cosine, risen
 
 MEASURED = 400  # held-out pictures that are compared with codecs
 SEEDS = 3  # of the detectors that see one class each
@@ -45,6 +45,8 @@ DRAWN, SEEN = 16, 4  # pictures drawn at once, and looked at at once: seldom are
 @dataclass(frozen=True)
 class Config(Configuration):
     """Shape of an autoencoder and how it is trained."""
+
+    LEAST = dict.fromkeys(("channels", "side", "width", "code", "batch"), 1) | {"levels": 2, "memory": 3}
 
     channels: int = 3
     side: int = 64
@@ -141,7 +143,7 @@ def fit(config: Config, data: Pictures, run: Run) -> Generator[Progress, None, A
         with run.autocast():
             loss = reconstruction_loss(forward, pictures, config.noise)
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.param_groups[0]["lr"] = cosine(config.rate, 0.0, run.fraction) * min(1.0, (step + 1) / config.warmup)
+        optimizer.param_groups[0]["lr"] = cosine(config.rate, 0.0, run.fraction) * risen(step, config.warmup)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         run.observe(loss=loss)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 
 class ConfigurationError(ValueError):
@@ -15,6 +15,8 @@ class ConfigurationError(ValueError):
 @dataclass(frozen=True)
 class Configuration:
     """Base of every family's ``Config``: each field is a number, a flag or a text."""
+
+    LEAST: ClassVar[Mapping[str, int]] = {}  # of the numbers that may not be as small as 0
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
@@ -29,8 +31,9 @@ class Configuration:
                 parsed[key] = _read(value, kind)
             except ValueError:
                 raise ConfigurationError(f"{key} must be a {kind.__name__}, not {value!r}.") from None
-            if kind in (int, float) and not 0 <= parsed[key] < math.inf:
-                raise ConfigurationError(f"{key} must be at least 0 and finite, not {value!r}.")
+            least = cls.LEAST.get(key, 0)
+            if kind in (int, float) and not least <= parsed[key] < math.inf:
+                raise ConfigurationError(f"{key} must be at least {least} and finite, not {value!r}.")
         return cls(**parsed)
 
 

@@ -96,18 +96,18 @@ SETS = {
 }
 
 
-_homes: list[Path] = []  # where look_in was told to look
+_told: list[Path] = []  # where look_in was told to look
 
 
-def look_in(home: Path) -> None:
-    """Find the data sets of a data home, too; once, before anything is looked for."""
-    _homes[:] = [home / COLLECTED]
+def look_in(home: Path, named: Path | None = None) -> None:
+    """Find the data sets of a data home, too, and before them a named folder's; once, before any is looked for."""
+    _told[:] = [*([named] if named else []), home / COLLECTED]
 
 
 def folders() -> list[Path]:
     """The data folders in the order in which they are looked in."""
     named = os.environ.get("PROSPERO_DATA")
-    return [*([Path(named)] if named else []), *_homes, DOWNLOADS]
+    return list(dict.fromkeys([*([Path(named)] if named else []), *_told, DOWNLOADS]))
 
 
 def find(name: str) -> Path | None:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 
-import torch
-
 from models.checkpoint import CheckpointError
 from models.configuration import ConfigurationError
 from models.data import DataError
 from models.registry import UnknownModelError
-from models.training import TrainingError
+from models.training import TrainingError, wants_memory
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # a full disk, a used-up quota, a limit on the size of files
-WANTING = ("out of memory", "can't allocate memory", "not enough memory")  # in what torch says of memory
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,7 @@ class Failure:
 
 def explain(error: Exception) -> Failure | None:
     """The failure that an exception stands for; None for a fault of ours."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or _wants_memory(error):
+    if wants_memory(error):
         return Failure("out_of_memory", "There is not enough memory for this training; set a smaller batch.")
     if isinstance(error, OSError) and error.errno in FULL:
         return Failure("disk_full", f"The disk has no room ({error.strerror}); free some, then resume the training.")
@@ -40,7 +37,3 @@ def explain(error: Exception) -> Failure | None:
     if isinstance(error, OSError) and error.filename is not None:
         return Failure("failed", f"{error.filename} cannot be used ({error.strerror}); mend that, or name another.")
     return None
-
-
-def _wants_memory(error: Exception) -> bool:
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in WANTING)

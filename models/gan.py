@@ -40,6 +40,8 @@ CHUNK = 16  # pictures drawn at once: at fewer, a CPU is hardly quicker
 class Config(Configuration):
     """Shape of both networks and how they are trained."""
 
+    LEAST = dict.fromkeys(("channels", "classes", "base", "latent", "batch", "penalty_every", "average"), 1)
+
     channels: int = 3
     classes: int = 1
     base: int = 4  # side of the coarsest map in pixels; every stage doubles it

@@ -22,12 +22,14 @@ from models.configuration import Configuration, ConfigurationError
 from models.data import DataError
 from models.registry import Metric, Recipe
 from models.speakers import Speakers
-from models.training import Progress, Run, Trained
+from models.training import Progress, Run, Trained, risen
 
 
 @dataclass(frozen=True)
 class Config(Configuration):
     """Shape of a GPT and how it is trained; ``vocabulary`` holds its characters in the order of their token ids."""
+
+    LEAST = dict.fromkeys(("layers", "width", "heads", "kv_heads", "hidden", "context", "batch"), 1)
 
     vocabulary: str = texts.VOCABULARY
     layers: int = 6
@@ -49,9 +51,6 @@ class Config(Configuration):
 
     def __post_init__(self) -> None:
         """ConfigurationError unless the numbers fit each other."""
-        for name in ("layers", "width", "heads", "kv_heads", "hidden", "context", "batch"):
-            if not getattr(self, name):
-                raise ConfigurationError(f"{name} must be at least 1.")
         if self.width % (2 * self.heads):
             raise ConfigurationError(f"width must be a multiple of {2 * self.heads} (2 x heads), not {self.width}.")
         if self.heads % self.kv_heads:
@@ -207,7 +206,7 @@ def optimizers(network: GPT) -> tuple[torch.optim.Optimizer, torch.optim.Optimiz
 def rate_at(step: int, fraction: float, config: Config) -> float:
     """Multiplier of the learning rates: a short warm-up, flat, then linearly to zero at the end of the run."""
     falling = (1.0 - fraction) / (1.0 - config.flat) if config.flat < 1 else 1.0
-    return min(1.0, (step + 1) / max(1, config.warmup), falling)
+    return min(risen(step, config.warmup), falling)
 
 
 def draw(corpus: Tensor, count: int, length: int, generator: torch.Generator) -> Tensor:

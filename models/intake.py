@@ -23,6 +23,7 @@ from models.pictures import DAMAGED, MAX_BYTES, MAX_PICTURES, SUFFIXES, decode, 
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 LEAST_PICTURES = 100  # a tenth is held out, and figures compare a picture with several neighbours
+LEAST_HELD_OUT = 10
 LEAST_TEXT = 10_000  # characters: the held-out tenth is four windows of a usual context
 MOST_TEXT = 64 * 2**20  # bytes, sixty times Tiny Shakespeare
 MOST_UNPACKED = 2 * 2**30  # bytes of all files in an archive
@@ -54,7 +55,7 @@ def add(file: Path, name: str, home: Path, shown: Path | None = None) -> Found:
         raise DataError(f"There is no file {file}; name a zip of pictures or a text.")
     folder = home / COLLECTED
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f".{name}.part"
+    beside = unfinished(home, name)
     try:
         if zipfile.is_zipfile(file):
             found, suffix = _pack(file, beside, shown), ".zip"
@@ -68,10 +69,16 @@ def add(file: Path, name: str, home: Path, shown: Path | None = None) -> Found:
     return found
 
 
+def unfinished(home: Path, name: str) -> Path:
+    """Where a data set lies until it is whole."""
+    return home / COLLECTED / f".{name}.part"
+
+
 def _pack(file: Path, beside: Path, shown: Path | None) -> Found:
     """Write the pictures of an archive that can be used into another."""
     left_out: Counter[str] = Counter()
     hashes: set[str] = set()
+    parts: Counter[str] = Counter()
     first: list[Tensor] = []
     with _open(file) as archive, zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as packed:
         for entry in _checked(archive, file.stat().st_size):
@@ -93,10 +100,14 @@ def _pack(file: Path, beside: Path, shown: Path | None) -> Found:
             if len(first) < SHOWN:
                 first.append(picture)
             part = next((f"{folder}/" for folder in path.parts[:-1] if folder in ("train", "test")), "")
+            parts[part] += 1
             packed.writestr(f"{part}{len(hashes):06}{path.suffix.lower()}", content)
     if len(hashes) < LEAST_PICTURES:
         why = f" ({', '.join(f'{count} {reason}' for reason, count in left_out.items())})" if left_out else ""
         raise DataError(f"The archive holds {len(hashes)} usable pictures{why}; {LEAST_PICTURES} are the least.")
+    if parts["train/"] and 0 < parts["test/"] < LEAST_HELD_OUT:
+        count = parts["test/"]
+        raise DataError(f"test/ holds {count} usable pictures; {LEAST_HELD_OUT} are the least, or leave it out.")
     if shown is not None:
         sheet(to_unit(stack(first)), shown)
     return Found("pictures", len(hashes), dict(left_out))

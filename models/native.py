@@ -61,7 +61,7 @@ class NativeDecoder:
             raise NativeError(f"head size, width and hidden size must be multiples of {LANES}")
         self._ring = math.ceil((c.context + CHUNK) / SPAN) * SPAN
         self._letters = math.ceil(len(c.vocabulary) / LANES) * LANES
-        step = ctypes.CDLL(str(library(c, self._ring, precision)))
+        step = _opened(library(c, self._ring, precision))
         self._floats, self._matrices = flatten(network, precision)
         cache = c.layers * slots * c.kv_heads * self._ring * c.head_size
         cached = torch.float32 if precision == torch.float32 else torch.bfloat16
@@ -147,6 +147,15 @@ def words(matrix: Tensor, inputs: int) -> Tensor:
     padded[:outer] = matrix
     ordered = padded.view(-1, PANEL, inner // inputs, inputs).transpose(1, 2).contiguous()
     return ordered.view(torch.uint8).flatten(1)  # (panels, bytes)
+
+
+def _opened(made: Path) -> ctypes.CDLL:
+    """A compiled step; one that cannot be loaded is removed, so that the next start makes it anew."""
+    try:
+        return ctypes.CDLL(str(made))
+    except OSError as error:
+        made.unlink(missing_ok=True)
+        raise NativeError(f"the compiled step cannot be loaded ({error})") from error
 
 
 def library(config: Config, ring: int, precision: torch.dtype) -> Path:

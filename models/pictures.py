@@ -179,7 +179,11 @@ def _sprites() -> Pictures:
 
 
 def _collection(name: str, place: Path) -> Pictures:
-    """A folder or zip of pictures, each its middle square at 64x64; parts ``train/`` and ``test/`` are kept apart."""
+    """A folder or zip of pictures, each its middle square at 64x64.
+
+    Parts ``train/`` and ``test/`` are kept apart; of other pictures, or where there is one part alone, every tenth is
+    held out.
+    """
     parts: dict[str, list[Tensor]] = {"train": [], "test": [], "": []}
     problems: list[str] = []
     for file, read in _files(place):
@@ -193,9 +197,11 @@ def _collection(name: str, place: Path) -> Pictures:
             continue
         part = next((folder for folder in file.parts[:-1] if folder in ("train", "test")), "")
         parts[part].append(picture)
-    loose = parts[""]
-    train = parts["train"] + [picture for i, picture in enumerate(loose) if i % HELD_OUT]
-    test = parts["test"] + loose[::HELD_OUT]
+    train, test, loose = parts.values()
+    if not loose and not (train and test):
+        train, test, loose = [], [], train + test
+    train += [picture for i, picture in enumerate(loose) if i % HELD_OUT]
+    test += loose[::HELD_OUT]
     if not train and not test:
         first = f" ({problems[0]})" if problems else ""
         raise DataError(f"{place} holds no picture that can be read{first}; put JPEG or PNG files there.")

@@ -45,6 +45,14 @@ class Stateful(Protocol):
     def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
 
 
+def wants_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory is short, which is no fault of what was to be kept in it."""
+    wanting = ("out of memory", "can't allocate memory", "not enough memory")  # in what torch says of memory
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in wanting)
+
+
 @dataclass(frozen=True)
 class Progress:
     """How far a run has come."""
@@ -205,6 +213,8 @@ class Run:
             for name, part in parts.items():
                 part.load_state_dict(saved["parts"][name])
         except (RuntimeError, ValueError, TypeError, KeyError, EOFError, pickle.UnpicklingError) as error:
+            if wants_memory(error):
+                raise
             raise TrainingError(
                 f"The snapshot {self.snapshot} is of another configuration or damaged; delete it and train anew."
             ) from error
@@ -214,6 +224,11 @@ class Run:
     def discard(self) -> None:
         """Remove the snapshot: the run is finished."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def risen(step: int, warmup: int) -> float:
+    """Share of the full learning rate at a step, which ``warmup`` of them lead to; 1 at once where none do."""
+    return min(1.0, (step + 1) / max(1, warmup))
 
 
 def cosine(start: float, end: float, fraction: float) -> float:

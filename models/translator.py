@@ -37,6 +37,8 @@ CHUNK = 8  # pictures drawn at once
 class Config(Configuration):
     """Shape of both networks and how they are trained."""
 
+    LEAST = dict.fromkeys(("channels", "side", "penalty_every", "batch"), 1)
+
     channels: int = 3
     side: int = 64
     widths: str = "32,64,128,192"  # channels of the U-Net's stages, the finest first; each halves the side

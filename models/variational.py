@@ -40,6 +40,8 @@ GLANCED = 50  # remembered pictures that tell what all look like
 class Config(Configuration):
     """Shape of a VAE and how it is trained."""
 
+    LEAST = dict.fromkeys(("channels", "side", "width", "latent", "flow_width", "batch"), 1)
+
     channels: int = 3
     side: int = 64
     network: str = "convolutional"  # or "dense"

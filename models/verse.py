@@ -39,9 +39,11 @@ def complete(network: GPT, prompt: str, temperature: float = 0.8, seed: int = 0)
 
 
 def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: torch.device) -> None:
-    """Write ``count`` texts, each begun by a line break."""
+    """Write ``count`` texts, each begun by a line break, or where the model knows none by its first character."""
     network = load(checkpoint, device)
-    texts = ("".join(islice(complete(network, "\n", seed=seed + i), LENGTH)).strip() for i in range(count))
+    letters = network.config.vocabulary
+    begin = "\n" if "\n" in letters else letters[0]
+    texts = ("".join(islice(complete(network, begin, seed=seed + i), LENGTH)).strip() for i in range(count))
     out.write_text("\n\n---\n\n".join(texts) + "\n", encoding="utf-8")
 
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from models.checkpoint import write_json
 from models.data import COLLECTED
+from models.intake import NAME, unfinished
 from worker.errors import BadRequest
 from worker.schemas.training import File, Found
 from worker.trainer import Trainer
@@ -53,17 +54,26 @@ class Datasets:
         return next((path for suffix in SUFFIXES if (path := self._kept / f"{file.name}{suffix}").exists()), None)
 
     async def add(self, upload: Path, filename: str, name: str) -> File:
-        """Make a data set of an uploaded file; BadRequest says what is wrong with it."""
+        """Make a data set of an uploaded file; BadRequest says what is wrong with it, and nothing of it stays."""
+        if not NAME.fullmatch(name):
+            raise BadRequest("name must be up to 32 small letters, digits and hyphens, a hyphen not first.", "name")
         id = f"file-{secrets.token_hex(12)}"
         answer: dict[str, Any] = {}
         words = ["data", "add", name, str(upload), "--sheet", str(self.sheet(id)), "--json"]
         async with self._one:
-            status = await self._trainer.run(words, answer.update, self.folder / "log.txt")
-        if "error" in answer:
-            raise BadRequest(answer["error"]["message"], param="file")
-        if status:
-            raise BadRequest("The file broke its check off; hand in another.", param="file")
-        return self._keep(id, upload, filename, name, answer)
+            try:
+                status = await self._trainer.run(words, answer.update, self.folder / "log.txt")
+                if "error" in answer:
+                    raise BadRequest(answer["error"]["message"], param="file")
+                if status:
+                    raise BadRequest("The file broke its check off; hand in another.", param="file")
+                return self._keep(id, upload, filename, name, answer)
+            except BaseException:  # a full disk, or whoever handed it in left
+                self.sheet(id).unlink(missing_ok=True)
+                made = [self._kept / f"{name}{suffix}" for suffix in SUFFIXES] if "kind" in answer else []
+                for path in (unfinished(self._kept.parent, name), *made):
+                    path.unlink(missing_ok=True)
+                raise
 
     def _keep(self, id: str, upload: Path, filename: str, name: str, found: dict[str, Any]) -> File:
         file = File(

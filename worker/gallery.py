@@ -18,14 +18,16 @@ from models.checkpoint import Checkpoint, CheckpointError, Store
 from models.configuration import ConfigurationError
 from models.registry import families
 from models.roles import Role, Writer
+from models.training import wants_memory
 from worker.engine.hardware import build_decoder
 from worker.engine.text import TextModel
-from worker.errors import NotFound
+from worker.errors import NotFound, Unavailable
 from worker.settings import Settings
 
 log = structlog.get_logger()
 
 Taken = TypeVar("Taken", bound=Role)
+Key = tuple[str, str]  # "model@version", and when it was made: a name can be given again to another
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +50,13 @@ class Gallery:
         self.device = device
         self.ready = False  # whether everything that serves was loaded, and something does
         self._settings = settings
-        self._models: OrderedDict[str, TextModel | ImageModel] = OrderedDict()  # the most recently used last
-        self._loading: dict[str, asyncio.Task[TextModel | ImageModel]] = {}
+        self._models: OrderedDict[Key, TextModel | ImageModel] = OrderedDict()  # the most recently used last
+        self._loading: dict[Key, asyncio.Task[TextModel | ImageModel]] = {}
 
     @property
     def names(self) -> list[str]:
         """What is loaded, as "model@version"."""
-        return list(self._models)
+        return [name for name, _ in self._models]
 
     @property
     def precision(self) -> str:
@@ -71,8 +73,10 @@ class Gallery:
                 roles = _roles(self.store.open(model))
                 if roles:
                     await self._find(model, roles[0])
-            except (NotFound, CheckpointError) as error:
+            except (NotFound, CheckpointError, Unavailable) as error:
                 log.error("model not loaded", model=model, reason=str(error))
+            except Exception:  # a fault of ours or of the machine's: the other models serve all the same
+                log.exception("model not loaded", model=model)
         if not self._models:
             log.error("no model to serve", advice="Train one with `python -m models train gpt-shakespeare`.")
         self.ready = bool(self._models)
@@ -126,18 +130,22 @@ class Gallery:
         return f"train a model that does, such as {able[0]}" if able else "no installed model does"
 
     async def _load(self, checkpoint: Checkpoint) -> TextModel | ImageModel:
-        name = f"{checkpoint.model}@{checkpoint.version}"
-        if name not in self._models:
-            loading = self._loading.get(name) or asyncio.create_task(asyncio.to_thread(self._build, name, checkpoint))
-            self._loading[name] = loading
-            try:  # shielded: others may wait for the same version when this request is cancelled
-                self._models[name] = await asyncio.shield(loading)
-            finally:
-                if loading.done():
-                    self._loading.pop(name, None)
+        key = (f"{checkpoint.model}@{checkpoint.version}", checkpoint.card.created)
+        if key in self._models:
+            self._models.move_to_end(key)
+            return self._models[key]
+        if key not in self._loading:
+            self._loading[key] = asyncio.create_task(asyncio.to_thread(self._build, key[0], checkpoint))
+            self._loading[key].add_done_callback(lambda loaded: self._take(key, loaded))
+        # shielded: others may wait for the same version when this request is cancelled
+        return await asyncio.shield(self._loading[key])
+
+    def _take(self, key: Key, loaded: asyncio.Task[TextModel | ImageModel]) -> None:
+        """Keep what was loaded, whether or not anybody still waits for it."""
+        del self._loading[key]
+        if not loaded.cancelled() and loaded.exception() is None:
+            self._models[key] = loaded.result()
             self._forget()
-        self._models.move_to_end(name)
-        return self._models[name]
 
     def _build(self, name: str, checkpoint: Checkpoint) -> TextModel | ImageModel:
         family = families()[checkpoint.card.family]
@@ -145,6 +153,8 @@ class Gallery:
         try:
             network = family.restore(checkpoint, self.device)
         except (RuntimeError, ConfigurationError) as error:  # the weights do not fit the card
+            if wants_memory(error):
+                raise Unavailable(f"There is not enough memory to load {name}; try again later.") from error
             raise CheckpointError(f"{name} cannot be loaded ({error}); delete the version.") from error
         roles: dict[type[Role], Any] = {role: build(network) for role, build in family.roles.items()}
         if Writer not in roles:
@@ -159,10 +169,10 @@ class Gallery:
 
     def _forget(self) -> None:
         """Drop what was not used for longest and is not being written with; pictures take a moment only."""
-        for name, model in list(self._models.items())[:-1]:
+        for key, model in list(self._models.items())[:-1]:
             busy = isinstance(model, TextModel) and model.running
             if len(self._models) > self._settings.loaded and not busy:
-                del self._models[name]
+                del self._models[key]
 
 
 def _roles(checkpoint: Checkpoint) -> tuple[type[Role], ...]:

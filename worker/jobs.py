@@ -12,14 +12,15 @@ import fcntl
 import shutil
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import structlog
 
-from models.checkpoint import Store
+from models.checkpoint import CheckpointError, Store
 from worker.comparison import Comparisons
 from worker.job_store import JobStore, Record
 from worker.job_words import sample_address, sheet_address, train_words
@@ -33,6 +34,8 @@ LOOK = 0.5  # seconds between looks at what other processes with the same data h
 FULL = 5.0  # seconds until a full disk is tried again
 
 log = structlog.get_logger()
+
+Result = TypeVar("Result")
 
 
 class Failed(Exception):
@@ -81,6 +84,11 @@ class Jobs:
         self._news.set()
         return self.records.save(queued)
 
+    def unfinished(self) -> list[Record]:
+        """The jobs that train or may yet go on from their snapshot: they need what they were given."""
+        failed = [record for record in self.records.with_status("failed") if self.snapshot(record.job.id).exists()]
+        return self.records.with_status("queued", "running") + failed
+
     async def cancel(self, id: str) -> None:
         """End a job that is queued or runs, and forget the snapshot, also of one that failed."""
         task = self._running.get(id)
@@ -103,15 +111,28 @@ class Jobs:
             return
         try:
             async with self._alone() as lock:
-                for record in self.records.with_status("running"):  # when the process before this one ended
-                    self.records.tell(record.job.id, "The worker was restarted; the training goes on.", "warn")
-                    self.records.save(record.with_job(status="queued"))
+                await self._written(self._requeue)
                 async with asyncio.TaskGroup() as group:
                     for _ in range(self._settings.trainings):
                         group.create_task(self._work(lock))
         except Exception:
             log.exception("no more trainings are performed until the worker is started again")
             raise
+
+    def _requeue(self) -> None:
+        """What ran when the process before this one ended goes on."""
+        for record in self.records.with_status("running"):
+            self.records.save(record.with_job(status="queued"))
+            self.records.tell(record.job.id, "The worker was restarted; the training goes on.", "warn")
+
+    async def _written(self, write: Callable[[], Result]) -> Result:
+        """What a use of the records comes to; on a full disk once there is room, or all jobs would stand still."""
+        while True:
+            try:
+                return write()
+            except sqlite3.OperationalError as error:
+                log.error("the records of the jobs cannot be used yet", reason=str(error))
+                await asyncio.sleep(FULL)
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[int]:
@@ -127,13 +148,12 @@ class Jobs:
         """Perform one job after the other."""
         while True:
             self._news.clear()
-            waiting = self.records.with_status("queued")
-            if not waiting:
+            record = await self._written(self._next)
+            if record is None:
                 with suppress(TimeoutError):  # jobs of other processes come without news
                     await asyncio.wait_for(self._news.wait(), LOOK)
                 continue
-            id = waiting[0].job.id
-            record = self.records.save(waiting[0].with_job(status="running"))
+            id = record.job.id
             task = self._running[id] = asyncio.create_task(self._perform(record, lock))
             try:
                 await self._follow(task, id)
@@ -147,11 +167,16 @@ class Jobs:
             finally:
                 del self._running[id]
 
+    def _next(self) -> Record | None:
+        """The job that waited for longest, which runs from now on."""
+        waiting = self.records.with_status("queued")
+        return self.records.save(waiting[0].with_job(status="running")) if waiting else None
+
     async def _follow(self, task: asyncio.Task[None], id: str) -> None:
         """Wait for the end of a job's task; where another process cancels the job, end it."""
         while not task.done():
             await asyncio.wait([task], timeout=LOOK)
-            record = self.records.get(id)
+            record = await self._written(partial(self.records.get, id))
             if not task.done() and record and record.job.status == "cancelled":
                 task.cancel()
                 await asyncio.wait([task])
@@ -173,16 +198,10 @@ class Jobs:
             await self._conclude(record, status="failed", error=told)
 
     async def _conclude(self, record: Record, **changes: Any) -> None:
-        """Write the end of a job down; on a full disk as soon as there is room, or it would run for ever."""
-        while True:
-            try:
-                self._finish(record, **changes)
-                if "error" in changes:
-                    self.records.tell(record.job.id, changes["error"].message, "error")
-                return
-            except sqlite3.OperationalError as error:
-                log.error("the end of a job cannot be written down yet", job=record.job.id, reason=str(error))
-                await asyncio.sleep(FULL)
+        """Write the end of a job down."""
+        await self._written(partial(self._finish, record, **changes))
+        if "error" in changes:
+            await self._written(partial(self.records.tell, record.job.id, changes["error"].message, "error"))
 
     def _finish(self, record: Record, **changes: Any) -> None:
         """The last change of a job."""
@@ -239,10 +258,16 @@ class Jobs:
     async def _compare(self, record: Record, lock: int) -> Report:
         """Measure the new version against the one that serves, and let it serve if that was asked for."""
         job = record.job
-        serving = self.versions.serving(job.model)
+        serving = beside = self.versions.serving(job.model)
         self.records.tell(job.id, f"{job.model}@{record.version} is written and being measured.")
+        try:
+            self.versions.open(job.model, serving)
+        except CheckpointError as error:  # none serves yet, or it was damaged or removed by hand
+            beside = None
+            if serving is not None:
+                self.records.tell(job.id, f"There is nothing to compare it with: {error}", "warn")
         measured = await self.comparisons.of(
-            job.model, record.version, serving, self.folder(job.id) / "log.txt", annotate=True, holds=[lock]
+            job.model, record.version, beside, self.folder(job.id) / "log.txt", annotate=True, holds=[lock]
         )
         for problem in measured.problems:
             self.records.tell(job.id, problem, "warn")
@@ -252,12 +277,12 @@ class Jobs:
         report = Report(
             model=job.model,
             version=record.version,
-            serving=serving,
+            serving=beside,
             figures=measured.figures,
             better=measured.better,
             promoted=promoted,
             sample=sheet_address(job.model, record.version),
-            serving_sample=sheet_address(job.model, serving) if serving else None,
+            serving_sample=sheet_address(job.model, beside) if beside else None,
         )
         if promoted:
             self.versions.promote(job.model, record.version)

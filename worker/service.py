@@ -36,7 +36,7 @@ async def serve(settings: Settings, listener: socket.socket) -> AsyncIterator[we
     painting = ImageEngine(device, settings.queue, settings.deadline)
     store = Store(settings.home, settings.shipped)
     gallery = Gallery(settings, store, torch_device)
-    look_in(settings.home)
+    look_in(settings.home, settings.data)
     records = JobStore(settings.home / "jobs.sqlite")
     trainer = Trainer(settings.home, settings.shipped, torch_device.type, settings.training_memory)
     jobs = Jobs(settings, records, store, trainer)

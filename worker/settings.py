@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     worker_port: int = Field(8100, ge=0, le=65_535)  # 0 lets the system choose
     worker_token: str | None = None  # what clients send as bearer token; None asks for none
     home: Path = Path("var")
+    data: Path | None = None  # a folder of data sets
     shipped: Path = Path(__file__).resolve().parent.parent / "checkpoints"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "int8", "bfloat16", "float32"] = "auto"

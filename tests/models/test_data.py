@@ -73,7 +73,7 @@ def mirror() -> Iterator[Mirror]:
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(data, "DOWNLOADS", tmp_path / "data")
-    monkeypatch.setattr(data, "_homes", [])
+    monkeypatch.setattr(data, "_told", [])
     monkeypatch.delenv("PROSPERO_DATA", raising=False)
     return tmp_path / "data"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import gpt, texts, verse
+from models.checkpoint import Store
 from models.configuration import ConfigurationError
 from models.data import DataError
 from models.speakers import Speakers
 from models.training import Run
-from tests.conftest import Training, drive, verse_recipe
+from tests.conftest import Training, drive, save_version, verse_recipe
 
 SMALL = gpt.Config(layers=2, width=32, heads=4, kv_heads=2, hidden=48, context=16, dropout=0.0)
 
@@ -100,7 +101,6 @@ def test_any_text_brings_its_own_characters(verse_data: Path, tmp_path: Path) ->
     [
         ({"width": 100, "heads": 5, "kv_heads": 5, "layers": 1}, None),
         ({"heads": 7}, "width must be a multiple of 14 (2 x heads), not 320."),
-        ({"heads": 0}, "heads must be at least 1."),
         ({"kv_heads": 2}, "heads must be a multiple of kv_heads (2), not 5."),
         ({"flat": 1.5}, "flat is a share, at most 1, not 1.5."),
     ],
@@ -137,6 +137,13 @@ def test_excerpts_get_new_names_as_often_as_asked(verse_data: Path, tmp_path: Pa
 
     assert all(excerpt in text for excerpt in excerpts(0.0))
     assert sum(excerpt in text for excerpt in excerpts(1.0)) < 8  # of 16: so few people may get a real name
+
+
+def test_a_model_that_knows_no_line_break_has_samples(network: gpt.GPT, tmp_path: Path) -> None:
+    config = replace(SMALL, vocabulary="ACGT")
+    stored = save_version(Store(tmp_path), "gpt-genes@v1", "gpt", gpt.GPT(config), asdict(config))
+    verse.sample(stored, tmp_path / "samples.txt", 2, 0, torch.device("cpu"))
+    assert set((tmp_path / "samples.txt").read_text()) <= set("ACGT-\n")
 
 
 def test_resumed_equals_uninterrupted(verse_data: Path, tmp_path: Path) -> None:

@@ -67,6 +67,13 @@ def test_pictures_become_a_data_set_each_once(home: Path, pack: Pack, tmp_path: 
     assert not loaded.problems
 
 
+def test_too_few_pictures_to_hold_out_are_refused(home: Path, pack: Pack) -> None:
+    files = {f"train/{name}": content for name, content in plenty().items()} | {"test/one.png": drawing(900)}
+    with pytest.raises(DataError, match="test/ holds 1 usable pictures; 10 are the least, or leave it out"):
+        intake.add(pack(files), "owls", home)
+    assert kept(home) == []
+
+
 def test_a_text_becomes_a_data_set_with_plain_line_ends(home: Path, tmp_path: Path) -> None:
     file = tmp_path / "handed-in"
     file.write_bytes(b"\xef\xbb\xbf" + "Ô saisons, ô châteaux!\r\n".encode() * 600)

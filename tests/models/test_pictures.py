@@ -57,6 +57,13 @@ def test_archive_keeps_train_and_test_apart(folder: Path) -> None:
     assert len(loaded.train) == 2 and len(loaded.test) == 1
 
 
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_part_alone_is_divided(folder: Path, part: str) -> None:
+    write_zip(folder / "mine.zip", {f"kaggle/{part}/{i:02}.png": picture("red") for i in range(20)})
+    loaded = pictures.load("mine")
+    assert (len(loaded.train), len(loaded.test)) == (18, 2)
+
+
 def test_one_bad_picture_is_named_and_left_out(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

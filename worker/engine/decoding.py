@@ -67,9 +67,9 @@ def decode(image: str, sight: Sight, param: str = "image") -> Seen:
             raise TooManyPixels(
                 f"{param} has {width}x{height} pixels; make it smaller than {MAX_PIXELS // 10**6} megapixels.", param
             )
-        if opened.getexif().get(ORIENTATION, 1) in SIDEWAYS:
-            width, height = height, width
         with LARGE if width * height > ROOMY else nullcontext():
+            if opened.getexif().get(ORIENTATION, 1) in SIDEWAYS:  # a PNG's may stand behind all its pixels
+                width, height = height, width
             picture = to_unit(middle(opened, sight.channels, sight.side))
     except UnidentifiedImageError as error:
         raise Unreadable(f"{param} is {_kind(content)}; {ADVICE}.", param) from error

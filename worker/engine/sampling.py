@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+COLDEST = 1e-4  # a temperature at which the likeliest character is as good as certain, and logits stay finite
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: the increment of SplitMix64
 
 
@@ -49,11 +50,11 @@ class Sampler:
         """``letters`` is the size of the vocabulary, V."""
         self._keys = scramble(np.array([row.seed for row in rows], np.uint64) + GOLDEN)  # (B,)
         self._drawn = np.array([row.temperature > 0 for row in rows], np.float32)  # (B,): 0 for greedy ones
-        heat = [row.temperature or 1.0 for row in rows]
+        heat = [max(row.temperature, COLDEST) if row.temperature else 1.0 for row in rows]
         self._heat = torch.tensor(heat, device=device)[:, None]  # (B, 1)
         self._beyond_k = self._top_p = None
         if any(row.top_k for row in rows):
-            kept = torch.tensor([row.top_k or letters for row in rows], device=device)[:, None]
+            kept = torch.tensor([min(row.top_k or letters, letters) for row in rows], device=device)[:, None]
             self._beyond_k = torch.arange(letters, device=device) >= kept  # (B, V), by rank
         if any(row.top_p < 1 for row in rows):
             shares = [row.top_p if row.top_p < 1 else torch.inf for row in rows]

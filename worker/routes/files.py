@@ -76,11 +76,11 @@ async def show_content(request: web.Request) -> web.FileResponse:
 
 @routes.delete("/v1/files/{id}")
 async def delete(request: web.Request) -> web.Response:
-    """Forget a data set that no training waits for."""
+    """Forget a data set that no training needs."""
     file = known(request)
-    for record in request.app[JOBS].records.with_status("queued", "running"):
+    for record in request.app[JOBS].unfinished():
         if record.dataset == file.name:
-            raise BadRequest(f"{record.job.id} trains on {file.name}; cancel it first, or wait.", param="id")
+            raise BadRequest(f"{record.job.id} needs {file.name} to go on; cancel it first, or wait.", param="id")
     request.app[DATASETS].delete(file)
     return web.json_response(text=Deleted(id=file.id, object="file").model_dump_json())
 

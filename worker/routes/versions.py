@@ -7,6 +7,7 @@ from aiohttp import web
 from models.checkpoint import Checkpoint, CheckpointError, Store
 from worker.errors import BadRequest, NotFound
 from worker.job_words import sheet_address
+from worker.jobs import Jobs
 from worker.requests import read
 from worker.routes import GALLERY, JOBS
 from worker.schemas.training import Comparison, Deleted, Promotion, Switched, VersionInfo, VersionList
@@ -31,7 +32,8 @@ async def list_versions(request: web.Request) -> web.Response:
 @routes.delete("/v1/models/{model}/versions/{version}")
 async def delete(request: web.Request) -> web.Response:
     """Remove a version that was trained here and does not serve."""
-    return remove(request.app[GALLERY].store, request.match_info["model"], request.match_info["version"])
+    model, version = request.match_info["model"], request.match_info["version"]
+    return remove(request.app[GALLERY].store, request.app[JOBS], model, version)
 
 
 @routes.delete("/v1/models/{id}")
@@ -40,7 +42,7 @@ async def delete_by_id(request: web.Request) -> web.Response:
     model, _, version = request.match_info["id"].partition("@")
     if not version:
         raise BadRequest(f"Name the version as well, such as {model}@v1; a whole model is not deleted.", param="id")
-    return remove(request.app[GALLERY].store, model, version)
+    return remove(request.app[GALLERY].store, request.app[JOBS], model, version)
 
 
 @routes.get("/v1/models/{model}/versions/{version}/samples")
@@ -100,10 +102,14 @@ async def compare(request: web.Request) -> web.Response:
     return web.json_response(text=comparison.model_dump_json())
 
 
-def remove(store: Store, model: str, version: str) -> web.Response:
+def remove(store: Store, jobs: Jobs, model: str, version: str) -> web.Response:
     """Delete a version; NotFound when there is none, BadRequest when it has to stay."""
     if model not in store.models() or version not in store.versions(model):
         raise NotFound(f"{model} has no version {version!r}; GET /v1/models lists those.", param="version")
+    for record in jobs.unfinished():
+        if (record.job.model, record.start) == (model, version):
+            needed = f"{record.job.id} needs {model}@{version} to go on"
+            raise BadRequest(f"{needed}; cancel it first, or wait.", param="version")
     try:
         store.delete(model, version)
     except CheckpointError as error:

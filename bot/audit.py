@@ -57,6 +57,12 @@ class Audit:
             [entry.at, entry.who, entry.guild, entry.act, entry.subject, entry.before, entry.after],
         )
 
+    async def write_once(self, entry: Entry) -> None:
+        """The same for what happens to a version no more than once, and may be found out again after a restart."""
+        same = "SELECT 1 FROM audit WHERE guild = ? AND act = ? AND subject = ? AND after = ?"
+        if await self._store.row(same, [entry.guild, entry.act, entry.subject, entry.after]) is None:
+            await self.write(entry)
+
     async def newest_first(self, guild: int) -> list[Entry]:
         """Everything that was done in a server."""
         rows = await self._store.rows(

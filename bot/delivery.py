@@ -12,7 +12,7 @@ from bot.scheduler import Scheduler
 
 ATTEMPTS = 12  # tries of an edit that Discord could not take: six minutes, while the text that it shows is kept
 LONGEST_PAUSE = 60.0  # seconds between two of them; the first is one second, and each is twice as long as the last
-UNKNOWN_MESSAGE = 10008  # Discord's error code
+UNKNOWN_CHANNEL, UNKNOWN_MESSAGE = 10003, 10008  # Discord's error codes
 
 logger = structlog.get_logger(__name__)
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import discord
 
-from bot.delivery import Delivery
+from bot.delivery import UNKNOWN_CHANNEL, Delivery
 from bot.live_message import Draft, view_of
 from bot.scheduler import Scheduler
 
 Sent = Callable[[int], Awaitable[None]]
+
+THREAD_ARCHIVED = 50083  # Discord's error code
 
 
 class Post(Delivery):
@@ -43,7 +45,13 @@ class Post(Delivery):
         people = [] if notified is None else [discord.Object(notified)]
         self._mentions = discord.AllowedMentions(everyone=False, roles=False, replied_user=False, users=people)
         self._shown: Draft | None = None
-        self._nonce = secrets.token_hex(12)  # by which Discord knows a message that arrived and was not acknowledged
+        self._nonce = _new_nonce()
+        self._channel_gone = False
+
+    @property
+    def owed(self) -> bool:
+        """Whether what was refused is worth another try later: its channel is still there."""
+        return self.gone and not self._channel_gone
 
     @property
     def urgent(self) -> bool:
@@ -60,6 +68,13 @@ class Post(Delivery):
         self._shown = draft
         return True
 
+    def take_refusal(self, error: discord.HTTPException) -> None:
+        if error.code == THREAD_ARCHIVED and self._message is not None:  # which a new message reopens, and no edit
+            self._message, self._nonce, self._shown, self.dirty = None, _new_nonce(), None, True
+            return
+        self._channel_gone = error.code == UNKNOWN_CHANNEL
+        super().take_refusal(error)
+
     async def _put(self, draft: Draft, before: Draft | None) -> None:
         changes: dict[str, Any] = {"content": draft.pages[0], "view": view_of(draft.buttons)}
         if before is None or draft.file != before.file:
@@ -74,6 +89,11 @@ class Post(Delivery):
         self._message = message.id
         if self._sent is not None:
             await self._sent(message.id)
+
+
+def _new_nonce() -> str:
+    """By which Discord knows a message that arrived and was not acknowledged."""
+    return secrets.token_hex(12)
 
 
 def _state(draft: Draft) -> tuple[Any, ...]:

@@ -136,8 +136,8 @@ class Follower:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.news.wait(), POLL)
         await live.finish()
-        await self._tell_end()
-        await self._store.note_told(self.watch.job)
+        if await self._tell_end():
+            await self._store.note_told(self.watch.job)
 
     async def _look(self) -> bool:
         """Asks the worker how it goes; whether there is anything new to show."""
@@ -182,21 +182,23 @@ class Follower:
         described = describe(steps, locale)
         return Attached(f"{self.watch.job}.png", await sheets.side_by_side(parts), described)
 
-    async def _tell_end(self) -> None:
-        """A message of its own, which notifies who asked; a cancelled training needs none."""
+    async def _tell_end(self) -> bool:
+        """A message of its own, which notifies who asked; a cancelled training needs none. Whether that is done."""
         job, report = self.shown.job, self.shown.report
         if job is None or job.status == "cancelled":
-            return
+            return True
         if report is not None:
-            await self._tell(reported(self.watch, report, self.shown.samples))
             if report.promoted:
                 act = Entry(self.watch.owner, self.watch.guild, "automatic", job.model, report.serving, report.version)
-                await self._bot.audit.write(act)
-        elif job.status == "failed":
-            await self._tell(failed(self.watch, job))
+                await self._bot.audit.write_once(act)
+            return await self._tell(reported(self.watch, report, self.shown.samples))
+        return job.status != "failed" or await self._tell(failed(self.watch, job))
 
-    async def _tell(self, draft: Draft) -> None:
-        await Post(self._channel(), self._bot.scheduler, lambda: draft, notified=self.watch.owner).finish()
+    async def _tell(self, draft: Draft) -> bool:
+        """Whether it is told, or can never be; if not, the next start tells it."""
+        post = Post(self._channel(), self._bot.scheduler, lambda: draft, notified=self.watch.owner)
+        await post.finish()
+        return not post.owed
 
     async def _sheets(self, report: Report) -> Attached | None:
         """Samples of the new version, and beside them those of the one that served."""

@@ -19,6 +19,7 @@ from bot.client import Bot
 from bot.settings import Settings as BotSettings
 from models.checkpoint import Store
 from sandbox.app import Sandbox, create_app, serve
+from sandbox.rest import reply
 from sandbox.settings import Settings as SandboxSettings
 from tests.bot.trainer import Trainer
 from tests.bot.trainer import serve as serve_trainer
@@ -124,6 +125,7 @@ class Island:
         self.requests = requests  # method, path and status of everything the bot sent to Discord
         self.edits_to_lose = 0  # how many of the next edits are lost on their way
         self.receipts_to_lose = 0  # how many of the next messages arrive, but their receipts do not
+        self.archived = False  # whether the channel is a thread that is archived: a new message reopens it, no edit
         self.bot: Bot | None = None
         self._running: asyncio.Task[None] | None = None
 
@@ -217,8 +219,12 @@ async def island(tmp_path: Path, contract: Contract) -> AsyncIterator[Island]:
             assert request.transport is not None
             request.transport.abort()
             return web.Response(status=500)
+        if request.method == "PATCH" and "/messages/" in request.path and island.archived:
+            return reply({"message": "Thread is archived", "code": 50083}, 400)
         response: web.StreamResponse = await handler(request)
         if request.path.startswith("/api/"):
+            if request.method == "POST" and request.path.endswith("/messages"):
+                island.archived = False
             requests.append((request.method, request.path, response.status))
             if request.method == "POST" and request.path.endswith("/messages") and island.receipts_to_lose:
                 island.receipts_to_lose -= 1

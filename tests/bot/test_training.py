@@ -259,6 +259,62 @@ async def test_a_message_whose_receipt_is_lost_is_sent_once(ariel: Person, islan
     assert len([one for one in await ariel.messages() if not one["flags"] & EPHEMERAL]) == 1
 
 
+async def test_a_live_message_in_an_archived_thread_goes_on_in_a_new_one(
+    ariel: Person, island: Island, trainer: Trainer
+) -> None:
+    job, live = await retrain(ariel, trainer)
+    trainer.run(job)
+    trainer.step(job, 1, 4, loss=1.0)
+    await ariel.message(live, lambda message: "25 %" in message["content"])
+    seen = set(ariel.seen)
+    island.archived = True
+    trainer.step(job, 2, 4, loss=1.0)
+    anew = await new_message(ariel, seen)
+    assert "50 %" in anew["content"] and anew["attachments"] and labels(anew) == ["Cancel training"]
+    trainer.step(job, 3, 4, loss=1.0)
+    await ariel.message(anew, lambda message: "75 %" in message["content"])
+
+
+@pytest.mark.parametrize("promoted", [False, True])
+async def test_a_report_that_discord_refused_is_told_after_the_next_start(
+    ariel: Person, island: Island, trainer: Trainer, promoted: bool
+) -> None:
+    job, _ = await retrain(ariel, trainer)
+    state = island.sandbox.state
+    channel = state.channel(ariel.channel)
+    state.forbid(channel, state.bot, Permission.SEND_MESSAGES)
+    seen = set(ariel.seen)
+    trainer.succeed(job, "v3", 1.0, promoted)
+    for _ in range(2):
+        await until_let_go(island)
+        await island.stop_bot()
+        await island.start_bot(trainer.url)
+    await until_let_go(island)
+    await island.stop_bot()
+    channel.overwrites.clear()
+    await island.start_bot(trainer.url)
+    assert "is ready" in (await new_message(ariel, seen))["content"]
+    await until_let_go(island)
+    assert island.bot is not None and await island.bot.watches.store.unfinished() == []
+    logged = await said(ariel, "audit")
+    assert logged["content"].count("promoted by itself") == promoted
+
+
+async def test_a_report_whose_channel_is_gone_is_told_no_more(ariel: Person, island: Island, trainer: Trainer) -> None:
+    job, _ = await retrain(ariel, trainer)
+    del island.sandbox.state.guild.channels[ariel.channel]
+    trainer.succeed(job, "v3", 1.0)
+    await until_let_go(island)
+    assert island.bot is not None and await island.bot.watches.store.unfinished() == []
+
+
+async def until_let_go(island: Island) -> None:
+    """Returns once no training is followed."""
+    async with asyncio.timeout(30):
+        while island.bot is not None and island.bot.watches.running:  # noqa: ASYNC110 (nothing tells when they are)
+            await asyncio.sleep(0.01)
+
+
 async def test_the_live_message_outlives_a_restart_of_the_bot(ariel: Person, island: Island, trainer: Trainer) -> None:
     job, live = await retrain(ariel, trainer)
     trainer.run(job)

@@ -24,6 +24,7 @@ REFUSALS = {  # sentences for what the worker calls wrong with a request, where 
     "picture_unreadable": "error.picture_type",
     "picture_too_large": "error.picture_pixels",
 }
+VERSION_FIELDS = ("model", "version")  # of a request, that name what may be there no more
 LONGEST_MESSAGE = 200  # characters of the worker's own sentence that are passed on
 LONGEST_ANSWER = 2_000  # characters that Discord allows; a sentence that repeats what a person typed may have more
 
@@ -37,6 +38,11 @@ class Refusal(Exception):
         super().__init__(key)
         self.key = key
         self.values = values
+
+
+def is_version_gone(error: BaseException) -> bool:
+    """Whether the worker has no such model or version, so that another try is in vain."""
+    return isinstance(error, WorkerRefused) and error.code == "not_found" and error.field in VERSION_FIELDS
 
 
 def sentence(error: BaseException, locale: discord.Locale) -> str:
@@ -56,6 +62,8 @@ def sentence(error: BaseException, locale: discord.Locale) -> str:
             return translate(locale, "error.worker_locked")
         case WorkerRefused() if error.code in REFUSALS:
             return translate(locale, REFUSALS[error.code])
+        case WorkerRefused() if is_version_gone(error):
+            return translate(locale, "error.version_gone")
         case WorkerRefused():
             return translate(locale, "error.worker_refused", message=escape(str(error)[:LONGEST_MESSAGE]))
         case WorkerInterrupted():

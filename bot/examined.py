@@ -36,11 +36,10 @@ class Examined(Picture[VisionAnswer]):
     attachments: Sequence[discord.Attachment] = ()
     answer: VisionAnswer | None = None
     images: list[str] = field(default_factory=list)  # the files in base64
-    is_lost: bool = False  # a picture that the recipe needs is not kept any more
 
     @property
     def repeatable(self) -> bool:
-        return not self.is_lost and all("digest" in picture for picture in handed_in(self.recipe))
+        return super().repeatable and all("digest" in picture for picture in handed_in(self.recipe))
 
     async def make(self, bot: Bot, max_bytes: int, message: LiveMessage) -> None:
         """Fetches the pictures, from Discord or from where they are kept, and has the worker look at them."""

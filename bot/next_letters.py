@@ -73,7 +73,7 @@ class NextLetters(Result):
     def _buttons(self) -> Sequence[RecipeButton]:
         kinds: list[type[RecipeButton]] = [Stop]
         if self.ended:
-            kinds = [TryAgain] if self.content is None else [ShowRecipe, Delete]
+            kinds = [TryAgain] * self.repeatable if self.content is None else [ShowRecipe, Delete]
         return [kind(self.recipe.id, self.locale) for kind in kinds]
 
     def _file(self) -> Attached | None:

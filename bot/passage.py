@@ -100,6 +100,8 @@ class Passage(Result):
     def _buttons(self) -> Sequence[RecipeButton]:
         if not self.ended:
             return [Stop(self.recipe.id, self.locale)]
+        if not self.repeatable:
+            return []
         retry = Retry if self.failure is None else TryAgain
         kinds = [Continue, retry, ShowLetters, ShowRecipe, Delete] if self.text else [retry]
         return [kind(self.recipe.id, self.locale) for kind in kinds]

@@ -84,11 +84,6 @@ class Picture(Result, Generic[Answer]):
         file = Attached(f"{self.name()}.{ENDINGS[self.content[:4]]}", self.content, self.description())
         return Draft(["\n".join(lines)[:LONGEST]], self.buttons(), file)
 
-    @property
-    def repeatable(self) -> bool:
-        """Whether the recipe holds all that another try needs."""
-        return True
-
     def _buttons_without_it(self) -> Sequence[RecipeButton]:
         if not self.ended:
             return [Stop(self.recipe.id, self.locale)]

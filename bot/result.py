@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import aiosqlite
 import discord
+import structlog
 
-from bot.errors import sentence
+from bot.errors import is_version_gone, sentence
 from bot.live_message import Draft, LiveMessage
 from bot.locale import ordinal, translate
 from bot.performances import Interruption
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from bot.client import Bot
 
 Work = Callable[[LiveMessage], Coroutine[None, None, None]]  # makes a result, and touches the message when it has news
+
+logger = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -30,6 +35,7 @@ class Result:
     finished: bool = False
     interruption: Interruption | None = None
     failure: str | None = None  # the sentence about what went wrong
+    is_lost: bool = False  # something that the recipe needs is there no more
 
     @property
     def ended(self) -> bool:
@@ -39,6 +45,11 @@ class Result:
     def begun(self) -> bool:
         """Whether there is something to show for the request."""
         return self.finished
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the recipe has all that another try needs."""
+        return not self.is_lost
 
     def draft(self) -> Draft:
         """What the message shall show now."""
@@ -88,13 +99,26 @@ async def perform(interaction: discord.Interaction[Bot], result: Result, work: W
             await performance.until_interrupted(work(message))
         except Exception as error:  # whatever it is, the message ends with a sentence about it
             result.failure = sentence(error, result.locale)
+            result.is_lost |= is_version_gone(error)
         finally:
             if expiry is not None:
                 expiry.cancel()
         if not result.finished:
             result.interruption = performance.interruption
-        if result.failure is not None or not result.begun:
-            await bot.quota.give_back(result.recipe)
-        await bot.recipes.update(result.outcome())
+        with logged_if_unwritten():
+            if result.failure is not None or not result.begun:
+                await bot.quota.give_back(result.recipe)
+            await bot.recipes.update(result.outcome())
         await message.finish()
-        await bot.recipes.show(result.recipe.id, message.channel_id, message.ids)
+        if not message.gone:
+            with logged_if_unwritten():
+                await bot.recipes.show(result.recipe.id, message.channel_id, message.ids)
+
+
+@contextmanager
+def logged_if_unwritten() -> Iterator[None]:
+    """Only logs that the store cannot be written, such as on a full disk: what was made is shown all the same."""
+    try:
+        yield
+    except aiosqlite.Error as error:
+        logger.error("a result cannot be kept", error=str(error))

@@ -320,7 +320,10 @@ async def _raise(response: aiohttp.ClientResponse) -> NoReturn:
     try:
         error = read(ErrorResponse, content).error
     except ValidationError:  # not a worker's own answer: a proxy in between, or something else on that port
-        error = ErrorBody(message=f"{response.status} {response.reason} from {response.url}", type="server_error")
+        told = f"{response.status} {response.reason} from {response.url}"
+        if response.status not in (401, 403, 429):
+            raise WorkerFailed(told) from None
+        error = ErrorBody(message=told, type="server_error")
     if response.status == 429:
         raise WorkerBusy(error.message, error.position, int(response.headers.get("Retry-After", "5")))
     if response.status in (401, 403):

@@ -244,8 +244,6 @@ async def test_bad_parameters_are_told_even_past_discords_own_checks(
 
 async def test_what_the_models_cannot_do_is_told_with_a_way_to_try_again(miranda: Person) -> None:
     for options, said in (
-        ({"model": "gan-dogs"}, "gan-dogs"),
-        ({"model": "gan-digits@old"}, "has no version 'old'"),
         ({"model": "gan-digits", "label": 11}, "label must be from 0 to 9"),
         ({"model": "gan-cats", "label": 1}, "leave label out"),
     ):
@@ -253,6 +251,22 @@ async def test_what_the_models_cannot_do_is_told_with_a_way_to_try_again(miranda
         assert failed["content"].startswith("-# The models cannot do that: ")
         assert said in failed["content"].replace("\\", "")
         assert labels(failed) == ["Retry"]
+
+
+async def test_a_version_that_is_not_there_is_told_without_a_way_to_try_it_again(
+    miranda: Person, island: Island, store: Store
+) -> None:
+    for model in ("gan-dogs", "gan-digits@old"):
+        failed = await (await miranda.slash("gan sample", model=model)).message()
+        assert failed["content"].startswith("-# There is no such model or version for this here, or no longer.")
+        assert labels(failed) == []
+    sheet, _ = await picture(miranda, await miranda.slash("gan sample", model="gan-digits"))
+    keep_gan(store, "gan-digits", DIGITS, version="newer")
+    store.delete("gan-digits", "tiny")
+    async with island.person("Caliban") as caliban:
+        failed = await (await caliban.press(sheet, "V1")).message()
+        assert failed["content"].startswith("-# Não há aqui, ou não há mais, um modelo ou uma versão assim")
+        assert labels(failed) == []
 
 
 async def test_no_model_that_draws(island: Island, tmp_path: Path) -> None:

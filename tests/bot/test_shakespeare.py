@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import aiosqlite
 import pytest
 
-from bot import live_message
+from bot import delivery, live_message
 from bot.client import Bot
 from sandbox.interactions import COMMAND, COMPONENT
 from sandbox.permissions import Permission
@@ -227,6 +228,40 @@ async def test_an_error_that_nobody_foresaw_has_a_number(
             answer = await miranda.slash("shakespeare", prompt="ROMEO:")
             failed = await answer.message(lambda message: labels(message) == ["Retry"])
     assert re.search(r"the number [0-9a-f]{6}\.", failed["content"])
+
+
+async def test_a_text_is_shown_to_its_end_also_where_nothing_can_be_kept(
+    island: Island, bot: Bot, told_worker: ToldWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise aiosqlite.OperationalError("database or disk is full")
+
+    async with island.person() as miranda:
+        answer = await miranda.slash("shakespeare", prompt="ROMEO:")
+        stream = await told_worker.stream()
+        monkeypatch.setattr(bot.store, "change", full)
+        stream.finish(" But soft")
+        message = await answer.message(finished)
+        recipe_id = next(one["custom_id"] for one in controls(message)).partition(":")[2]
+        await bot.performances.ended(recipe_id)
+        assert "But soft" in miranda.seen[message["id"]]["content"]
+        assert len(await miranda.messages()) == 1
+
+
+async def test_stop_under_a_text_whose_end_could_not_be_shown(
+    island: Island, bot: Bot, told_worker: ToldWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "LONGEST_PAUSE", 0.01)
+    async with island.person() as miranda:
+        answer = await miranda.slash("shakespeare", prompt="ROMEO:")
+        stream = await told_worker.stream()
+        stream.write("But soft")
+        message = await answer.message(lambda message: labels(message) == ["Stop"])
+        island.edits_to_lose = delivery.ATTEMPTS
+        stream.finish()
+        await bot.performances.ended(controls(message)[0]["custom_id"].partition(":")[2])
+        await miranda.press(message, "Stop")
+        assert labels(await miranda.message(message, finished)) == ["Retry"]
 
 
 async def test_no_worker_at_all(island: Island) -> None:

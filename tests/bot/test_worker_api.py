@@ -197,12 +197,16 @@ async def test_something_else_on_that_port(nonsense: bytes) -> None:
             [event async for event in api.complete(REQUEST)]
 
 
-async def test_an_error_page_of_something_in_between() -> None:
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(502, WorkerFailed), (404, WorkerFailed), (400, WorkerFailed), (403, WorkerLocked), (429, WorkerBusy)],
+)
+async def test_an_error_page_of_something_in_between(status: int, error: type[WorkerError]) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
-        return web.Response(status=502, text="<html>Bad gateway</html>", content_type="text/html")
+        return web.Response(status=status, text="<html>Not here</html>", content_type="text/html")
 
     async with worker(handler) as api:
-        with pytest.raises(WorkerFailed, match="502"):
+        with pytest.raises(error, match=str(status)):
             await anext(api.complete(REQUEST))
 
 

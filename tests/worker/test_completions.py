@@ -49,6 +49,16 @@ async def test_top_k_and_top_p_leave_only_the_likeliest(worker: Worker) -> None:
     assert all(len(best) == 3 for best in logprobs["top_logprobs"])  # the chosen one is always among the best three
 
 
+async def test_numbers_beyond_all_measure_end_no_text(worker: Worker) -> None:
+    greedy = await worker.text(max_tokens=20, temperature=0)
+    other, huge, cold = await asyncio.gather(
+        worker.text(max_tokens=20, temperature=0),
+        worker.text(max_tokens=20, temperature=0, top_k=2**70),
+        worker.text(max_tokens=20, temperature=1e-40),
+    )
+    assert other == huge == cold == greedy
+
+
 async def test_choices_differ_and_each_one_s_seed_writes_it_alone(worker: Worker) -> None:
     answer = await worker.complete(max_tokens=25, n=4, seed=7)
     texts = [choice["text"] for choice in answer["choices"]]

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import gpt
+from models import gpt, native
 from models.decoder import CHUNK, Decoder, TorchDecoder
 from models.native import NativeDecoder, NativeError, shares
 from tests.worker.conftest import TINY, tiny_gpt
@@ -202,3 +202,12 @@ def native_without(*lacking: torch.dtype) -> Callable[[gpt.GPT, int, torch.dtype
         return TorchDecoder(network, slots, precision)
 
     return build
+
+
+def test_a_damaged_step_is_removed_to_be_made_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(native, "compile_step", lambda options, made: made.write_bytes(b""))
+    (tmp_path / "prospero").mkdir()
+    with pytest.raises(NativeError, match="cannot be loaded"):
+        native.NativeDecoder(tiny_gpt(), 1, torch.float32, 1)
+    assert not list((tmp_path / "prospero").iterdir())

@@ -100,6 +100,7 @@ async def test_what_is_wrong_with_a_file_is_said_in_a_sentence(operator: Operato
         (400, form(), "file is missing"),
         (400, form(b"text", purpose="batch"), "purpose must be fine-tune"),
         (400, form(b"text", colour="red"), "file, purpose and name only"),
+        (400, form(b"text", name="-h"), "name must be up to 32 small letters"),
         (400, b"text", "multipart"),
         (413, form(b"text", name="x" * (MOST_FIELD + 1)), "too long"),
     ]

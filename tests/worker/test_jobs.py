@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import shutil
 import signal
 import sqlite3
 from collections.abc import Sequence
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -224,19 +226,20 @@ async def test_of_two_workers_with_one_home_one_trains_whichever_is_asked(start:
     assert (await operator.job(unwanted)).status == "cancelled"
 
 
-async def test_the_end_of_a_training_is_written_down_once_the_disk_has_room(
-    operator: Operator, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("status", ["running", "failed"])
+async def test_a_training_begins_and_ends_once_the_disk_has_room(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, status: str
 ) -> None:
     async def fail(self: Trainer, words: Sequence[str], hear: Hear, log: Path, holds: Sequence[int] = ()) -> int:
         hear({"error": {"code": "disk_full", "message": "The disk has no room."}})
         return 1
 
     def save(self: JobStore, record: Record) -> Record:
-        if record.job.status == "failed" and next(full):
+        if record.job.status == status and next(full):
             raise sqlite3.OperationalError("database or disk is full")
         return kept(self, record)
 
-    full, kept = iter((True, True, False)), JobStore.save
+    full, kept = chain((True, True), repeat(False)), JobStore.save
     monkeypatch.setattr("worker.jobs.FULL", 0)
     monkeypatch.setattr(Trainer, "run", fail)
     monkeypatch.setattr(JobStore, "save", save)
@@ -251,6 +254,19 @@ async def test_a_diverging_training_fails_in_a_sentence(operator: Operator) -> N
     assert failed.error is not None
     assert failed.error.code == "not_a_number"
     assert "lower learning rate" in failed.error.message
+
+
+async def test_a_training_is_reported_although_what_serves_was_removed_by_hand(
+    operator: Operator, tmp_path: Path
+) -> None:
+    await operator.until_it_ends(await operator.train(1, suffix="first"))
+    await operator.ask("POST", f"/v1/models/{MODEL}/promote", json={"version": "first"})
+    shutil.rmtree(tmp_path / "checkpoints" / MODEL / "first")
+    done = await operator.until_it_ends(await operator.train(1, suffix="second"))
+    assert done.status == "succeeded"
+    assert (await operator.report(done)).serving is None
+    (warning,) = [event.message for event in await operator.events(done) if event.level == "warn"]
+    assert warning.startswith("There is nothing to compare it with: gpt-shakespeare has no version 'first'")
 
 
 async def test_a_data_set_that_vanished_fails_the_training_in_a_sentence(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import jsonschema
 import pytest
 
 from models.checkpoint import Store
+from tests.conftest import CATS, keep_gan
 from tests.worker.conftest import Start, Worker, write_version
 from worker.schemas.completions import Completion
 
@@ -76,6 +78,21 @@ async def test_of_a_damaged_version_the_previous_one_serves(worker: Worker, file
     assert (await worker.complete(max_tokens=3))["system_fingerprint"] == "gpt-shakespeare@1"
     error = await worker.error(404, model="gpt-shakespeare@2")
     assert "damaged" in error["message"]
+
+
+async def test_one_model_that_cannot_be_loaded_leaves_the_others_serving(
+    start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def broken(*given: object) -> NoReturn:
+        raise OSError("file too short")
+
+    monkeypatch.setattr("worker.gallery.build_decoder", broken)
+    keep_gan(Store(tmp_path, tmp_path / "none"), "gan-cats", CATS)
+    worker = await start()
+    async with asyncio.timeout(60):
+        while (await worker.session.get("/readyz")).status != 200:  # noqa: ASYNC110 (as any client would wait)
+            await asyncio.sleep(0.01)
+    assert worker.gallery.names == ["gan-cats@tiny"]
 
 
 async def test_only_so_many_versions_stay_loaded(start: Start) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from models.checkpoint import Store
 from tests.conftest import CATS, keep_gan
-from tests.worker.conftest import Start
-from tests.worker.operator import MODEL, Operator
+from tests.worker.conftest import Start, write_version
+from tests.worker.operator import JOBS, MODEL, Operator
 from worker.schemas.training import Comparison
 
 MODELS = "/v1/models"
@@ -82,6 +82,30 @@ async def test_a_version_is_deleted_by_its_id_too(operator: Operator) -> None:
     assert "Name the version" in await operator.refused("DELETE", f"{MODELS}/gan-cats")
     assert "promote another" in await operator.refused("DELETE", f"{MODELS}/gan-cats@b")
     assert (await operator.ask("DELETE", f"{MODELS}/gan-cats@a"))["id"] == "gan-cats@a"
+
+
+async def test_a_name_that_is_given_again_means_the_new_version(operator: Operator, tmp_path: Path) -> None:
+    async def draw() -> str:
+        answer = await operator.ask("POST", "/v1/images/generations", json={"model": "gan-cats@a", "seed": 3})
+        return answer["data"][0]["b64_json"]
+
+    before = await draw()
+    await operator.ask("DELETE", f"{MODELS}/gan-cats/versions/a")
+    keep_gan(store := Store(tmp_path, tmp_path / "none"), "gan-cats", CATS, "a", seed=7)
+    checkpoint = store.open("gan-cats", "a")
+    store.annotate(checkpoint, replace(checkpoint.card, created="2026-02-02T00:00:00+00:00"))
+    assert await draw() != before
+
+
+async def test_what_a_training_began_from_stays_while_it_may_go_on(start: Start, verse_data: Path) -> None:
+    worker = await start("1", trainings=0)
+    operator = Operator(worker.session)
+    job = await operator.train(hyperparameters={"n_steps": 1, "start": "current"})
+    write_version(worker.home, "2")
+    path = f"{MODELS}/{MODEL}/versions/1"
+    assert f"{job.id} needs {MODEL}@1 to go on; cancel it first" in await operator.refused("DELETE", path)
+    await operator.ask("POST", f"{JOBS}/{job.id}/cancel")
+    await operator.ask("DELETE", path)
 
 
 async def test_a_shipped_version_is_not_deleted(start: Start, tmp_path: Path) -> None:

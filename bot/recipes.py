@@ -54,6 +54,7 @@ class Recipe:
     version: str | None = None  # None until a worker said which one it used
     seed: int | None = None  # None lets the worker draw one
     parent: str | None = None  # the recipe that this one continues
+    origin: int | None = None  # the Discord user who first wrote the words in it, if not the owner
     result: str = ""  # what was written, for an operation whose result later ones build upon
     id: str = field(default_factory=new_id)
     created: int = field(default_factory=lambda: int(time.time()))  # seconds since the epoch
@@ -65,7 +66,9 @@ class Recipe:
 
     def again(self, owner: int, **changes: Any) -> Self:
         """A new recipe for ``owner`` like this one, on the version that made it, but for ``changes``."""
-        return replace(self, id=new_id(), created=int(time.time()), owner=owner, result="", **changes)
+        again = replace(self, id=new_id(), created=int(time.time()), owner=owner, result="", **changes)
+        writer = self.origin or self.owner
+        return replace(again, origin=writer if writer != owner and "prompt" in again.parameters else None)
 
 
 class Recipes:
@@ -78,8 +81,8 @@ class Recipes:
         """Keeps a new recipe."""
         await self._store.change(
             "INSERT INTO recipes"
-            " (id, created, owner, operation, model, version, parameters, seed, parent, result)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " (id, created, owner, operation, model, version, parameters, seed, parent, origin, result)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 recipe.id,
                 recipe.created,
@@ -90,6 +93,7 @@ class Recipes:
                 json.dumps(recipe.parameters),
                 recipe.seed,
                 recipe.parent,
+                recipe.origin,
                 recipe.result,
             ],
         )
@@ -104,13 +108,13 @@ class Recipes:
     async def read(self, recipe_id: str) -> Recipe:
         """The recipe under ``recipe_id``; raises Refusal if there is none."""
         row = await self._store.row(
-            "SELECT id, created, owner, operation, model, version, parameters, seed, parent, result"
+            "SELECT id, created, owner, operation, model, version, parameters, seed, parent, origin, result"
             " FROM recipes WHERE id = ?",
             [recipe_id],
         )
         if row is None:
             raise Refusal("error.recipe_unknown")
-        identity, created, owner, operation, model, version, parameters, seed, parent, result = row
+        identity, created, owner, operation, model, version, parameters, seed, parent, origin, result = row
         return Recipe(
             id=identity,
             created=created,
@@ -121,6 +125,7 @@ class Recipes:
             parameters=json.loads(parameters),
             seed=seed,
             parent=parent,
+            origin=origin,
             result=result,
         )
 
@@ -144,12 +149,11 @@ class Recipes:
                 "INSERT INTO messages SELECT ?, ?, id FROM recipes WHERE id = ?", [message, channel, recipe_id]
             )
 
-    async def forget(self, owner: int) -> None:
-        """Keeps no record of anything that a person asked for."""
-        await self._store.change(
-            "DELETE FROM messages WHERE recipe IN (SELECT id FROM recipes WHERE owner = ?)", [owner]
-        )
-        await self._store.change("DELETE FROM recipes WHERE owner = ?", [owner])
+    async def forget(self, person: int) -> None:
+        """Keeps no record of anything that a person asked for, nor of what others made of their words."""
+        theirs = "FROM recipes WHERE owner = ? OR origin = ?"
+        await self._store.change(f"DELETE FROM messages WHERE recipe IN (SELECT id {theirs})", [person, person])
+        await self._store.change(f"DELETE {theirs}", [person, person])
 
     async def erase(self, recipe_id: str) -> None:
         """Keeps no record of a recipe and of its messages."""

@@ -80,6 +80,10 @@ MIGRATIONS = (
     CREATE INDEX recipes_by_lender ON recipes (json_extract(parameters, '$.pictures[0].owner'))
     WHERE json_extract(parameters, '$.pictures[0].owner') IS NOT NULL;
     """,
+    """
+    ALTER TABLE recipes ADD COLUMN origin INTEGER;
+    CREATE INDEX recipes_by_origin ON recipes (origin) WHERE origin IS NOT NULL;
+    """,
 )
 
 

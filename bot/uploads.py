@@ -41,6 +41,9 @@ NAMELESS = """
     ) WHERE json_extract(parameters, '$.pictures[0].owner') = ?
 """
 
+# which recipes need what a person handed in, and what those needed that are erased themselves
+FORGOTTEN = "FROM uploads WHERE owner = ? OR recipe NOT IN (SELECT id FROM recipes)"
+
 
 def check(attachment: discord.Attachment) -> None:
     """Raises Refusal for what is too large or, by what Discord says about it, no picture that the worker reads."""
@@ -115,10 +118,13 @@ class Uploads:
         await self._erase_unneeded(str(digest) for (digest,) in held)
 
     async def forget(self, owner: int) -> None:
-        """Erases every file that a person handed in, whoever used it since, and whose it was and its name."""
+        """Erases every file that a person handed in, whoever used it since, and whose it was and its name.
+
+        Their recipes are to be erased before, so that none of those still holds on to someone else's file.
+        """
         await self._store.change(NAMELESS, [owner])
-        held = await self._store.rows("SELECT DISTINCT digest FROM uploads WHERE owner = ?", [owner])
-        await self._store.change("DELETE FROM uploads WHERE owner = ?", [owner])
+        held = await self._store.rows(f"SELECT DISTINCT digest {FORGOTTEN}", [owner])
+        await self._store.change(f"DELETE {FORGOTTEN}", [owner])
         await self._erase_unneeded(str(digest) for (digest,) in held)
 
     async def _erase_unneeded(self, digests: Iterable[str]) -> None:

@@ -162,6 +162,7 @@ class Shakespeare(commands.Cog):
             operation=OPERATION,
             model=MODEL,
             parameters=_parameters(words[-LONGEST_PROMPT:], usual.length, usual.temperature),
+            origin=message.author.id if message.author.id != interaction.user.id else None,
         )
         await self.perform(interaction, recipe)
 

@@ -5,7 +5,7 @@ import pytest
 from bot.client import Bot
 from tests.bot.conftest import Island, ToldWorker, finished, verse
 from tests.bot.test_shakespeare import EPHEMERAL
-from tests.person import labels
+from tests.person import JSON, Answer, labels
 
 UNKNOWN = "I have no record of how this was made any more"
 
@@ -38,6 +38,31 @@ async def test_everything_of_one_person_is_erased_and_nothing_of_others(
         told = await (await miranda.press(his, "Recipe")).message()
         assert "/shakespeare prompt:ROMEO:" in told["content"]
     assert await bot.store.rows("SELECT owner FROM recipes") == [(int(ariel.id),)]
+    assert len(await bot.store.rows("SELECT id FROM messages")) == 1
+
+
+async def test_ones_words_are_erased_in_what_others_made_of_them(
+    island: Island, bot: Bot, told_worker: ToldWorker
+) -> None:
+    async with island.person() as miranda, island.person("Caliban") as caliban, island.person("Ariel") as ariel:
+        theirs, own = await verse(miranda, told_worker), await verse(caliban, told_worker)
+        said = await miranda.say("Full fathom five thy father lies")
+
+        async def made(answer: Answer) -> JSON:
+            (await told_worker.stream()).finish(" But")
+            return await answer.message(finished)
+
+        retried = await made(await caliban.press(theirs, "Retry"))
+        await made(await ariel.press(retried, "Continuar"))
+        await made(await caliban.context("Continue as Shakespeare", said))
+        chart = await ariel.press(retried, "Próximas letras")
+        (await told_worker.stream()).write("B", "length", alternatives={"B": 0.5, "T": 0.25})
+        await chart.message(lambda message: message["attachments"])
+        await made(await miranda.press(own, "Tentar de novo"))
+        asked = await (await miranda.slash("forget-me")).message()
+        await miranda.press(asked, "Erase everything")
+        await miranda.message(asked, lambda message: message["content"].startswith("Done:"))
+    assert await bot.store.rows("SELECT owner, origin FROM recipes") == [(int(caliban.id), None)]
     assert len(await bot.store.rows("SELECT id FROM messages")) == 1
 
 

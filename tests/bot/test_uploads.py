@@ -150,6 +150,19 @@ async def test_to_forget_someone_is_to_forget_whose_pictures_others_used(miranda
         await until_gone(caliban, walk)
 
 
+async def test_whoever_is_forgotten_holds_on_to_no_picture_of_others(miranda: Person, island: Island) -> None:
+    strip, _ = await picture(miranda, await miranda.slash("vae interpolate", first=handed_in(), second=handed_in()))
+    async with island.person("Caliban") as caliban:
+        await picture(caliban, await caliban.press(strip, "Animate"))
+        asked = await (await caliban.slash("forget-me")).message()
+        await caliban.press(asked, "Apagar tudo")
+        await caliban.message(asked, lambda message: message["content"].startswith("Pronto:"))
+    assert len(kept(island)) == 1
+    await miranda.press(strip, "Delete")
+    await until_gone(miranda, strip)
+    assert kept(island) == []
+
+
 async def test_without_room_the_picture_needed_least_recently_goes_and_its_buttons_say_so(
     island: Island, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

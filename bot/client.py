@@ -143,7 +143,7 @@ class Bot(commands.Bot):
         self.watches = Watches(self)
         self.catalogue = Catalogue(self.worker)
         self.catalogue.start()
-        self.forgetters += [self.recipes.forget, self.uploads.forget, self.quota.forget]
+        self.forgetters += [self.recipes.forget, self.uploads.forget, self.watches.store.forget]
         self.add_buttons(*BUTTONS, *PICTURE_BUTTONS)
         await self._load_cogs()
         await self.tree.set_translator(CommandTranslator())

@@ -1,4 +1,7 @@
-"""How many requests each person may make in an hour in a server whose managers set a limit."""
+"""How many requests each person may make in an hour in a server whose managers set a limit.
+
+What is counted vanishes after that hour, and not by ``/forget-me``, which would be a way around the limit.
+"""
 
 import time
 
@@ -40,7 +43,3 @@ class Quota:
     async def give_back(self, recipe: Recipe) -> None:
         """Does not count a request after all."""
         await self._store.change("DELETE FROM quota WHERE recipe = ?", [recipe.id])
-
-    async def forget(self, person: int) -> None:
-        """Counts none of a person's requests."""
-        await self._store.change("DELETE FROM quota WHERE person = ?", [person])

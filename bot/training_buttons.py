@@ -99,6 +99,8 @@ async def _decide(interaction: discord.Interaction[Bot], job: str, act: str) -> 
     async with bot.watches.deciding:
         watch = await bot.watches.store.read(job)
         if watch.decision is not None:
+            if not watch.decider:
+                raise Refusal("error.decided_already")
             raise Refusal(DECIDED[watch.decision], who=watch.decider)
         name = (await bot.trainings.job(job)).fine_tuned_model or ""
         model, _, version = name.partition("@")

@@ -18,12 +18,12 @@ class Watch:
     recipe: str  # what was asked for
     guild: int
     channel: int
-    owner: int  # the operator who asked
+    owner: int  # the operator who asked; 0 once they are forgotten
     locale: str
     message: int | None = None  # the live one; None before it is sent
     told: bool = False  # whether its end was
     decision: str | None = None  # the act in the audit log that answered its report
-    decider: int | None = None  # whose it was
+    decider: int | None = None  # whose it was; 0 once they are forgotten
 
     @property
     def language(self) -> discord.Locale:
@@ -53,13 +53,20 @@ class WatchStore:
         """The end of the training was told."""
         await self._store.change("UPDATE watches SET told = TRUE WHERE job = ?", [job])
 
-    async def follow_again(self, job: str) -> None:
+    async def follow_again(self, watch: Watch) -> None:
         """A training that ended goes on, in a new live message."""
-        await self._store.change("UPDATE watches SET told = FALSE, message = NULL WHERE job = ?", [job])
+        await self._store.change(
+            "UPDATE watches SET told = FALSE, message = NULL, owner = ? WHERE job = ?", [watch.owner, watch.job]
+        )
 
     async def decide(self, job: str, act: str, who: int) -> None:
         """An operator decided what becomes of the version."""
         await self._store.change("UPDATE watches SET decision = ?, decider = ? WHERE job = ?", [act, who, job])
+
+    async def forget(self, person: int) -> None:
+        """Keeps no record of who asked for trainings whose end was told, or decided about their versions."""
+        for role in ("owner", "decider"):
+            await self._store.change(f"UPDATE watches SET {role} = 0 WHERE {role} = ? AND told", [person])
 
     async def read(self, job: str) -> Watch:
         """The watch of a job; raises Refusal if there is none."""

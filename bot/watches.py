@@ -86,9 +86,10 @@ class Watches:
 
     async def resume(self, interaction: discord.Interaction[Bot], job: str) -> None:
         """Goes on with a training that failed, in a new live message. Raises Refusal and WorkerError."""
-        watch = replace(await self.store.read(job), message=None)
+        ended = await self.store.read(job)
+        watch = replace(ended, message=None, owner=ended.owner or interaction.user.id)  # whoever asked may be forgotten
         resumed = await self._bot.trainings.resume(job)
-        await self.store.follow_again(job)
+        await self.store.follow_again(watch)
         await self._bot.audit.write(Entry(interaction.user.id, watch.guild, "resume", resumed.model))
         self._follow(watch)
 

@@ -120,14 +120,14 @@ async def test_several_requests_at_once_find_one_place(island: Island, bot: Bot,
         assert sum(content.startswith("You have made the 1") for content in contents) == 2
 
 
-async def test_a_forgotten_person_has_asked_for_nothing(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
+async def test_to_be_forgotten_is_no_way_around_it(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
     async with island.person() as miranda:
         await limit(island, bot, 1)
         await verse(miranda, told_worker)
         asked = await (await miranda.slash("forget-me")).message()
         await miranda.press(asked, "Erase everything")
         await miranda.message(asked, lambda message: message["content"].startswith("Done:"))
-        await verse(miranda, told_worker)
+        assert (await refusal(miranda))["content"].startswith("You have made the 1 requests")
 
 
 async def test_set_in_the_panel(island: Island, bot: Bot, told_worker: ToldWorker) -> None:

@@ -218,6 +218,33 @@ async def test_a_training_that_fails_is_resumed_or_tried_again(ariel: Person, tr
     assert again["flags"] & EPHEMERAL
 
 
+async def test_an_operator_who_is_forgotten(ariel: Person, island: Island, trainer: Trainer) -> None:
+    assert island.bot is not None
+    _, report = await finished(ariel, trainer)
+    await ariel.press(report, "Keep")
+    await ariel.message(report, lambda message: not labels(message))
+    job, _ = await retrain(ariel, trainer)
+    seen = set(ariel.seen)
+    trainer.fail(job, "The loss is no longer a number.")
+    told = await new_message(ariel, seen)
+    await until_let_go(island)
+    asked = await said(ariel, "forget-me")
+    await ariel.press(asked, "Erase everything")
+    await ariel.message(asked, lambda message: message["content"].startswith("Done:"))
+    assert ariel.id not in str(await island.bot.store.rows("SELECT * FROM watches"))
+    seen = set(ariel.seen)
+    await ariel.press(told, "Resume")
+    resumed = await new_message(ariel, seen)
+    assert f"(asked for by <@{ariel.id}>)" in resumed["content"]
+    seen = set(ariel.seen)
+    trainer.succeed(job, "v4", 1.0)
+    report = await new_message(ariel, seen)
+    assert report["content"].startswith(f"<@{ariel.id}> **gan-digits@v4** is ready.")
+    await island.bot.watches.store.decide(job, "keep", 0)
+    refused = await (await ariel.press(report, "Promote")).message(lambda message: message["flags"] & EPHEMERAL)
+    assert refused["content"] == "An operator has decided about this version already; see `/model list`."
+
+
 async def test_operators_are_heard_in_every_channel(ariel: Person, island: Island, trainer: Trainer) -> None:
     assert island.bot is not None
     gallery = int(ariel.channels["gallery"])

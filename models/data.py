@@ -1,8 +1,8 @@
 """Data sets: which there are, where they lie, and how those that may be downloaded get here.
 
-Looked for in the folder that ``PROSPERO_DATA`` names, in the data home's ``data`` (what operators hand in), then in
-``data``, into which downloads go. A download is resumed
-where it broke off, checked against the pinned SHA-256 of its uncompressed content, and only then renamed into place.
+Looked for in the folder that ``PROSPERO_DATA`` names, in the data home's ``data`` (what operators hand in and what was
+downloaded), then in ``data`` beside the program. A download is resumed where it broke off, checked against the pinned
+SHA-256 of its uncompressed content, and only then renamed into place.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Literal, NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-DOWNLOADS = Path("data")
+BESIDE = Path("data")
 COLLECTED = "data"  # the folder of the data home that holds the data sets added to it
 ATTEMPTS = 3  # a broken connection is taken up again that often
 TIMEOUT = 30.0  # seconds without a byte before a connection counts as broken
@@ -107,7 +107,7 @@ def look_in(home: Path, named: Path | None = None) -> None:
 def folders() -> list[Path]:
     """The data folders in the order in which they are looked in."""
     named = os.environ.get("PROSPERO_DATA")
-    return list(dict.fromkeys([*([Path(named)] if named else []), *_told, DOWNLOADS]))
+    return list(dict.fromkeys([*([Path(named)] if named else []), *_told, BESIDE]))
 
 
 def find(name: str) -> Path | None:
@@ -171,8 +171,8 @@ def listing() -> Iterator[Listed]:
 
 
 def fetch(download: Download) -> Path:
-    """Download into ``data`` with a progress bar, check, rename; what was fetched before a failure is kept."""
-    final = DOWNLOADS / download.file
+    """Download into the data home with a progress bar, check, rename; what was fetched before a failure is kept."""
+    final = (_told[-1] if _told else BESIDE) / download.file
     part = final.with_name(f".{final.name}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
     with Progress(

@@ -72,7 +72,7 @@ def mirror() -> Iterator[Mirror]:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(data, "DOWNLOADS", tmp_path / "data")
+    monkeypatch.setattr(data, "BESIDE", tmp_path / "data")
     monkeypatch.setattr(data, "_told", [])
     monkeypatch.delenv("PROSPERO_DATA", raising=False)
     return tmp_path / "data"
@@ -86,6 +86,16 @@ def test_broken_connection_is_resumed_where_it_broke(mirror: Mirror, folder: Pat
     half, quarters = len(CONTENT) // 2, len(CONTENT) * 3 // 4
     assert mirror.ranges == [None, f"bytes={half}-", f"bytes={quarters}-"]
     assert [entry.name for entry in file.parent.iterdir()] == ["file"]  # nothing half-done is left beside
+
+
+def test_a_named_folder_is_looked_in_first_and_downloads_go_home(mirror: Mirror, tmp_path: Path) -> None:
+    named, home = tmp_path / "named", tmp_path / "home"
+    data.look_in(home, named)
+    assert data.folders() == [named, home / "data", tmp_path / "data"]
+    assert data.fetch(Download("set/file", mirror.address, SHA256)) == home / "data" / "set" / "file"
+    (named / "set").mkdir(parents=True)
+    (named / "set" / "file").write_text("mine")
+    assert data.find("set/file") == named / "set" / "file"
 
 
 def test_download_given_up_is_taken_up_again_later(mirror: Mirror, folder: Path) -> None:

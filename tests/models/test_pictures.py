@@ -18,7 +18,7 @@ from models.data import DataError
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(data, "DOWNLOADS", tmp_path / "data")
+    monkeypatch.setattr(data, "BESIDE", tmp_path / "data")
     monkeypatch.setenv("PROSPERO_DATA", str(tmp_path))
     return tmp_path
 

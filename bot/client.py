@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -115,34 +116,35 @@ class Bot(commands.Bot):
         self.commands_of: dict[str, Writer] = {}
         self.forgetters: list[Forgetter] = []
         self._buttons: list[type[Lasting[Any]]] = []
-        self._session: aiohttp.ClientSession | None = None
+        self._opened = AsyncExitStack()  # what is to be closed at the end, however far the start came
         self._worker_process: WorkerProcess | None = None
 
     async def setup_hook(self) -> None:
         """Opens the store, finds the worker, loads the cogs and tells Discord about commands that changed."""
         self.store = await Store.open(self.settings.home / "prospero.sqlite3")
+        self._opened.push_async_callback(self.store.close)
         self.recipes = Recipes(self.store)
         self.guild_settings = await GuildSettings.load(self.store)
         self.quota = Quota(self.store)
         self.audit = Audit(self.store)
         assert self.application is not None  # whoever logs in is told
         self.operators = Operators(self.settings, self.application)
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))  # the worker sets the limit
-        self.uploads = Uploads(
-            self.store, self.settings.home / "uploads", self._session, self.settings.uploads_mib * MEBI
-        )
+        session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))  # the worker sets the limit
+        self._opened.push_async_callback(session.close)
+        self.uploads = Uploads(self.store, self.settings.home / "uploads", session, self.settings.uploads_mib * MEBI)
         token = self.settings.worker_token.get_secret_value() if self.settings.worker_token else None
         if self.settings.worker_url is not None:
-            self.worker = WorkerAPI(self._session, at(self.settings.worker_url), token)
+            self.worker = WorkerAPI(session, at(self.settings.worker_url), token)
         else:
-            self._worker_process = WorkerProcess(self._session, token)
+            self._worker_process = WorkerProcess(session, token)
             self._worker_process.start()
-            self.worker = WorkerAPI(self._session, self._worker_process.address, token)
+            self.worker = WorkerAPI(session, self._worker_process.address, token)
         self.trainings = TrainingAPI(self.worker)
         self.switching = Switching(self.trainings, self.audit)
         self.watches = Watches(self)
         self.catalogue = Catalogue(self.worker)
         self.catalogue.start()
+        self._opened.push_async_callback(self.catalogue.close)
         self.forgetters += [self.recipes.forget, self.uploads.forget, self.watches.store.forget]
         self.add_buttons(*BUTTONS, *PICTURE_BUTTONS)
         await self._load_cogs()
@@ -154,10 +156,7 @@ class Bot(commands.Bot):
         if self.is_closed():
             return
         await asyncio.gather(self._leave_discord(), self._end_worker())
-        if self._session is not None:
-            await self.catalogue.close()
-            await self._session.close()
-            await self.store.close()
+        await self._opened.aclose()
 
     async def on_message(self, message: discord.Message, /) -> None:
         """Nothing: there are no text commands to look for."""

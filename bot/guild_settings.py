@@ -6,11 +6,12 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
+import aiosqlite
 import discord
 from discord import app_commands
 
 from bot.errors import Refusal
-from bot.store import Store
+from bot.store import Store, StoreError
 
 USUAL_LENGTH = 400  # characters: a short exchange on the stage
 USUAL_TEMPERATURE = 0.8  # livelier than the most likely text, still mostly words
@@ -42,8 +43,15 @@ class GuildSettings:
 
     @classmethod
     async def load(cls, store: Store) -> Self:
-        rows = await store.rows("SELECT guild, choices FROM guild_settings")
-        return cls(store, {guild: _read(choices) for guild, choices in rows})
+        """Raises StoreError if what was chosen cannot be read."""
+        try:
+            rows = await store.rows("SELECT guild, choices FROM guild_settings")
+            return cls(store, {guild: _read(choices) for guild, choices in rows})
+        except (aiosqlite.Error, ValueError, TypeError, KeyError) as error:
+            raise StoreError(
+                f"{store.path} is damaged or of a newer Prospero, for what servers chose cannot be read ({error}):"
+                " update this one, or move the file away and start again."
+            ) from error
 
     def of(self, interaction: discord.Interaction[Any]) -> Choices:
         """What holds where the interaction is."""

@@ -94,8 +94,9 @@ class StoreError(Exception):
 class Store:
     """An open database; every change is committed when its call returns."""
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
         self._connection = connection
+        self.path = path
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -121,7 +122,7 @@ class Store:
             if isinstance(error, aiosqlite.Error):
                 raise StoreError(f"{path} is damaged ({error}): move it away and start again.") from error
             raise
-        return cls(connection)
+        return cls(connection, path)
 
     @staticmethod
     async def _migrate(connection: aiosqlite.Connection, path: Path) -> None:

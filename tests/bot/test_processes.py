@@ -13,6 +13,7 @@ import aiohttp
 import psutil
 import pytest
 
+from bot.store import Store as BotStore
 from bot.worker_api import WorkerUnreachable
 from bot.worker_process import PATIENCE, WorkerProcess
 from models.checkpoint import Store
@@ -76,6 +77,20 @@ async def test_a_home_that_cannot_be_used(island: Island, tmp_path: Path) -> Non
         status, said = await last_words(process)
     assert status == 1
     assert "set PROSPERO_HOME to another folder" in said
+
+
+@pytest.mark.parametrize("choices", ["{", "[]", '{"channels": [], "voice": "Ariel\'s"}'])
+async def test_choices_that_cannot_be_read(island: Island, tmp_path: Path, choices: str) -> None:
+    path = tmp_path / "prospero.sqlite3"
+    store = await BotStore.open(path)
+    await store.change("INSERT INTO guild_settings VALUES (1, ?)", [choices])
+    await store.close()
+    url = island.sandbox.url
+    async with bot_process(DISCORD_TOKEN="token", PROSPERO_DISCORD_URL=url, PROSPERO_HOME=str(tmp_path)) as process:
+        async with asyncio.timeout(30):  # it ends: nothing that was opened keeps it alive
+            status, said = await last_words(process)
+    assert status == 1
+    assert said.startswith(f"{path} is damaged or of a newer Prospero, for what servers chose cannot be read (")
 
 
 async def test_stop_under_a_text_that_a_crash_left_behind(

@@ -6,6 +6,7 @@ it as 42>77.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import discord
@@ -98,7 +99,7 @@ def enlarged(recipe: Recipe, place: int, owner: int) -> Recipe:
 def varied(recipe: Recipe, place: int, owner: int) -> Recipe:
     """A sheet of pictures near the one at ``place`` (from 1)."""
     around = trails(recipe)[place - 1]
-    if len(around) == MAX_TRAIL:
+    if len(around) >= MAX_TRAIL:
         raise Refusal("error.too_far", most=MAX_TRAIL)
     strength = recipe.parameters.get("strength", STRENGTH)
     parameters = recipe.parameters | {"around": around, "strength": strength, "n": MOST}
@@ -112,6 +113,7 @@ def walked(recipe: Recipe, owner: int) -> Recipe:
     stops = trails(recipe)
     if len(stops) == 1:
         stops = [[*stops[0][:-1], seed] for seed in successive(stops[0][-1], STOPS)]
+    _check_length(stops)
     kept = {name: value for name, value in recipe.parameters.items() if name in ("truncation", "label", "strength")}
     parameters = kept | {"stops": stops}
     return recipe.again(owner, operation=_other(recipe, "walk"), parameters=parameters, parent=recipe.id)
@@ -158,9 +160,14 @@ def read_trails(words: str, least: int = 1) -> list[Trail]:
     named = [word.split(">") for word in re.split(r"[\s,]+", words) if word]
     if not least <= len(named) <= MAX_STOPS_OF_WALK or len(words) > LONGEST_LIST:
         raise Refusal("error.pictures", least=least, most=MAX_STOPS_OF_WALK)
+    _check_length(named)
+    return [[read_seed(seed) for seed in trail] for trail in named]
+
+
+def _check_length(named: Sequence[Sequence[object]]) -> None:
+    """Raises Refusal for trails that are longer than the worker takes."""
     if max(map(len, named)) > MAX_TRAIL:
         raise Refusal("error.too_far", most=MAX_TRAIL)
-    return [[read_seed(seed) for seed in trail] for trail in named]
 
 
 def _other(recipe: Recipe, other: str) -> str:

@@ -141,13 +141,16 @@ class Delete(RecipeButton, action="delete", label_key="button.delete", style=dis
         await interaction.response.defer()
         await interaction.client.performances.ended(self.recipe_id)  # it may just be noting its messages
         messages = await interaction.client.recipes.messages(self.recipe_id)
-        await interaction.client.recipes.erase(self.recipe_id)
-        await interaction.client.uploads.release(recipe)
+        all_reached = await self._delete_earlier(interaction, messages)  # the button goes last: it may be needed again
         with suppress(discord.NotFound):  # someone else deletes it at this moment
             await interaction.delete_original_response()
-        await self._delete_earlier(interaction, messages)
+        await interaction.client.recipes.erase(self.recipe_id)
+        await interaction.client.uploads.release(recipe)
+        if not all_reached:
+            raise Refusal("error.delete_rest")
 
-    async def _delete_earlier(self, interaction: discord.Interaction[Bot], messages: Sequence[int]) -> None:
+    async def _delete_earlier(self, interaction: discord.Interaction[Bot], messages: Sequence[int]) -> bool:
+        """Deletes all but the message with the button; whether the bot could reach them."""
         last = interaction.message
         channel = interaction.client.get_partial_messageable(interaction.channel_id or 0)
         for message in messages:
@@ -157,7 +160,8 @@ class Delete(RecipeButton, action="delete", label_key="button.delete", style=dis
                 except discord.NotFound:  # someone did already
                     continue
                 except discord.Forbidden:
-                    raise Refusal("error.delete_rest") from None
+                    return False
+        return True
 
 
 def continued(recipe: Recipe, owner: int) -> Recipe:

@@ -1,5 +1,9 @@
 """Delete under results: by the person who asked and by moderators, whole, in both languages."""
 
+import asyncio
+
+import aiohttp
+import discord
 import pytest
 
 from bot.client import Bot
@@ -18,8 +22,14 @@ async def test_by_the_person_who_asked_and_by_a_moderator(
         await person.press(message, label)
         await miranda.until(lambda: not miranda.seen, 30, "all of it to go")
         assert await miranda.messages() == []
-        assert await bot.store.row("SELECT 1 FROM recipes") is None
-        assert await bot.store.row("SELECT 1 FROM messages") is None
+        await until_erased(bot)
+
+
+async def until_erased(bot: Bot) -> None:
+    """Returns once nothing is kept about any result, which happens after its message goes."""
+    async with asyncio.timeout(30):
+        while await bot.store.row("SELECT id FROM recipes UNION SELECT recipe FROM messages"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_of_a_message_that_a_moderator_deletes_at_that_moment(
@@ -27,15 +37,33 @@ async def test_of_a_message_that_a_moderator_deletes_at_that_moment(
 ) -> None:
     async with island.person() as miranda:
         message = await verse(miranda, told_worker, "But soft, what light\n" * 200)
-        erase = bot.recipes.erase
+        messages = bot.recipes.messages
 
-        async def erase_late(recipe_id: str) -> None:
-            await erase(recipe_id)
+        async def look_late(recipe_id: str) -> list[int]:
             island.sandbox.state.delete_message(message["id"])
+            return await messages(recipe_id)
 
-        monkeypatch.setattr(bot.recipes, "erase", erase_late)
+        monkeypatch.setattr(bot.recipes, "messages", look_late)
         await miranda.press(message, "Delete")
         await miranda.until(lambda: not miranda.seen, 30, "all of it to go")
+
+
+async def test_once_more_after_discord_failed(
+    island: Island, bot: Bot, told_worker: ToldWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lose(*_: object) -> None:
+        raise aiohttp.ServerDisconnectedError
+
+    async with island.person() as miranda:
+        message = await verse(miranda, told_worker, "But soft, what light\n" * 120)
+        with monkeypatch.context() as patch:
+            patch.setattr(discord.Interaction, "delete_original_response", lose)
+            told = await (await miranda.press(message, "Delete")).message(lambda told: told["id"] != message["id"])
+        assert told["content"].startswith("Something went wrong that I did not foresee.")
+        await miranda.press(message, "Delete")
+        await miranda.wait_for(lambda event: event["t"] == "MESSAGE_DELETE" and event["d"]["id"] == message["id"])
+        await until_erased(bot)
+        assert [one["id"] for one in await miranda.messages()] == [told["id"]]
 
 
 async def test_not_by_others(island: Island, bot: Bot, told_worker: ToldWorker) -> None:

@@ -253,6 +253,15 @@ async def test_what_the_models_cannot_do_is_told_with_a_way_to_try_again(miranda
         assert labels(failed) == ["Retry"]
 
 
+async def test_a_variation_of_variations_goes_so_far_and_no_further(miranda: Person) -> None:
+    longest = ">".join(map(str, range(1, 17)))
+    near, _ = await picture(miranda, await miranda.slash("gan vary", picture=longest, count=1))
+    for label in ("V1", "Animate"):
+        refused = await (await miranda.press(near, label)).message()
+        assert refused["content"].startswith("That is a variation of a variation 16 times over;")
+        assert refused["flags"] & EPHEMERAL
+
+
 async def test_a_version_that_is_not_there_is_told_without_a_way_to_try_it_again(
     miranda: Person, island: Island, store: Store
 ) -> None:

@@ -1,5 +1,6 @@
 """Pictures that people hand in: what is refused before it is fetched, how long one is kept, and who can erase it."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -35,6 +36,16 @@ async def miranda(island: Island, store: Store) -> AsyncIterator[Person]:
 def kept(island: Island) -> list[str]:
     """The names of the files that are kept."""
     return sorted(path.name for path in (island.home / "uploads").glob("*"))
+
+
+async def until_kept(island: Island, *digests: str) -> None:
+    """Returns once these files are kept, each for one result, and no others: a message goes before what it needed."""
+    assert island.bot is not None
+    async with asyncio.timeout(30):
+        while await island.bot.store.rows("SELECT digest FROM uploads") != [(one,) for one in digests]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        while kept(island) != list(digests):  # noqa: ASYNC110 (nothing tells when the file goes)
+            await asyncio.sleep(0.01)
 
 
 async def until_gone(person: Person, message: dict[str, str]) -> None:
@@ -107,10 +118,10 @@ async def test_a_picture_goes_with_the_last_result_that_needs_it(miranda: Person
         assert refused["content"] == f"Só <@{miranda.id}>, que fez o pedido, ou a moderação pode apagar isto."
     await miranda.press(shown[0], "Delete")
     await until_gone(miranda, shown[0])
-    assert kept(island) == [digest]
+    await until_kept(island, digest)
     await miranda.press(shown[1], "Delete")
     await until_gone(miranda, shown[1])
-    assert kept(island) == []
+    await until_kept(island)
 
 
 async def test_whoever_handed_a_picture_in_can_have_it_erased_from_others_results_too(
@@ -159,8 +170,7 @@ async def test_whoever_is_forgotten_holds_on_to_no_picture_of_others(miranda: Pe
         await caliban.message(asked, lambda message: message["content"].startswith("Pronto:"))
     assert len(kept(island)) == 1
     await miranda.press(strip, "Delete")
-    await until_gone(miranda, strip)
-    assert kept(island) == []
+    await until_kept(island)
 
 
 async def test_without_room_the_picture_needed_least_recently_goes_and_its_buttons_say_so(

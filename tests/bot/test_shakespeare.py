@@ -8,6 +8,7 @@ from typing import Any
 
 import aiosqlite
 import pytest
+from structlog.testing import capture_logs
 
 from bot import delivery, live_message
 from bot.client import Bot
@@ -240,12 +241,13 @@ async def test_a_text_is_shown_to_its_end_also_where_nothing_can_be_kept(
         answer = await miranda.slash("shakespeare", prompt="ROMEO:")
         stream = await told_worker.stream()
         monkeypatch.setattr(bot.store, "change", full)
-        stream.finish(" But soft")
-        message = await answer.message(finished)
-        recipe_id = next(one["custom_id"] for one in controls(message)).partition(":")[2]
-        await bot.performances.ended(recipe_id)
-        assert "But soft" in miranda.seen[message["id"]]["content"]
-        assert len(await miranda.messages()) == 1
+        with capture_logs() as logs:
+            stream.finish(" But soft")
+            message = await answer.message(finished)
+            await bot.performances.ended(controls(message)[0]["custom_id"].partition(":")[2])
+    assert "But soft" in message["content"]
+    told = [entry["event"] for entry in logs if entry["log_level"] == "error"]
+    assert told == ["a result cannot be kept"] * 2  # how it was made, and which message shows it
 
 
 async def test_stop_under_a_text_whose_end_could_not_be_shown(

@@ -33,7 +33,7 @@ from models.pictures import Pictures, from_unit, load, sheet, to_unit
 from models.quality import coded, psnr, ssim
 from models.registry import Family, Metric, Recipe
 from models.roles import Coder, Judge, Reconstructor, Role, Sight, Space
-from models.training import Progress, Run, Trained, cosine, risen
+from models.training import Progress, Run, Trained, cosine, warm_up
 
 MEASURED = 400  # held-out pictures that are compared with codecs
 SEEDS = 3  # of the detectors that see one class each
@@ -143,7 +143,7 @@ def fit(config: Config, data: Pictures, run: Run) -> Generator[Progress, None, A
         with run.autocast():
             loss = reconstruction_loss(forward, pictures, config.noise)
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.param_groups[0]["lr"] = cosine(config.rate, 0.0, run.fraction) * risen(step, config.warmup)
+        optimizer.param_groups[0]["lr"] = cosine(config.rate, 0.0, run.fraction) * warm_up(step, config.warmup)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         run.observe(loss=loss)

@@ -27,7 +27,7 @@ from models.configuration import Configuration, whole_numbers
 from models.data import SETS
 from models.pictures import Pictures, load, to_unit
 from models.registry import Family, Metric, Recipe
-from models.training import Progress, Run, Trained, cosine, risen
+from models.training import Progress, Run, Trained, cosine, warm_up
 
 PUBLISHED = {  # the version, and the SHA-256 of its weights
     "features-digits": ("v1", "b179af5679504ec012fb829f693cd08e0a85e9c7f0d19934ad68b86e70ed955e"),
@@ -127,7 +127,7 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
                 copies = [augment(zoom(mirror(images), 0.6, 0.2), 0.5) for _ in range(2)]
                 loss = contrastive_loss(network.head(network(torch.cat(copies))), config.temperature)
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.param_groups[0]["lr"] = cosine(config.rate, 0.0, run.fraction) * risen(step, config.warmup)
+        optimizer.param_groups[0]["lr"] = cosine(config.rate, 0.0, run.fraction) * warm_up(step, config.warmup)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         run.observe(loss=loss)

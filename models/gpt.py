@@ -22,7 +22,7 @@ from models.configuration import Configuration, ConfigurationError
 from models.data import DataError
 from models.registry import Metric, Recipe
 from models.speakers import Speakers
-from models.training import Progress, Run, Trained, risen
+from models.training import Progress, Run, Trained, warm_up
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def optimizers(network: GPT) -> tuple[torch.optim.Optimizer, torch.optim.Optimiz
 def rate_at(step: int, fraction: float, config: Config) -> float:
     """Multiplier of the learning rates: a short warm-up, flat, then linearly to zero at the end of the run."""
     falling = (1.0 - fraction) / (1.0 - config.flat) if config.flat < 1 else 1.0
-    return min(risen(step, config.warmup), falling)
+    return min(warm_up(step, config.warmup), falling)
 
 
 def draw(corpus: Tensor, count: int, length: int, generator: torch.Generator) -> Tensor:

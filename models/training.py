@@ -226,7 +226,7 @@ class Run:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def risen(step: int, warmup: int) -> float:
+def warm_up(step: int, warmup: int) -> float:
     """Share of the full learning rate at a step, which ``warmup`` of them lead to; 1 at once where none do."""
     return min(1.0, (step + 1) / max(1, warmup))
 

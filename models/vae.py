@@ -30,7 +30,7 @@ from models.pictures import Pictures, from_unit, load, sheet, to_unit
 from models.quality import psnr
 from models.registry import Family, Metric, Recipe
 from models.sprites import FACTORS
-from models.training import Progress, Run, Stateful, Trained, cosine, renew, risen
+from models.training import Progress, Run, Stateful, Trained, cosine, renew, warm_up
 from models.variational import (
     MEMORY,
     ROLES,
@@ -96,7 +96,7 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
             evidence: Evidence = forward(pictures)
             loss = negative_evidence(evidence, config, kl_weight(config, run.fraction), len(data.train))
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.param_groups[0]["lr"] = cosine(config.rate, 0.0, run.fraction) * risen(step, config.warmup)
+        optimizer.param_groups[0]["lr"] = cosine(config.rate, 0.0, run.fraction) * warm_up(step, config.warmup)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         decay = min(config.average, step / (step + 10))  # short at first: early weights are worthless

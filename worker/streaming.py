@@ -1,9 +1,13 @@
-"""Streaming: an answer as server-sent events, and while it waits for its turn, its place in the line as comments."""
+"""Streaming: an answer as server-sent events, and while it waits for its turn, its place in the line as comments.
+
+A place may stay the same for minutes. Since a silent stream is taken for dead, a comment goes out now and then.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import structlog
@@ -12,6 +16,8 @@ from pydantic import BaseModel
 
 from worker.engine.stream import Queued
 from worker.errors import WorkerError
+
+PULSE = 30.0  # seconds between comments; the bot gives a stream up that says nothing for 120
 
 log = structlog.get_logger()
 
@@ -35,10 +41,12 @@ async def told(work: Callable[[Tell], Awaitable[Answer]]) -> AsyncGenerator[Queu
 async def stream(request: web.Request, parts: AsyncIterator[Queued | BaseModel]) -> web.StreamResponse:
     """Each part as it comes, ended by ``[DONE]``; an error before the first one still gets a status of its own."""
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+    pulse: asyncio.Task[None] | None = None
     try:
         async for part in parts:
-            if not response.prepared:
+            if pulse is None:
                 await response.prepare(request)
+                pulse = asyncio.create_task(beat(response))
             if isinstance(part, Queued):
                 await response.write(b": queued %d\n\n" % part.position)
             else:
@@ -53,5 +61,16 @@ async def stream(request: web.Request, parts: AsyncIterator[Queued | BaseModel])
             log.exception("stream failed", path=request.path)
             error = WorkerError.of(error)
         await response.write(b"data: %s\n\n" % error.response().model_dump_json().encode())
+    finally:
+        if pulse is not None:
+            pulse.cancel()
     await response.write_eof()
     return response
+
+
+async def beat(response: web.StreamResponse) -> None:
+    """Comments, until this is cancelled or the client has left."""
+    with suppress(ConnectionResetError):
+        while True:
+            await asyncio.sleep(PULSE)
+            await response.write(b": waiting\n\n")

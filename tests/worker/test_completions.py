@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.worker.conftest import TINY, Start, Worker
+from worker import streaming
 
 
 async def test_a_text_has_the_asked_length_and_counts_its_characters(worker: Worker) -> None:
@@ -263,6 +264,16 @@ async def test_a_full_queue_answers_429_with_the_position(start: Start) -> None:
         await stream.aclose()
     await worker.until(lambda: worker.engine.running == 0)
     assert len(await worker.text(max_tokens=3)) == 3
+
+
+async def test_a_stream_whose_place_stays_the_same_is_not_silent(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "PULSE", 0.01)
+    worker = await start(slots=1)
+    first, second = worker.stream(max_tokens=8_192), worker.stream(max_tokens=5)
+    await anext(first)
+    assert [await anext(second) for _ in range(3)] == ["queued 1", "waiting", "waiting"]
+    await first.aclose()
+    assert [part async for part in second][-1] == "[DONE]"
 
 
 async def test_a_closed_connection_frees_its_slot_and_its_place(start: Start) -> None:

@@ -196,6 +196,7 @@ def train(options: argparse.Namespace, store: Store) -> None:
     words += ["--data", options.data] if options.data else []
     words += ["--balance", options.balance] if options.balance else []
     words += [word for pair in options.set for word in ("--set", pair)]
+    words += ["--compile"] if options.compile else []
     card = Card(
         model=recipe.model,
         version=options.name or created.strftime("%Y%m%d-%H%M%S"),

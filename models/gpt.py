@@ -39,15 +39,15 @@ class Config(Configuration):
     hidden: int = 960  # three times the width, what the shared head saved is spent here
     context: int = 256
     rotary_base: float = 10_000.0
-    dropout: float = 0.05  # the plays are seen about three times, Tiny Shakespeare more often
+    dropout: float = 0.1  # every text is seen about ten times
     batch: int = 32
-    plays: float = 0.65  # share of the batches drawn from the other plays
+    plays: float = 0.75  # share of the batches drawn from the other plays
     renamed: float = 0.0  # share of the excerpts whose speakers are called something else; it makes names up, too
     matrix_rate: float = 0.02  # learning rate of the orthogonalised matrices (Muon)
     other_rate: float = 3e-3  # of embedding, head and norms (AdamW)
     weight_decay: float = 0.05
     warmup: int = 40  # steps; normalised queries and keys need little
-    flat: float = 0.5  # share of the run at the full rate before it falls linearly to zero
+    flat: float = 0.3  # share of the run at the full rate before it falls linearly to zero
 
     def __post_init__(self) -> None:
         """ConfigurationError unless the numbers fit each other."""
@@ -101,14 +101,17 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(config.width, (config.heads + 2 * config.kv_heads) * config.head_size, bias=False)
         self.out = nn.Linear(config.heads * config.head_size, config.width, bias=False)
 
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, mask: Tensor) -> Tensor:
         c = self.config
         heads = self.qkv(x).unflatten(-1, (-1, c.head_size)).transpose(1, 2)  # (B, H + 2G, T, D)
         q, k, v = heads.split((c.heads, c.kv_heads, c.kv_heads), 1)
         q = rotate(normalise(q), cosine, sine).to(v.dtype)  # (B, H, T, D)
         k = rotate(normalise(k), cosine, sine).to(v.dtype)  # (B, G, T, D)
-        k, v = (t.repeat_interleave(c.heads // c.kv_heads, 1) for t in (k, v))  # (B, H, T, D)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
+        # The heads of a group are rows of one product; on a processor that is faster than PyTorch's fused attention.
+        q = (q * c.head_size**-0.5).unflatten(1, (c.kv_heads, -1)).flatten(2, 3)  # (B, G, H / G x T, D)
+        scores = (q @ k.transpose(-1, -2)).unflatten(2, (-1, x.shape[1]))  # (B, G, H / G, T, T)
+        shares = (scores + mask.to(scores.dtype)).softmax(-1).to(v.dtype)  # (B, G, H / G, T, T)
+        y = (shares.flatten(2, 3) @ v).unflatten(2, (-1, x.shape[1])).flatten(1, 2)  # (B, H, T, D)
         return self.out(y.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]  # (B, T, C)
 
 
@@ -123,6 +126,20 @@ class SwiGLU(nn.Module):
         return self.down(F.silu(gate) * up)  # type: ignore[no-any-return]
 
 
+class Dropout(nn.Module):
+    """Silence a share of an excerpt's channels, over its whole length (as Gal & Ghahramani 2016 do).
+
+    Random numbers for single values would take a fifth of a step on a processor.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * F.dropout(x.new_ones(len(x), 1, x.shape[-1]), self.share, self.training)  # (B, T, C)
+
+
 class Block(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -130,9 +147,9 @@ class Block(nn.Module):
         self.attention = Attention(config)
         self.feed_norm = RMSNorm(config.width)
         self.feed = SwiGLU(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, mask: Tensor) -> Tensor:
         x = x + self.dropout(self.attention(self.attention_norm(x), cosine, sine, mask))
         return x + self.dropout(self.feed(self.feed_norm(x)))  # type: ignore[no-any-return]
 
@@ -157,10 +174,9 @@ class GPT(nn.Module):
         c = self.config
         positions = torch.arange(tokens.shape[1], device=tokens.device)
         cosine, sine = rotary(positions, c.head_size, c.rotary_base)  # (T, D / 2)
-        mask = None  # plain causal attention
-        if len(positions) > c.context:  # beyond it, each character sees itself and the context - 1 before
-            distance = positions[:, None] - positions[None, :]
-            mask = (distance >= 0) & (distance < c.context)  # (T, T)
+        distance = positions[:, None] - positions[None, :]
+        seen = (distance >= 0) & (distance < c.context)  # (T, T): each character sees itself and the context - 1 before
+        mask = torch.zeros(seen.shape, device=tokens.device).masked_fill(~seen, -torch.inf)
         x = self.embedding(tokens)  # (B, T, C)
         for block in self.blocks:
             x = block(x, cosine, sine, mask)

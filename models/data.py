@@ -7,6 +7,7 @@ SHA-256 of its uncompressed content, and only then renamed into place.
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import http.client
@@ -171,10 +172,25 @@ def listing() -> Iterator[Listed]:
 
 
 def fetch(download: Download) -> Path:
-    """Download into the data home with a progress bar, check, rename; what was fetched before a failure is kept."""
+    """Download into the data home with a progress bar, check, rename; what was fetched before a failure is kept.
+
+    Of several processes that want the same file one fetches it, and the others wait.
+    """
     final = (_told[-1] if _told else BESIDE) / download.file
     part = final.with_name(f".{final.name}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
+    with part.open("ab") as ours:
+        fcntl.flock(ours, fcntl.LOCK_EX)
+        if final.exists():  # another process fetched it meanwhile
+            part.unlink(missing_ok=True)
+        else:
+            _complete(download, part)
+            part.replace(final)
+    return final
+
+
+def _complete(download: Download, part: Path) -> None:
+    """Fetch what ``part`` lacks and check the whole; DataError says what went wrong."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -182,7 +198,7 @@ def fetch(download: Download) -> Path:
         TimeRemainingColumn(),
         console=Console(stderr=True),
     ) as bar:
-        task = bar.add_task(final.name, total=None)
+        task = bar.add_task(PurePosixPath(download.file).name, total=None)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 for done, total in _receive(download.address, part):
@@ -197,8 +213,6 @@ def fetch(download: Download) -> Path:
     if digest != download.sha256:
         part.unlink()
         raise DataError(f"{download.address} gave other content than expected (SHA-256 {digest}); try another network.")
-    part.replace(final)
-    return final
 
 
 def _receive(address: str, part: Path) -> Iterator[tuple[int, int | None]]:

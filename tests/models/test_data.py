@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -106,6 +107,16 @@ def test_download_given_up_is_taken_up_again_later(mirror: Mirror, folder: Path)
     assert not (folder / "set/file").exists()
     assert data.fetch(download).read_bytes() == CONTENT
     assert mirror.ranges[-1] == f"bytes={len(CONTENT) * 7 // 8}-"
+
+
+def test_one_of_two_fetches_a_file_and_the_other_waits(mirror: Mirror, folder: Path) -> None:
+    mirror.failures = 1
+    download = Download("set/file", mirror.address, SHA256)
+    with ThreadPoolExecutor(2) as both:
+        files = list(both.map(data.fetch, [download, download]))
+    assert [file.read_bytes() for file in files] == [CONTENT, CONTENT]
+    assert mirror.ranges == [None, f"bytes={len(CONTENT) // 2}-"]
+    assert [entry.name for entry in (folder / "set").iterdir()] == ["file"]
 
 
 def test_what_is_no_answer_is_said_in_a_sentence(mirror: Mirror) -> None:

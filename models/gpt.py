@@ -9,6 +9,7 @@ Shapes: B batch, T time (characters), C width, H query heads, G key/value heads,
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
 
@@ -22,14 +23,14 @@ from models.configuration import Configuration, ConfigurationError
 from models.data import DataError
 from models.registry import Metric, Recipe
 from models.speakers import Speakers
-from models.training import Progress, Run, Trained, warm_up
+from models.training import Progress, Run, Stateful, Trained, renew, warm_up
 
 
 @dataclass(frozen=True)
 class Config(Configuration):
     """Shape of a GPT and how it is trained; ``vocabulary`` holds its characters in the order of their token ids."""
 
-    LEAST = dict.fromkeys(("layers", "width", "heads", "kv_heads", "hidden", "context", "batch"), 1)
+    LEAST = dict.fromkeys(("layers", "width", "heads", "kv_heads", "hidden", "context", "batch", "average"), 1)
 
     vocabulary: str = texts.VOCABULARY
     layers: int = 6
@@ -47,7 +48,8 @@ class Config(Configuration):
     other_rate: float = 3e-3  # of embedding, head and norms (AdamW)
     weight_decay: float = 0.05
     warmup: int = 40  # steps; normalised queries and keys need little
-    flat: float = 0.3  # share of the run at the full rate before it falls linearly to zero
+    flat: float = 0.7  # share of the run at the full rate before it falls linearly to zero: at low rates it overfits
+    average: float = 50.0  # steps after which half of the averaged weights, which are kept, is renewed
 
     def __post_init__(self) -> None:
         """ConfigurationError unless the numbers fit each other."""
@@ -252,7 +254,7 @@ def batches(config: Config, text: Tensor, plays: Tensor | None, speakers: Speake
 
 
 def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
-    """Train on the recipe's texts, yielding progress; returns the trained network."""
+    """Train on the recipe's texts, yielding progress; returns the network with averaged weights."""
     config = Config.parse(recipe.config)
     parts = texts.split(recipe.dataset)
     if recipe.dataset != texts.TINY:  # another text has other characters, and Shakespeare's plays are no help to it
@@ -266,8 +268,10 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
     plays = encode(other_plays, config.vocabulary) if other_plays else None
     speakers = Speakers("\n".join([parts[0], other_plays or ""]))
     network = run.build(lambda: GPT(config))
+    average = copy.deepcopy(network).requires_grad_(False).eval()
     matrices, others = optimizers(network)
-    run.restore(network=network, matrices=matrices, others=others)
+    state: dict[str, Stateful] = {"network": network, "average": average, "matrices": matrices, "others": others}
+    run.restore(**state)
     forward = run.compiled(network)
     for step in run:
         tokens = batches(config, text, plays, speakers, run).to(run.device)
@@ -280,13 +284,13 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
                 group["lr"] = full * rate
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+        half_life = min(config.average, 0.05 * (step + 1))  # short at first: early weights are worthless
+        renew(average, network, 1 - 0.5 ** (1 / half_life))
         run.observe(loss=loss)
         if run.due():
-            network.eval()
-            metrics = {"held-out nats/char (first 20,000)": nats_per_character(network, held_out[:20_000])}
-            network.train()
-            yield run.report(metrics, network=network, matrices=matrices, others=others)
-    return Trained(network.eval(), asdict(config))
+            metrics = {"held-out nats/char (first 20,000)": nats_per_character(average, held_out[:20_000])}
+            yield run.report(metrics, None, **state)
+    return Trained(average, asdict(config))
 
 
 # Evaluation

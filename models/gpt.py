@@ -43,6 +43,7 @@ class Config(Configuration):
     dropout: float = 0.1  # every text is seen about ten times
     batch: int = 32
     plays: float = 0.75  # share of the batches drawn from the other plays
+    noise: float = 0.0  # share of the characters before that are replaced; so less is learnt by heart
     renamed: float = 0.0  # share of the excerpts whose speakers are called something else; it makes names up, too
     matrix_rate: float = 0.02  # learning rate of the orthogonalised matrices (Muon)
     other_rate: float = 3e-3  # of embedding, head and norms (AdamW)
@@ -57,7 +58,7 @@ class Config(Configuration):
             raise ConfigurationError(f"width must be a multiple of {2 * self.heads} (2 x heads), not {self.width}.")
         if self.heads % self.kv_heads:
             raise ConfigurationError(f"heads must be a multiple of kv_heads ({self.kv_heads}), not {self.heads}.")
-        for name in ("dropout", "plays", "renamed", "flat"):
+        for name in ("dropout", "plays", "noise", "renamed", "flat"):
             if getattr(self, name) > 1:
                 raise ConfigurationError(f"{name} is a share, at most 1, not {getattr(self, name)}.")
 
@@ -205,10 +206,19 @@ def encode_part(part: str, vocabulary: str) -> Tensor:
         raise DataError(f"{error} Or train a model of this text from scratch.") from error
 
 
-def next_character_loss(network: nn.Module, tokens: Tensor) -> Tensor:
-    """Mean negative log-likelihood of each character given those before it, in nats; ``tokens`` is (B, T + 1)."""
-    logits = network(tokens[:, :-1])  # (B, T, V)
+def next_character_loss(network: nn.Module, tokens: Tensor, read: Tensor | None = None) -> Tensor:
+    """Mean negative log-likelihood of each character given those before it, in nats; ``tokens`` is (B, T + 1).
+
+    The network sees those as ``read`` (B, T), where that is given.
+    """
+    logits = network(tokens[:, :-1] if read is None else read)  # (B, T, V)
     return F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+
+
+def noised(tokens: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Tokens (B, T) of which a share are replaced by others that stand among them (unigram noise, Xie et al. 2017)."""
+    others = tokens.flatten()[torch.randperm(tokens.numel(), generator=generator)].view_as(tokens)
+    return torch.where(torch.rand(tokens.shape, generator=generator) < share, others, tokens)  # (B, T)
 
 
 def optimizers(network: GPT) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
@@ -274,9 +284,10 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
     run.restore(**state)
     forward = run.compiled(network)
     for step in run:
-        tokens = batches(config, text, plays, speakers, run).to(run.device)
+        tokens = batches(config, text, plays, speakers, run)
+        read = noised(tokens[:, :-1], config.noise, run.generator("noise"))
         with run.autocast():
-            loss = next_character_loss(forward, tokens)
+            loss = next_character_loss(forward, tokens.to(run.device), read.to(run.device))
         loss.backward()  # type: ignore[no-untyped-call]
         rate = rate_at(step, run.fraction, config)
         for optimizer, full in ((matrices, config.matrix_rate), (others, config.other_rate)):

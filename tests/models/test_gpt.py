@@ -43,6 +43,30 @@ def test_gradients_reach_every_parameter(network: gpt.GPT) -> None:
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
 
 
+def test_noise_replaces_a_share_of_the_characters_by_others_of_the_batch() -> None:
+    tokens = torch.arange(10_000).view(40, 250)
+    generator = torch.Generator().manual_seed(0)
+    assert torch.equal(gpt.noised(tokens, 0.0, generator), tokens)
+    replaced = gpt.noised(tokens, 0.2, generator)
+    assert (replaced != tokens).float().mean().item() == pytest.approx(0.2, abs=0.02)
+    assert set(replaced.flatten().tolist()) <= set(range(10_000))
+
+
+def test_what_is_read_with_noise_is_still_to_be_predicted(network: gpt.GPT) -> None:
+    tokens, others = torch.randint(65, (4, 17)), torch.randint(65, (4, 16))
+    expected = torch.nn.functional.cross_entropy(network(others).flatten(0, 1), tokens[:, 1:].flatten())
+    assert torch.equal(gpt.next_character_loss(network, tokens, others), expected)
+
+
+def test_dropout_silences_channels_of_an_excerpt_over_its_whole_length() -> None:
+    dropout = gpt.Dropout(0.5)
+    kept = dropout(torch.ones(3, 7, 32))  # (B, T, C)
+    assert torch.equal(kept, kept[:, :1].expand(3, 7, 32))
+    assert set(kept.flatten().tolist()) == {0.0, 2.0}
+    assert not torch.equal(kept[0], kept[1])
+    assert torch.equal(dropout.eval()(torch.ones(3, 7, 32)), torch.ones(3, 7, 32))
+
+
 def test_nothing_comes_from_the_future(network: gpt.GPT) -> None:
     tokens = torch.randint(65, (1, 24))
     changed = tokens.clone()

@@ -7,8 +7,15 @@ import discord
 from discord import app_commands
 
 CATALOGUES: dict[str, dict[str, str]] = {}
-for path in sorted(Path(__file__).parent.glob("*/*.json")):
-    CATALOGUES.setdefault(path.parent.name, {}).update(json.loads(path.read_text(encoding="utf-8")))
+
+
+def add(folder: Path) -> None:
+    """Say what the catalogues of a folder say, too: those of a plug-in, laid out like the ones here."""
+    for path in sorted(folder.glob("*/*.json")):
+        CATALOGUES.setdefault(path.parent.name, {}).update(json.loads(path.read_text(encoding="utf-8")))
+
+
+add(Path(__file__).parent)
 ENGLISH = CATALOGUES["en"]
 
 

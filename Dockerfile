@@ -16,6 +16,9 @@ USER prospero
 CMD ["python", "-m", "bot"]
 
 FROM base AS worker
+# What writes texts is compiled for the processor that it runs on; without a compiler it is many times slower.
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+ENV XDG_CACHE_HOME=/data/cache
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY worker worker
 COPY models models

@@ -23,6 +23,7 @@ ASKS = {  # of the worker, by the last word of the address
     "outlier": "anomalies",
     "translate": "translations",
     "map": "map",
+    "density": "density",
 }
 OF_ANY_FAMILY = ("translate", "map")
 GAP = "mig"  # the figure of how far a model's latents are each about one thing: the mutual information gap

@@ -15,6 +15,7 @@ from worker.schemas.vision import (
     BlendRequest,
     CompressionRequest,
     DecompressionRequest,
+    DensityRequest,
     MapRequest,
     Presentation,
     ReconstructionRequest,
@@ -61,5 +62,7 @@ def request(recipe: Recipe, images: Sequence[str], max_bytes: int) -> Presentati
             return CompressionRequest(**fields, **image)
         case "decompress":
             return DecompressionRequest(**fields | {"model": recipe.pinned_model or None}, code=parameters["code"])
+        case "density":
+            return DensityRequest(**fields, **image)
         case _:
             return MapRequest(**fields, **image)

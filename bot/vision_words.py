@@ -24,6 +24,7 @@ def description(recipe: Recipe, locale: discord.Locale) -> str:
         "compress": "vision.shows_compression",
         "decompress": "vision.shows_decompression",
         "map": "vision.shows_map",
+        "density": "vision.shows_density",
     }[kind(recipe.operation)]
     return translate(locale, key, model=recipe.model)
 
@@ -60,6 +61,10 @@ def findings(recipe: Recipe, answer: VisionAnswer, locale: discord.Locale) -> li
             if "x" in figures:
                 place = {name: f"{100 * figures[name]:.0f}" for name in ("x", "y")}
                 lines.append(translate(locale, "vision.place", **place))
+        case "density":
+            lines.append(translate(locale, "vision.density", ratio=f"{figures['ratio']:.1f}"))
+            if "percentile" in figures:
+                lines.append(translate(locale, "vision.loneliness", share=f"{figures['percentile']:.0f}"))
     if any(prepared.cropped for prepared in answer.prepared):
         lines.append(translate(locale, "vision.cropped"))
     if any(prepared.inverted for prepared in answer.prepared):

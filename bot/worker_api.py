@@ -18,6 +18,7 @@ from worker.schemas.vision import (
     BlendRequest,
     CompressionRequest,
     DecompressionRequest,
+    DensityRequest,
     MapRequest,
     Presentation,
     ReconstructionRequest,
@@ -132,6 +133,7 @@ VISION_PATHS: dict[type[Presentation], str] = {
     CompressionRequest: "/v1/codes/compress",
     DecompressionRequest: "/v1/codes/decompress",
     MapRequest: "/v1/latents/map",
+    DensityRequest: "/v1/latents/density",
 }
 
 

@@ -113,11 +113,12 @@ def looked_at(page: Page, home: Path) -> None:
     result(page, "vae-reconstruct", "vae reconstruct", {"image": odd}, model="vae-cats")
     result(page, "vae-interpolate", "vae interpolate", {"first": cat, "second": other}, model="vae-cats")
     result(page, "vae-traverse", "vae traverse", seed="2")
+    result(page, "vae-density", "vae density", {"image": digit}, model="vae-digits")  # the cats' shows others' photos
     result(page, "autoencoder-reconstruct", "autoencoder reconstruct", {"image": cat}, model="autoencoder-cats")
     result(page, "autoencoder-compress", "autoencoder compress", {"image": cat}, model="autoencoder-cats")
     result(page, "autoencoder-outlier", "autoencoder outlier", {"image": odd}, model="autoencoder-cats")
     result(page, "translate", "translate", {"image": drawing})
-    result(page, "latent-map", "latent map", {"image": digit}, model="vae-digits")  # the cats' shows others' photos
+    result(page, "latent-map", "latent map", {"image": digit}, model="vae-digits")
 
 
 def with_ball(cat: Path) -> Image.Image:

@@ -122,7 +122,7 @@ class Judge:
 class Space:
     """A latent space with remembered pictures in it."""
 
-    operations: ClassVar[tuple[str, ...]] = ("blends", "map")
+    operations: ClassVar[tuple[str, ...]] = ("blends", "map", "density")
     deed: ClassVar[str] = "place pictures in a latent space"
 
     encode: Batched  # pictures (N, C, S, S) to latents (N, Z)

@@ -33,6 +33,7 @@ from worker.schemas.vision import (
     BlendRequest,
     CompressionRequest,
     DecompressionRequest,
+    DensityRequest,
     MapRequest,
     ReconstructionRequest,
     TranslationRequest,
@@ -68,6 +69,7 @@ OPERATIONS = [
             ("/v1/codes/compress", "Write a picture as a text short enough to paste.", CompressionRequest),
             ("/v1/codes/decompress", "Paint the picture of such a text.", DecompressionRequest),
             ("/v1/latents/map", "Lay remembered pictures out, and one's own among them.", MapRequest),
+            ("/v1/latents/density", "Show where remembered pictures crowd and where they are lonely.", DensityRequest),
         )
     ),
     Operation("post", "/tokenize", "Tell a text's token ids.", TokenizeRequest, Tokens),

@@ -1,4 +1,6 @@
-"""``/vae``: pictures from a latent space that is in order: drawn, rebuilt, blended, and one dimension at a time."""
+"""``/vae``: pictures from a latent space that is in order: drawn, rebuilt, blended, one dimension at a time, and what
+it has seen most and least of.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ class Vae(commands.Cog):
 
     def __init__(self, bot: Bot) -> None:
         bot.operations |= dict.fromkeys(("vae sample", "vae vary", WALK), imagine)
-        bot.operations |= dict.fromkeys(("vae reconstruct", "vae traverse"), examine)
+        bot.operations |= dict.fromkeys(("vae reconstruct", "vae traverse", "vae density"), examine)
         bot.operations["vae interpolate"] = _interpolate
         bot.commands_of |= {operation.qualified_name: command for operation in self.vae.commands}
 
@@ -126,6 +128,13 @@ class Vae(commands.Cog):
             raise Refusal("error.one_start")
         recipe = asked(interaction, model, seed, dimension=dimension)
         await examine(interaction, recipe, *([] if image is None else [image]))
+
+    @vae.command(name=command_text("command.density.name"), description=command_text("command.density.description"))
+    @options("image", "model")
+    async def density(
+        self, interaction: discord.Interaction[Bot], image: discord.Attachment | None = None, model: str = ""
+    ) -> None:
+        await examine(interaction, asked(interaction, model), *([] if image is None else [image]))
 
 
 async def _interpolate(interaction: discord.Interaction[Any], recipe: Recipe) -> None:

@@ -94,7 +94,9 @@ async def test_a_plug_in_has_its_topic_or_none(
 
 async def test_about_with_what_serves(island: Island, tiny_store: Store) -> None:
     async with real_worker(tiny_store) as url:
-        await island.start_bot(url)
+        prospero = await island.start_bot(url)
+        while not (await prospero.worker.readiness()).ready:  # noqa: ASYNC110 (what is waited for is the worker's)
+            await asyncio.sleep(0.01)
         async with island.person() as miranda, island.person("Caliban") as caliban:
             message = await (await miranda.slash("about")).message()
             assert message["flags"] & EPHEMERAL

@@ -169,7 +169,7 @@ async def test_in_portuguese_and_in_a_direct_message(miranda: Person, island: Is
         caliban.go("direct")
         (command,) = [one for one in await caliban.commands() if one["name"] == "vae"]
         names = [option["name_localizations"]["pt-BR"] for option in command["options"]]
-        assert names == ["amostra", "variar", "passeio", "reconstruir", "interpolar", "percorrer"]
+        assert names == ["amostra", "variar", "passeio", "reconstruir", "interpolar", "percorrer", "densidade"]
         message, _ = await picture(caliban, await caliban.slash("vae reconstruct", image=handed_in("gato.png")))
         assert message["content"].startswith("Da esquerda para a direita: sua imagem como o modelo a vê,")
         assert "Log-verossimilhança de -" in message["content"]
@@ -178,3 +178,22 @@ async def test_in_portuguese_and_in_a_direct_message(miranda: Person, island: Is
         assert told == "/vae reconstruir imagem:gato.png modelo:vae-digits@tiny"
         refused = await (await caliban.slash("vae traverse", image=handed_in(), seed="3")).message()
         assert refused["content"] == "Envie uma imagem ou diga uma semente, não as duas coisas."
+
+
+async def test_what_a_model_has_seen_most_and_least_of(miranda: Person, island: Island) -> None:
+    message, content = await picture(miranda, await miranda.slash("vae density"))
+    said, small = message["content"].split("\n")
+    assert re.match(r"Above: pictures like most .* loneliest, \d+\.\d times as far from its neighbours\.", said)
+    assert small == "-# vae-digits@tiny"
+    assert message["attachments"][0]["filename"] == "vae-digits-density.png"
+    assert "what it has seen least of" in message["attachments"][0]["description"]
+    assert labels(message) == ["Recipe", "Delete"]
+    command = await recipe(miranda, message)
+    assert command == "/vae density model:vae-digits@tiny"
+    assert (await picture(miranda, await pasted(miranda, command)))[1] == content
+    async with island.person("Caliban") as caliban:
+        caliban.go("direct")
+        placed, _ = await picture(caliban, await caliban.slash("vae density", image=handed_in("gato.png")))
+        assert re.search(r"\nA sua seria mais isolada que \d+ % delas\.\n", placed["content"])
+        told = await recipe(caliban, placed, "Receita")
+        assert told == "/vae densidade imagem:gato.png modelo:vae-digits@tiny"

@@ -22,7 +22,8 @@ from worker.engine.images import ImageEngine
 from worker.routes import IMAGES
 
 MAGENTA = (255, 0, 255)  # the frame of a map
-COMPRESS, DECOMPRESS, MAP = "/v1/codes/compress", "/v1/codes/decompress", "/v1/latents/map"
+COMPRESS, DECOMPRESS = "/v1/codes/compress", "/v1/codes/decompress"
+MAP, DENSITY = "/v1/latents/map", "/v1/latents/density"
 RECONSTRUCTIONS, ANOMALIES, BLENDS, TRAVERSALS, TRANSLATIONS = (
     f"/v1/images/{name}" for name in ("reconstructions", "anomalies", "blends", "traversals", "translations")
 )
@@ -270,6 +271,22 @@ async def test_a_map_frames_ones_own_picture_among_remembered_ones(studio: Studi
     framed = own.crop((left - 5, top - 5, left + 33, top + 33))
     framed.paste(MAGENTA, (5, 5, 33, 33))
     assert colours(framed) == {MAGENTA}
+
+
+@pytest.mark.parametrize("model", ["vae-digits", "autoencoder-digits"])
+async def test_a_density_shows_two_rows_and_where_ones_own_picture_would_be(studio: Studio, model: str) -> None:
+    answer = await studio.ask(DENSITY, model=model, scale=1)
+    sheet = opened(answer)
+    assert sheet.size == (1 + 8 * 29, 1 + 2 * 29)
+    assert list(answer["figures"]) == ["ratio"]
+    assert answer["figures"]["ratio"] > 1
+    crowded, lonely = ({cell(sheet, row, i).tobytes() for i in range(8)} for row in (0, 1))
+    assert crowded != lonely
+    placed = await studio.ask(DENSITY, model=model, image=handed(drawing()), scale=1)
+    assert 0 <= placed["figures"]["percentile"] <= 100
+    assert placed["data"] == answer["data"]
+    assert len(placed["prepared"]) == 1
+    assert "gan-digits does not place pictures" in await studio.refused(DENSITY, 404, model="gan-digits")
 
 
 def values(picture: Image.Image) -> Any:

@@ -1,4 +1,4 @@
-"""``POST /v1/images/…``, ``/v1/codes/…`` and ``/v1/latents/map``: what models make of pictures that people hand in.
+"""``POST /v1/images/…``, ``/v1/codes/…`` and ``/v1/latents/…``: what models make of pictures that people hand in.
 
 A picture travels as base64 of a PNG, JPEG, WebP or GIF file (its first frame). The worker turns it upright, drops its
 metadata, composes transparency on white, cuts the middle square out and scales it to the model's side, in grey where
@@ -118,6 +118,16 @@ class MapRequest(VisionRequest):
 
     Figures, where a picture is given: ``x`` and ``y``, its place as shares of the map's width from the left and of its
     height from the top.
+    """
+
+    image: Picture | None = None
+
+
+class DensityRequest(VisionRequest):
+    """``POST /v1/latents/density``: remembered pictures where they crowd, and in a row below where they are lonely.
+
+    Figures: ``ratio``, how many times as far the loneliest tenth lie from their neighbours as the most crowded tenth;
+    where a picture is given ``percentile``, the share of remembered ones, 0 to 100, that lie in a denser place.
     """
 
     image: Picture | None = None

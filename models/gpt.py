@@ -43,7 +43,7 @@ class Config(Configuration):
     dropout: float = 0.1  # every text is seen about ten times
     batch: int = 32
     plays: float = 0.75  # share of the batches drawn from the other plays
-    noise: float = 0.0  # share of the characters before that are replaced; so less is learnt by heart
+    noise: float = 0.0  # share of the characters before that are replaced, so that less is learnt by heart; falls, too
     renamed: float = 0.0  # share of the excerpts whose speakers are called something else; it makes names up, too
     matrix_rate: float = 0.02  # learning rate of the orthogonalised matrices (Muon)
     other_rate: float = 3e-3  # of embedding, head and norms (AdamW)
@@ -231,10 +231,9 @@ def optimizers(network: GPT) -> tuple[torch.optim.Optimizer, torch.optim.Optimiz
     return muon, adam
 
 
-def rate_at(step: int, fraction: float, config: Config) -> float:
-    """Multiplier of the learning rates: a short warm-up, flat, then linearly to zero at the end of the run."""
-    falling = (1.0 - fraction) / (1.0 - config.flat) if config.flat < 1 else 1.0
-    return min(warm_up(step, config.warmup), falling)
+def falling(fraction: float, config: Config) -> float:
+    """Multiplier of the learning rates and of the noise: flat, then linearly to zero at the end of the run."""
+    return min(1.0, (1.0 - fraction) / (1.0 - config.flat)) if config.flat < 1 else 1.0
 
 
 def draw(corpus: Tensor, count: int, length: int, generator: torch.Generator) -> Tensor:
@@ -285,14 +284,14 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
     forward = run.compiled(network)
     for step in run:
         tokens = batches(config, text, plays, speakers, run)
-        read = noised(tokens[:, :-1], config.noise, run.generator("noise"))
+        full = falling(run.fraction, config)
+        read = noised(tokens[:, :-1], full * config.noise, run.generator("noise"))
         with run.autocast():
             loss = next_character_loss(forward, tokens.to(run.device), read.to(run.device))
         loss.backward()  # type: ignore[no-untyped-call]
-        rate = rate_at(step, run.fraction, config)
-        for optimizer, full in ((matrices, config.matrix_rate), (others, config.other_rate)):
+        for optimizer, rate in ((matrices, config.matrix_rate), (others, config.other_rate)):
             for group in optimizer.param_groups:
-                group["lr"] = full * rate
+                group["lr"] = rate * min(warm_up(step, config.warmup), full)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         half_life = min(config.average, 0.05 * (step + 1))  # short at first: early weights are worthless

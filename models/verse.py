@@ -60,7 +60,7 @@ FAMILY = Family(
                 "noise": 0.1,
                 "weight_decay": 0.3,
                 "renamed": 0.75,  # the held-out scenes have other people
-                "flat": 0.85,
+                "flat": 0.41,
             },
         }.items()
     },

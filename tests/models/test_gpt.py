@@ -17,7 +17,7 @@ from models.checkpoint import Store
 from models.configuration import ConfigurationError
 from models.data import DataError
 from models.speakers import Speakers
-from models.training import Run
+from models.training import Run, warm_up
 from tests.conftest import Training, drive, save_version, verse_recipe
 
 SMALL = gpt.Config(layers=2, width=32, heads=4, kv_heads=2, hidden=48, context=16, dropout=0.0)
@@ -144,10 +144,12 @@ def test_a_text_shorter_than_the_excerpts_is_refused(verse_data: Path, tmp_path:
         drive(gpt.train(verse_recipe(context=100_000), run))
 
 
-def test_the_rate_falls_where_it_is_to(verse_data: Path) -> None:
-    assert gpt.rate_at(100, 0.75, gpt.Config(flat=0.5)) == 0.5
-    assert gpt.rate_at(100, 0.75, gpt.Config(flat=1.0, warmup=0)) == 1.0
-    assert gpt.rate_at(0, 0.0, gpt.Config(warmup=4)) == 0.25
+def test_rates_and_noise_fall_where_they_are_to() -> None:
+    half = gpt.Config(flat=0.5)
+    assert [gpt.falling(fraction, half) for fraction in (0.0, 0.5, 0.75, 1.0)] == [1.0, 1.0, 0.5, 0.0]
+    assert gpt.falling(0.75, gpt.Config(flat=1.0)) == 1.0
+    assert [warm_up(step, 4) for step in (0, 3, 9)] == [0.25, 1.0, 1.0]
+    assert warm_up(0, 0) == 1.0
 
 
 def test_excerpts_get_new_names_as_often_as_asked(verse_data: Path, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from models.first_weights import keep_signal
 from models.painter import Painter
 from models.pictures import Pictures, from_unit, load, sheet, to_unit
 from models.registry import Family, Metric, Recipe
-from models.training import Progress, Run, Stateful, Trained, cosine, renew
+from models.training import Progress, Run, Stateful, Trained, cosine, renew, renewal
 
 CHUNK = 16  # pictures drawn at once: at fewer, a CPU is hardly quicker
 
@@ -195,8 +195,7 @@ def train(recipe: Recipe, run: Run) -> Steps[Progress, None, Trained]:
         discriminator.requires_grad_(True)
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        half_life = min(config.average, 0.05 * (step + 1) * config.batch)  # short at first: early weights are worthless
-        renew(average, generator, 1 - 0.5 ** (config.batch / half_life))
+        renew(average, generator, renewal(step, config.average / config.batch))
         losses.setdefault("penalty", losses["discriminator"].new_zeros(()))
         run.observe(**losses)
         if run.due():

@@ -23,7 +23,7 @@ from models.configuration import Configuration, ConfigurationError
 from models.data import DataError
 from models.registry import Metric, Recipe
 from models.speakers import Speakers
-from models.training import Progress, Run, Stateful, Trained, renew, warm_up
+from models.training import Progress, Run, Stateful, Trained, renew, renewal, warm_up
 
 
 @dataclass(frozen=True)
@@ -294,8 +294,7 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
                 group["lr"] = rate * min(warm_up(step, config.warmup), full)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        half_life = min(config.average, 0.05 * (step + 1))  # short at first: early weights are worthless
-        renew(average, network, 1 - 0.5 ** (1 / half_life))
+        renew(average, network, renewal(step, config.average))
         run.observe(loss=loss)
         if run.due():
             metrics = {"held-out nats/char (first 20,000)": nats_per_character(average, held_out[:20_000])}

@@ -236,6 +236,14 @@ def cosine(start: float, end: float, fraction: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * fraction)) / 2
 
 
+def renewal(step: int, half_life: float) -> float:
+    """Share of averaged weights to renew after a step, half of them in ``half_life`` steps.
+
+    It is larger at first, since early weights are worthless.
+    """
+    return 1 - 0.5 ** (1 / min(half_life, 0.05 * (step + 1)))  # type: ignore[no-any-return]
+
+
 @torch.no_grad()
 def renew(average: nn.Module, network: nn.Module, share: float) -> None:
     """Move the averaged weights by ``share`` towards the network's."""

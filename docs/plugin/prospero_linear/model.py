@@ -32,7 +32,7 @@ BATCH = 16  # pictures computed at once where people ask; fewer are filled up
 class Config(Configuration):
     """Shape of a linear autoencoder and how it is trained."""
 
-    LEAST = dict.fromkeys(("channels", "side", "latent", "memory", "batch"), 1)
+    LEAST = dict.fromkeys(("channels", "side", "latent", "batch"), 1) | {"memory": 2}
 
     channels: int = 1
     side: int = 32

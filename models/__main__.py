@@ -164,6 +164,7 @@ def parser() -> argparse.ArgumentParser:
 def train(options: argparse.Namespace, store: Store) -> None:
     settle(options)
     family, recipe = resolve(options.model)
+    recipe = recipe.on(options.device)
     if options.name:
         store.check_new(recipe.model, options.name)  # now, not after hours of training
     start = starting_point(options.start, family, recipe, store)
@@ -197,6 +198,7 @@ def train(options: argparse.Namespace, store: Store) -> None:
     words += ["--balance", options.balance] if options.balance else []
     words += [word for pair in options.set for word in ("--set", pair)]
     words += ["--compile"] if options.compile else []
+    words += ["--device", options.device.type]  # the recipe may differ on another
     card = Card(
         model=recipe.model,
         version=options.name or created.strftime("%Y%m%d-%H%M%S"),

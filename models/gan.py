@@ -33,7 +33,7 @@ from models.pictures import Pictures, from_unit, load, sheet, to_unit
 from models.registry import Family, Metric, Recipe
 from models.training import Progress, Run, Stateful, Trained, cosine, renew, renewal
 
-CHUNK = 16  # pictures drawn at once: at fewer, a CPU is hardly quicker
+CHUNK, GPU_CHUNK = 16, 256  # pictures drawn at once: at fewer, a CPU or a graphics card is hardly quicker
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,12 @@ def draw(network: Generator, latent: Tensor, classes: Tensor) -> Tensor:
 
 def _batched(network: Generator) -> Batched:
     device = next(network.parameters()).device
-    return Batched(CHUNK, device, lambda latent, classes: (network(latent, classes).clamp(-1, 1),))
+
+    def drawn(latent: Tensor, classes: Tensor) -> tuple[Tensor]:
+        with torch.autocast(device.type, torch.float16, enabled=device.type == "cuda"):  # as exact as TF32, and faster
+            return (network(latent, classes).clamp(-1, 1),)
+
+    return Batched(CHUNK if device.type == "cpu" else GPU_CHUNK, device, drawn)
 
 
 def default_classes(seeds: Sequence[int], classes: int) -> Tensor:

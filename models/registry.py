@@ -6,7 +6,7 @@ A Python package adds a family with an entry point of the group ``prospero.model
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -49,6 +49,15 @@ class Recipe:
     licence: str  # of the data set
     config: Mapping[str, Any] = field(default_factory=dict)
     minutes: float = 30.0  # on two CPU cores, unless told otherwise
+    gpu_config: Mapping[str, Any] = field(default_factory=dict)  # what differs besides on a graphics card
+    gpu_minutes: float | None = None  # there; None: as many
+
+    def on(self, device: torch.device) -> Recipe:
+        """The recipe as it is trained on a device."""
+        if device.type == "cpu":
+            return self
+        config = {**self.config, **self.gpu_config}
+        return replace(self, config=config, minutes=self.gpu_minutes or self.minutes, gpu_config={}, gpu_minutes=None)
 
 
 @dataclass(frozen=True)

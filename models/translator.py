@@ -30,7 +30,7 @@ from models.registry import Family, Metric, Recipe
 from models.roles import Sight, Translator
 from models.training import Progress, Run, Stateful, Trained, cosine
 
-CHUNK = 8  # pictures drawn at once
+CHUNK, GPU_CHUNK = 8, 64  # pictures drawn at once, on a CPU and on a graphics card
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,8 @@ def translate(network: UNet, lines: Tensor) -> Tensor:
 def role(network: UNet) -> Translator:
     """The network as what paints over lines."""
     device = next(network.parameters()).device
-    return Translator(Batched(CHUNK, device, lambda lines: (network(lines).clamp(-1, 1),)))
+    size = CHUNK if device.type == "cpu" else GPU_CHUNK
+    return Translator(Batched(size, device, lambda lines: (network(lines).clamp(-1, 1),)))
 
 
 def sight(network: UNet) -> Sight:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from models.registry import resolve
 from worker.job_store import Record
 
@@ -11,10 +13,12 @@ REPORTS = 30  # of a training, about: a curve's points
 SHORTEST, LONGEST = 5.0, 60.0  # seconds between reports, each of which takes a part of one and writes a snapshot
 
 
-def train_words(record: Record, folder: Path, report_every: float | None, again: bool) -> list[str]:
-    """The command that trains in a job's folder, or goes on ``again`` from the snapshot there."""
+def train_words(
+    record: Record, folder: Path, device: torch.device, report_every: float | None, again: bool
+) -> list[str]:
+    """The command that trains in a job's folder on a device, or goes on ``again`` from the snapshot there."""
     job, wanted = record.job, record.job.hyperparameters
-    minutes = wanted.minutes or resolve(job.model)[1].minutes
+    minutes = wanted.minutes or resolve(job.model)[1].on(device).minutes
     length = ["--steps", str(wanted.n_steps)] if wanted.n_steps else ["--minutes", f"{minutes:g}"]
     seconds = min(max(60 * minutes / REPORTS, SHORTEST), LONGEST)
     if wanted.n_steps:

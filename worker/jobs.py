@@ -53,6 +53,7 @@ class Jobs:
         self.records = records
         self.versions = versions
         self.comparisons = Comparisons(versions, trainer)
+        self.device = trainer.device  # where trainings compute
         self._settings = settings
         self._trainer = trainer
         self._news = asyncio.Event()  # a job was queued
@@ -235,8 +236,8 @@ class Jobs:
             again = self.snapshot(id).exists()
             self.records.tell(id, "The training goes on from its snapshot." if again else "The training begins.")
             said = None
-            words = train_words(record, folder, self._settings.report_every, again) + self._trainer.machine
-            ended = await self._trainer.run(words, hear, folder / "log.txt", [lock])
+            words = train_words(record, folder, self.device, self._settings.report_every, again)
+            ended = await self._trainer.run(words + self._trainer.machine, hear, folder / "log.txt", [lock])
             if said is not None and said.code != "interrupted":
                 raise Failed(said)
             if ended > 0 and said is None:

@@ -38,7 +38,7 @@ async def serve(settings: Settings, listener: socket.socket) -> AsyncIterator[we
     gallery = Gallery(settings, store, torch_device)
     look_in(settings.home, settings.data)
     records = JobStore(settings.home / "jobs.sqlite")
-    trainer = Trainer(settings.home, settings.shipped, torch_device.type, settings.training_memory)
+    trainer = Trainer(settings.home, settings.shipped, torch_device, settings.training_memory)
     jobs = Jobs(settings, records, store, trainer)
     datasets = Datasets(settings.home, trainer)
     app = create_app(settings, engine, painting, gallery, jobs, datasets)

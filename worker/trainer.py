@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
+
 GRACE = 0.4  # seconds that a child gets to end by itself; all is to be gone within two
 LINE = 2**20  # bytes of the longest message
 
@@ -24,9 +26,10 @@ Hear = Callable[[dict[str, Any]], None]
 class Trainer:
     """Runs commands of the models' command line on one device."""
 
-    def __init__(self, home: Path, shipped: Path, device: str, memory_share: float) -> None:
+    def __init__(self, home: Path, shipped: Path, device: torch.device, memory_share: float) -> None:
         self._base = [sys.executable, "-m", "models", "--home", str(home), "--shipped", str(shipped)]
-        self.machine = ["--device", device, "--memory-share", str(memory_share)]  # for commands that compute
+        self.device = device
+        self.machine = ["--device", device.type, "--memory-share", str(memory_share)]  # for commands that compute
 
     async def run(self, words: Sequence[str], hear: Hear, log: Path, holds: Sequence[int] = ()) -> int:
         """Run a command to its end, or to the end of this call; returns its exit status, negative for a signal.

@@ -44,6 +44,7 @@ def test_from_training_to_rollback(run: Run, tmp_path: Path, capsys: pytest.Capt
     card = json.loads((tmp_path / "home" / "checkpoints" / MODEL / "first" / "card.json").read_text())
     assert figures["version"] == "first"
     assert card["training"]["steps"] == 2
+    assert card["training"]["command"].endswith(card["training"]["hardware"].rpartition(" ")[2])  # where it is the same
     assert card["metrics"]["nats_per_character"]["command"] == f"python -m models evaluate {MODEL} --version first"
 
     assert run("sample", "gpt", "--count", "2", "--seed", "7", "-o", str(tmp_path / "verse.txt")) == 0

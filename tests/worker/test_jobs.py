@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from models.checkpoint import Store
+from models.registry import resolve
 from tests.conftest import keep_gan
 from tests.worker.conftest import Start, Worker
 from tests.worker.operator import JOBS, MODEL, OPTIONS, Operator
@@ -290,6 +291,7 @@ async def test_the_catalogue_says_what_can_be_trained_on_what(operator: Operator
     assert recipes["vae-digits"].balances
     assert recipes["vae-digits"].continues
     assert not recipes["gan-cats"].continues
+    assert recipes["gan-cats"].minutes == resolve("gan-cats")[1].minutes  # this worker has no graphics card
     kinds = {dataset.name: dataset.kind for dataset in catalogue.datasets}
     assert (kinds["shakespeare"], kinds["sprites"]) == ("text", "pictures")
 

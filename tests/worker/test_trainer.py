@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 
 from worker import trainer
 from worker.trainer import Trainer
@@ -19,7 +20,7 @@ async def test_a_child_that_hears_nothing_ends_though_it_is_told_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trainer, "GRACE", 60)  # no test waits for that
-    child = Trainer(tmp_path, tmp_path, "cpu", 1.0)
+    child = Trainer(tmp_path, tmp_path, torch.device("cpu"), 1.0)
     monkeypatch.setattr(child, "_base", [sys.executable, "-c", DEAF])
     said: asyncio.Queue[dict[str, int]] = asyncio.Queue()
     run = asyncio.create_task(child.run([], said.put_nowait, tmp_path / "log.txt"))

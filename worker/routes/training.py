@@ -64,12 +64,13 @@ async def list_jobs(request: web.Request) -> web.Response:
 @routes.get("/v1/fine_tuning/catalogue")
 async def show_catalogue(request: web.Request) -> web.Response:
     """What can be trained, and on what."""
+    device = request.app[JOBS].device
     recipes = [
         RecipeInfo(
             model=recipe.model,
             family=family.name,
             dataset=recipe.dataset,
-            minutes=recipe.minutes,
+            minutes=recipe.on(device).minutes,
             continues=family.continues,
             balances=family.balances,
         )
@@ -152,6 +153,7 @@ def plan(wanted: JobRequest, jobs: Jobs, datasets: Datasets) -> Record:
         family, recipe = resolve(wanted.model)
     except UnknownModelError as error:
         raise BadRequest(str(error), param="model") from error
+    recipe = recipe.on(jobs.device)
     check_hyperparameters(wanted, family, recipe)
     file = datasets.get(wanted.training_file or "")
     dataset = file.name if file else wanted.training_file or recipe.dataset

@@ -51,6 +51,7 @@ class Config(Configuration):
     warmup: int = 40  # steps; normalised queries and keys need little
     flat: float = 0.7  # share of the run at the full rate before it falls linearly to zero: at low rates it overfits
     average: float = 50.0  # steps after which half of the averaged weights, which are kept, is renewed
+    calibration: float = 0.03  # share of the text, its end, that is not learnt but tells how sure to be
 
     def __post_init__(self) -> None:
         """ConfigurationError unless the numbers fit each other."""
@@ -58,7 +59,7 @@ class Config(Configuration):
             raise ConfigurationError(f"width must be a multiple of {2 * self.heads} (2 x heads), not {self.width}.")
         if self.heads % self.kv_heads:
             raise ConfigurationError(f"heads must be a multiple of kv_heads ({self.kv_heads}), not {self.heads}.")
-        for name in ("dropout", "plays", "noise", "renamed", "flat"):
+        for name in ("dropout", "plays", "noise", "renamed", "flat", "calibration"):
             if getattr(self, name) > 1:
                 raise ConfigurationError(f"{name} is a share, at most 1, not {getattr(self, name)}.")
 
@@ -271,6 +272,10 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
         if run.start is None:  # else it keeps the characters whose weights it begins with
             config = replace(config, vocabulary="".join(sorted({*parts[0], *parts[1]})))
     text, held_out = (encode_part(part, config.vocabulary) for part in parts)
+    left_out = int(config.calibration * len(text))
+    if left_out <= config.context:  # too little to tell anything
+        left_out = 0
+    text, unseen = text[: len(text) - left_out], text[len(text) - left_out :]
     if len(text) <= 2 * config.context:
         raise DataError(f"The text has {len(text):,} characters to learn from; set a context below half of that.")
     other_plays = texts.other_plays() if config.plays > 0 else None
@@ -299,39 +304,70 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
         if run.due():
             metrics = {"held-out nats/char (first 20,000)": nats_per_character(average, held_out[:20_000])}
             yield run.report(metrics, None, **state)
+    if left_out:
+        calibrate(average, unseen)
     return Trained(average, asdict(config))
+
+
+@torch.inference_mode()
+def calibrate(network: GPT, tokens: Tensor) -> float:
+    """Scale the logits so that the network is as sure as it is right on ``tokens`` (N,), which it did not learn.
+
+    What was learnt by heart makes it too sure of everything else. The likelihood is greatest where the network expects
+    of the next character's logit what it is in the mean: temperature scaling (Guo et al. 2017), done once and for all.
+    Returns the factor.
+    """
+    found = list(predictions(network, tokens))
+    logits = torch.cat([part.flatten(0, 1) for part, _ in found])  # (N, V)
+    targets = torch.cat([part.flatten() for _, part in found])  # (N,)
+    observed = logits.gather(1, targets[:, None]).mean()
+    low, high = 0.25, 4.0
+    for _ in range(30):
+        factor = (low + high) / 2
+        expected = ((factor * logits).softmax(-1) * logits).sum(-1).mean()  # the larger, the larger the factor is
+        low, high = (factor, high) if expected < observed else (low, factor)
+    network.head.weight.mul_(factor)
+    return factor
 
 
 # Evaluation
 
 
 @torch.inference_mode()
-def nats_per_character(network: GPT, tokens: Tensor, before: int = 0, batch: int = 32) -> float:
+def nats_per_character(network: GPT, tokens: Tensor, before: int = 0) -> float:
     """Mean negative log-likelihood over ``tokens`` (N,), in nats per character, one deterministic pass.
+
+    Windows and ``before`` are those of :func:`predictions`.
+    """
+    total, count = 0.0, 0
+    for logits, targets in predictions(network, tokens, before):
+        total += F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum").item()
+        count += targets.numel()
+    return total / count
+
+
+def predictions(
+    network: GPT, tokens: Tensor, before: int = 0, batch: int = 32
+) -> Generator[tuple[Tensor, Tensor], None, None]:
+    """Logits (B, T, V) for the characters of ``tokens`` (N,), and those characters (B, T).
 
     The text is cut into non-overlapping windows of ``context`` characters, each predicted from its own beginning (as
     nanoGPT's figure is) or, with ``before`` > 0, from that many characters of the text before it as well. The first
-    character of the text has nothing before it and is not scored.
+    character of the text has nothing before it and is not predicted.
     """
     device = next(network.parameters()).device
     context = network.config.context
-    total, count = 0.0, 0
-    windows: list[tuple[Tensor, int]] = []  # (characters, how many of the last ones are scored)
+    windows: list[tuple[Tensor, int]] = []  # (characters, how many of the last ones are predicted)
     for start in range(0, len(tokens) - 1, context):
         first = max(0, start - before)
         end = min(start + context, len(tokens) - 1)
         windows.append((tokens[first : end + 1], end - start))
     while windows:
-        length = len(windows[0][0])
-        group = [w for w in windows[:batch] if len(w[0]) == length and w[1] == windows[0][1]]
+        length, predicted = len(windows[0][0]), windows[0][1]
+        group = [w for w in windows[:batch] if len(w[0]) == length and w[1] == predicted]
         windows = windows[len(group) :]
-        scored = group[0][1]
         excerpt = torch.stack([w[0] for w in group]).to(device)
-        logits = network(excerpt[:, :-1])[:, -scored:]  # (B, scored, V)
-        targets = excerpt[:, -scored:]
-        total += F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum").item()
-        count += targets.numel()
-    return total / count
+        yield network(excerpt[:, :-1])[:, -predicted:], excerpt[:, -predicted:]
 
 
 def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) -> dict[str, Metric]:

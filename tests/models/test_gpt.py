@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import asdict, replace
 from itertools import islice
@@ -105,6 +106,33 @@ def test_the_figure_is_the_mean_over_every_character_but_the_first(network: gpt.
     ]
     with torch.inference_mode():
         assert gpt.nats_per_character(network, tokens) == pytest.approx(sum(scores) / 69, rel=1e-5)
+
+
+def test_a_network_that_is_too_sure_is_told_by_text_that_it_did_not_learn(network: gpt.GPT) -> None:
+    tokens = torch.tensor([1, 2, 1, 3] * 40)
+    gpt.calibrate(network, tokens)
+    least = gpt.nats_per_character(network, tokens)
+    assert gpt.calibrate(network, tokens) == pytest.approx(1.0, abs=1e-4)
+    for factor in (0.9, 1.1):  # there is no better one
+        unsure = copy.deepcopy(network)
+        unsure.head.weight.data *= factor
+        assert gpt.nats_per_character(unsure, tokens) > least
+        assert gpt.calibrate(unsure, tokens) == pytest.approx(1 / factor, abs=1e-3)
+
+
+def test_the_end_of_the_text_is_not_learnt_but_calibrated_with(
+    verse_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = []
+    monkeypatch.setattr(gpt, "calibrate", lambda network, tokens: parts.append(tokens))
+    draw = gpt.draw
+    monkeypatch.setattr(gpt, "draw", lambda corpus, *rest: parts.append(corpus) or draw(corpus, *rest))
+    run = Run(tmp_path, torch.device("cpu"), steps=1, bfloat16=False)
+    drive(gpt.train(verse_recipe(calibration=0.1), run))
+    learnt, unseen = parts
+    text = gpt.encode(texts.split(texts.TINY)[0], gpt.Config().vocabulary)
+    assert torch.equal(torch.cat((learnt, unseen)), text)
+    assert len(unseen) == int(0.1 * len(text))
 
 
 def test_training_lowers_the_loss(verse_training: Training) -> None:

@@ -18,7 +18,7 @@ from benchmarks.table import percentile, show
 from benchmarks.text import LENGTH, engine_rate, load_network
 from benchmarks.worker import running_worker
 from worker.engine.hardware import build_decoder, set_threads
-from worker.engine.text import TextModel
+from worker.engine.text_model import TextModel
 
 CROWD = 32  # clients whose streams long prompts disturb
 CLIENTS = (1, CROWD, 64)

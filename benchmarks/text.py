@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,14 +22,16 @@ from torch import Tensor
 from benchmarks.table import medians, show
 from models import gpt
 from models.checkpoint import CheckpointError, Store
-from models.decoder import Decoder
+from models.decoder import BlockDecoder, Decoder
+from models.recording import recorded
 from worker.engine.device import Device
 from worker.engine.hardware import build_decoder, pick_device, set_threads
-from worker.engine.sampling import Sampling
+from worker.engine.sampling import Sampler, Sampling
 from worker.engine.stream import Piece
-from worker.engine.text import TextEngine, TextModel, TextRequest
+from worker.engine.text import TextEngine, TextRequest
+from worker.engine.text_model import TextModel
 
-STREAMS = (1, 8, 64)
+STREAMS = {"cpu": (1, 8, 64), "mps": (1, 8, 64), "cuda": (1, 64, 1024)}
 LENGTH = 400  # characters of each text: most of them beyond the context of 256, where a step costs most
 
 
@@ -37,10 +40,12 @@ def run(home: Path, rounds: int, threads: int) -> None:
     set_threads(threads)
     device = pick_device("auto")
     network = load_network(home).to(device)
-    decoder = build_decoder(network, max(STREAMS), "auto", torch.get_num_threads(), home)
+    crowds = STREAMS[device.type]
+    decoder = build_decoder(network, max(crowds), "auto", torch.get_num_threads(), home)
     model = TextModel("benchmark", decoder)
     rows = []
-    for streams in STREAMS:
+    for streams in crowds:
+        engine_rate(model, streams)  # the first steps for so many pay for what is made late
         measures: dict[str, Callable[[], float]] = {
             "engine": lambda streams=streams: engine_rate(model, streams),  # type: ignore[misc]
             "recompute": partial(recompute_rate, network, streams),
@@ -78,7 +83,7 @@ def engine_rate(model: TextModel, streams: int) -> float:
 
     async def measure() -> float:
         device = Device()
-        engine = TextEngine(device, slots=max(STREAMS), queue=0, deadline=600.0)
+        engine = TextEngine(device, slots=model.decoder.slots, queue=0, deadline=600.0)
         begin = time.perf_counter()
         await asyncio.gather(*(write(engine, i) for i in range(streams)))
         seconds = time.perf_counter() - begin
@@ -97,21 +102,37 @@ def engine_rate(model: TextModel, streams: int) -> float:
 
 
 @torch.inference_mode()
-def rounding(network: gpt.GPT, decoder: Decoder) -> float:
+def rounding(network: gpt.GPT, decoder: Decoder | BlockDecoder) -> float:
     """How much worse than the network the decoder predicts a text, in nats per character.
 
     That is the mean Kullback-Leibler divergence of the two predictions, over texts that the decoder writes.
     """
-    slots, context = list(range(decoder.slots)), network.config.context
-    generator = torch.Generator().manual_seed(0)
-    tokens = torch.zeros(len(slots), 1, dtype=torch.long)  # (S, T)
-    found = []  # (S, V) each
-    for position in range(context):
-        logits = decoder.advance(slots, tokens[:, -1].tolist(), [position] * len(slots)).log_softmax(-1).cpu()
-        tokens = torch.cat((tokens, logits.exp().multinomial(1, generator=generator)), 1)
-        found.append(logits)
-    expected = network(tokens[:, :context].to(decoder.device)).log_softmax(-1).cpu()  # (S, T, V)
-    return F.kl_div(torch.stack(found, 1), expected, log_target=True, reduction="sum").item() / tokens[:, 1:].numel()
+    texts, vocabulary = range(min(64, decoder.slots)), len(network.config.vocabulary)
+    sampler = Sampler([Sampling(seed=seed) for seed in texts], vocabulary, decoder.device)
+    newest = [0] * len(texts)
+    tokens, found = [], []  # (S,) and (S, V) each
+    for position in range(0, network.config.context, steps_of(decoder)):
+        slots, positions = list(texts), [position] * len(texts)
+        if isinstance(decoder, BlockDecoder):
+            begun = np.full((decoder.steps, len(texts)), -1, np.int32)
+            begun[0] = newest
+            block = decoder.write(slots, positions, begun, sampler.draws(positions, decoder.steps))
+            drawn, logits = block.drawn.tolist(), [*block.logits.clone()]
+        else:
+            logits = [decoder.advance(slots, newest, positions).clone()]
+            drawn = [sampler.draw(logits[0], positions)]
+        tokens += [newest, *drawn[:-1]]
+        found += logits
+        newest = drawn[-1]
+    expected: Tensor = network(torch.tensor(tokens, device=decoder.device).T)  # (S, T, V)
+    difference = F.kl_div(
+        torch.stack(found, 1).log_softmax(-1), expected.log_softmax(-1), log_target=True, reduction="sum"
+    )
+    return float(difference) / expected[..., 0].numel()
+
+
+def steps_of(decoder: Decoder | BlockDecoder) -> int:
+    return decoder.steps if isinstance(decoder, BlockDecoder) else 1
 
 
 @torch.inference_mode()
@@ -130,11 +151,13 @@ def product_rate(network: gpt.GPT, streams: int, precision: torch.dtype, steps: 
     def step() -> list[Tensor]:
         return [F.linear(x, m) for x, m in zip(inputs, matrices, strict=True)]
 
-    return timed(step, streams, steps)
+    return timed(recorded(step, inputs[0].device), streams, steps)
 
 
 def timed(step: Callable[[], Any], streams: int, steps: int) -> float:
     step()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     begin = time.perf_counter()
     for _ in range(steps):
         step()

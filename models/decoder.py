@@ -15,14 +15,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.gpt import GPT, Config, normalise, rotary, rotate
-from models.recording import Function, recorded
+from models.recording import Replay, recorded
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,64 @@ class Decoder(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Draws:
+    """How the next characters of B texts are drawn (worker.engine.sampling)."""
+
+    uniform: NDArray[np.float32]  # (K, B): the random number of each step, in [0, 1)
+    heat: NDArray[np.float32]  # (B,): temperatures, above 0
+    top_k: NDArray[np.float32]  # (B,): whole numbers
+    top_p: NDArray[np.float32]  # (B,): infinite where no character is left out
+
+
+@dataclass(frozen=True)
+class Block:
+    """What several steps at once found."""
+
+    drawn: NDArray[np.int32]  # (K, B): the character after each step's; -1 where there is no distribution
+    logits: Tensor  # (K, B, V) on the device, float32; they hold until the next block
+
+
+@runtime_checkable
+class BlockDecoder(Protocol):
+    """Advances texts that live in slots by ``steps`` characters, which it draws itself; one thread at a time."""
+
+    config: Config
+    slots: int
+    precision: torch.dtype
+    device: torch.device
+    steps: int  # K
+
+    def write(self, slots: Sequence[int], positions: Sequence[int], tokens: NDArray[np.int32], draws: Draws) -> Block:
+        """Take the next characters of B texts.
+
+        ``positions`` counts the characters before them in each text; ``tokens`` (K, B) are the characters themselves,
+        -1 for the one that is drawn after the step before. Whatever else is in the block, a text stays the same.
+        """
+        ...
+
+    def clear(self, slot: int) -> None:
+        """See :meth:`Decoder.clear`."""
+        ...
+
+
+def weights_of(network: GPT, precision: torch.dtype) -> tuple[Tensor, Tensor, Tensor, list[Layer]]:
+    """A network's embedding, last norm, head and layers: what is multiplied in that precision, the rest float32."""
+    weights = {name: p.detach().float() for name, p in network.named_parameters()}
+    layers = [
+        Layer(
+            attention_norm=weights[f"blocks.{i}.attention_norm.weight"],
+            qkv=weights[f"blocks.{i}.attention.qkv.weight"].to(precision),
+            out=weights[f"blocks.{i}.attention.out.weight"].to(precision),
+            feed_norm=weights[f"blocks.{i}.feed_norm.weight"],
+            gate_up=weights[f"blocks.{i}.feed.gate_up.weight"].to(precision),
+            down=weights[f"blocks.{i}.feed.down.weight"].to(precision),
+        )
+        for i in range(network.config.layers)
+    ]
+    return weights["embedding.weight"], weights["norm.weight"], weights["head.weight"].to(precision), layers
+
+
 class TorchDecoder:
     """A decoder in PyTorch's operations, for any device."""
 
@@ -71,21 +131,7 @@ class TorchDecoder:
         self.slots = slots
         self.precision = precision
         self.device = network.head.weight.device
-        weights = {name: p.detach().float() for name, p in network.named_parameters()}
-        self.embedding = weights["embedding.weight"]
-        self.norm = weights["norm.weight"]
-        self.head = weights["head.weight"].to(precision)
-        self.layers = [
-            Layer(
-                attention_norm=weights[f"blocks.{i}.attention_norm.weight"],
-                qkv=weights[f"blocks.{i}.attention.qkv.weight"].to(precision),
-                out=weights[f"blocks.{i}.attention.out.weight"].to(precision),
-                feed_norm=weights[f"blocks.{i}.feed_norm.weight"],
-                gate_up=weights[f"blocks.{i}.feed.gate_up.weight"].to(precision),
-                down=weights[f"blocks.{i}.feed.down.weight"].to(precision),
-            )
-            for i in range(c.layers)
-        ]
+        self.embedding, self.norm, self.head, self.layers = weights_of(network, precision)
         ring = (c.layers, slots, c.kv_heads, c.context, c.head_size)
         self.keys = torch.zeros(ring, dtype=precision, device=self.device)  # (L, S, G, W, D)
         self.values = torch.zeros(ring, dtype=precision, device=self.device)  # (L, S, G, W, D)
@@ -93,7 +139,8 @@ class TorchDecoder:
         # Kernels for few rows sum in another order than those for many, so steps are filled up: to a multiple of rows,
         # or on a graphics card to few sizes, each of which is recorded.
         self.width = 16 if self.device.type == "cpu" else 64
-        self._steps: dict[tuple[int, bool], Function] = {}  # by their number of rows, and whether those are in order
+        # What steps are given, (3, B), and their launch, by the number of rows and whether those are in order.
+        self._steps: dict[tuple[int, bool], tuple[Tensor, Replay[Tensor]]] = {}
 
     @torch.inference_mode()
     def advance(self, slots: Sequence[int], tokens: Sequence[int], positions: Sequence[int]) -> Tensor:
@@ -121,11 +168,14 @@ class TorchDecoder:
         if self.device.type == "cuda":
             rows = 2 ** math.ceil(math.log2(rows))
         slots, tokens, positions = (row + row[-1:] * (rows - count) for row in (slots, tokens, positions))
-        given = torch.tensor((slots, tokens, positions), device=self.device)  # (3, B)
+        rows_given = torch.tensor((slots, tokens, positions), device=self.device)  # (3, B)
         in_order = slots == list(range(rows))  # then the cache needs no gathering
         if (rows, in_order) not in self._steps:
-            self._steps[rows, in_order] = recorded(partial(self._advance, in_order=in_order), given)
-        return self._steps[rows, in_order](given)[:count]
+            given = rows_given.clone()
+            self._steps[rows, in_order] = given, recorded(partial(self._advance, given, in_order), self.device)
+        given, launch = self._steps[rows, in_order]
+        given.copy_(rows_given)
+        return launch()[:count]
 
     def _advance(self, given: Tensor, in_order: bool) -> Tensor:
         """Logits (B, V) of a step whose slots, tokens and positions are given (3, B)."""

@@ -1,46 +1,46 @@
 """Recording: operations of a graphics card that are launched together (CUDA graphs).
 
 A step of a small model is hundreds of operations that take less time than their launch. A recording launches them
-together; it needs every tensor to stay where it is, so what changes from call to call is copied to one place.
+together; it needs every tensor to stay where it is, so what changes from call to call is copied into those that the
+function reads.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
-from torch import Tensor
 
 log = logging.getLogger(__name__)
 
-Function = Callable[[Tensor], Tensor]
+Answer = TypeVar("Answer")
+Replay = Callable[[], Answer]
 
 
-def recorded(function: Function, example: Tensor) -> Function:
-    """What does the same as a function of a tensor shaped like the example; the function where nothing can be recorded.
+def recorded(function: Replay[Answer], device: torch.device) -> Replay[Answer]:
+    """What does the same as a function that computes on a device; the function where nothing can be recorded.
 
-    It is called with the example a few times meanwhile. What the recording returns holds until it is called again.
+    It is called a few times meanwhile. What the recording returns is always the same, and holds until the next call.
     """
-    if example.device.type != "cuda":
+    if device.type != "cuda":
         return function
-    given = example.clone()
     graph = torch.cuda.CUDAGraph()
     try:
-        aside = torch.cuda.Stream(example.device)  # type: ignore[no-untyped-call]
-        aside.wait_stream(torch.cuda.current_stream(example.device))
+        aside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        aside.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(aside):  # libraries set themselves up in calls that are not recorded
             for _ in range(3):
-                function(given)
-        torch.cuda.current_stream(example.device).wait_stream(aside)
+                function()
+        torch.cuda.current_stream(device).wait_stream(aside)
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may load models meanwhile
-            answer = function(given)
+            answer = function()
     except RuntimeError as error:
         log.warning("operations are launched one by one, since they could not be recorded: %s", error)
         return function
 
-    def replay(argument: Tensor) -> Tensor:
-        given.copy_(argument)
+    def replay() -> Answer:
         graph.replay()
         return answer
 

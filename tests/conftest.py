@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ That read too little and forgets no line.
 TINY = {"layers": 2, "width": 32, "heads": 2, "hidden": 64, "context": 32, "batch": 8, "plays": 0.0, "warmup": 5}
 
 
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # Triton asks for it when it is imported
 torch.set_num_threads(1)  # networks this small only wait for each other on more
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is slow, not wrong
 hypothesis.settings.load_profile("untimed")

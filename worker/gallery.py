@@ -20,7 +20,7 @@ from models.registry import families
 from models.roles import Role, Writer
 from models.training import wants_memory
 from worker.engine.hardware import build_decoder
-from worker.engine.text import TextModel
+from worker.engine.text_model import TextModel
 from worker.errors import NotFound, Unavailable
 from worker.settings import Settings
 

@@ -20,7 +20,8 @@ from worker.engine import text
 from worker.engine.device import Device
 from worker.engine.sampling import Sampling
 from worker.engine.stream import Piece, Queued
-from worker.engine.text import TextEngine, TextModel, TextRequest
+from worker.engine.text import TextEngine, TextRequest
+from worker.engine.text_model import TextModel
 from worker.errors import DeadlineExceeded, QueueFull, WorkerError
 
 FAULT, POISON = TINY.vocabulary.index("!"), TINY.vocabulary.index("q")

@@ -14,7 +14,8 @@ import structlog
 import torch
 
 from models.checkpoint import write_json
-from models.decoder import Decoder, TorchDecoder
+from models.decoder import BlockDecoder, Decoder, TorchDecoder
+from models.fused import FusedDecoder, FusedError
 from models.gpt import GPT
 from models.native import NativeDecoder, NativeError, processor
 
@@ -46,19 +47,25 @@ def set_threads(wanted: int) -> int:
     return torch.get_num_threads()
 
 
-def build_decoder(network: GPT, slots: int, precision: str, threads: int, home: Path) -> Decoder:
+def build_decoder(network: GPT, slots: int, precision: str, threads: int, home: Path) -> Decoder | BlockDecoder:
     """A decoder for the network's device, in the precision of that name or, with ``auto``, in the fastest one."""
-    if network.head.weight.device.type != "cpu":
-        chosen = torch.bfloat16 if precision == "auto" else PRECISIONS[precision]
-    else:
+    kind = network.head.weight.device.type
+    if kind == "cpu":
         chosen = fastest_precision(network, home) if precision == "auto" else PRECISIONS[precision]
         try:
             return NativeDecoder(network, slots, chosen, threads)
         except NativeError as error:
             log.info("no native step", precision=precision, reason=str(error))
+    else:
+        chosen = torch.bfloat16 if precision == "auto" else PRECISIONS[precision]
     if chosen == torch.int8:
         log.warning("no int8 products here, float32 instead")
         chosen = torch.float32
+    if kind == "cuda":
+        try:
+            return FusedDecoder(network, slots, chosen)
+        except FusedError as error:
+            log.info("no fused steps", reason=str(error))
     return TorchDecoder(network, slots, chosen)
 
 

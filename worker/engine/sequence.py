@@ -41,20 +41,28 @@ class Sequence:
 
     @property
     def position(self) -> int:
-        """Where the newest character stands."""
-        return len(self.prompt) + self.written - 1
+        """How many of its characters are in the cache: where the next one that the model reads stands."""
+        return self.read if self.reading else len(self.prompt) + self.written - 1
 
-    def accept(self, token: Token) -> None:
-        """Take a drawn character, and end where the text is to end; the first one is handed on at once."""
-        self.written += 1
-        self._held.append(token)
-        found, self._possible = self.stops.advance(token.text)
-        if found:
-            del self._held[-found:]
-            self.finish("stop")
-        elif self.written == self.max_tokens:
+    def accept(self, tokens: list[Token]) -> None:
+        """Take drawn characters, without those after the text's end; the first one is handed on at once."""
+        first = self.written == 0
+        tokens = tokens[: self.max_tokens - self.written]
+        if self.stops.strings:
+            for token in tokens:
+                self.written += 1
+                self._held.append(token)
+                found, self._possible = self.stops.advance(token.text)
+                if found:
+                    del self._held[-found:]
+                    self.finish("stop")
+                    return
+        else:
+            self.written += len(tokens)
+            self._held += tokens
+        if self.written == self.max_tokens:
             self.finish("length")
-        elif self.written == 1:
+        elif first:
             self.hand_on()
 
     def hand_on(self) -> None:
@@ -79,7 +87,7 @@ class Stops:
     """Finds the first of several strings in a text that comes one character at a time (Knuth, Morris & Pratt 1977)."""
 
     def __init__(self, strings: Items[str]) -> None:
-        self._strings = [(string, _borders(string)) for string in strings]
+        self.strings = [(string, _borders(string)) for string in strings]
         self._matched = [0] * len(strings)
 
     def advance(self, character: str) -> tuple[int, int]:
@@ -89,7 +97,7 @@ class Stops:
         characters may yet become one.
         """
         found = possible = 0
-        for i, (string, borders) in enumerate(self._strings):
+        for i, (string, borders) in enumerate(self.strings):
             matched = self._matched[i]
             while matched and string[matched] != character:
                 matched = borders[matched - 1]

@@ -12,7 +12,8 @@ from aiohttp import web
 
 from worker.engine.sampling import Sampling, choice_seed
 from worker.engine.stream import FinishReason, Piece, Queued, Token
-from worker.engine.text import TextModel, TextRequest
+from worker.engine.text import TextRequest
+from worker.engine.text_model import TextModel
 from worker.requests import read
 from worker.routes import ENGINE, GALLERY, METRICS
 from worker.schemas.completions import Completion, CompletionChoice, CompletionRequest, Logprobs, Prompt, Usage

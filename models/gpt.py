@@ -272,6 +272,8 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
         if run.start is None:  # else it keeps the characters whose weights it begins with
             config = replace(config, vocabulary="".join(sorted({*parts[0], *parts[1]})))
     text, held_out = (encode_part(part, config.vocabulary) for part in parts)
+    if run.start is not None and run.start.card.dataset["name"] == recipe.dataset:  # what it learnt tells nothing
+        config = replace(config, calibration=min(config.calibration, run.start.card.config.get("calibration", 0.0)))
     left_out = int(config.calibration * len(text))
     if left_out <= config.context:  # too little to tell anything
         left_out = 0

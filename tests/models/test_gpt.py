@@ -135,6 +135,23 @@ def test_the_end_of_the_text_is_not_learnt_but_calibrated_with(
     assert len(unseen) == int(0.1 * len(text))
 
 
+@pytest.mark.parametrize(
+    ("told", "dataset", "share"), [(0.1, "shakespeare", 0.1), (None, "shakespeare", 0.0), (None, "other", 0.2)]
+)
+def test_what_a_version_learnt_does_not_calibrate_what_goes_on_from_it(
+    told: float | None, dataset: str, share: float, tiny_store: Store, tmp_path: Path
+) -> None:
+    """Of another text all is news to it, of the same text only what was left out before."""
+    version = tiny_store.open("gpt-shakespeare")
+    config = {**version.card.config, "calibration": told}
+    if told is None:  # as on the cards of versions that learnt everything
+        del config["calibration"]
+    start = replace(version, card=replace(version.card, config=config, dataset={"name": dataset, "licence": "MIT"}))
+    run = Run(tmp_path, torch.device("cpu"), steps=1, bfloat16=False, start=start)
+    trained = drive(gpt.train(verse_recipe(calibration=0.2), run)).trained
+    assert trained.config["calibration"] == share
+
+
 def test_training_lowers_the_loss(verse_training: Training) -> None:
     losses = [report.losses["loss"] for report in verse_training.reports]
     assert losses[0] > 2.0 > losses[-1]

@@ -83,7 +83,8 @@ def row(name: str, sheet: int, visits: list[tuple[Visit, Bare]]) -> list[str]:
 def serving(home: Path) -> list[Checkpoint]:
     """The versions of GANs that serve."""
     store = Store(home)
-    return [version for model in store.models() if (version := store.open(model)).card.family == "gan"]
+    serving = [store.open(model) for model in store.models() if store.serving(model)]
+    return [version for version in serving if version.card.family == "gan"]
 
 
 def load(checkpoint: Checkpoint) -> Painter:

@@ -102,7 +102,7 @@ class FusedDecoder:
 
     def _recording(self, count: int) -> Recording:
         """That of the next power of two."""
-        rows = max(ROWS, 1 << (count - 1).bit_length())
+        rows = max(ROWS, power(count))
         if rows not in self._recordings:
             on_card = self.device.type == "cuda"
             host = torch.zeros(2 + 2 * self.steps + 3, rows, dtype=torch.int32, pin_memory=on_card)

@@ -39,6 +39,14 @@ def inverse_rms(x, r, C: tl.constexpr, BLOCK_C: tl.constexpr):
     return tl.rsqrt(tl.sum(whole * whole, 1) / C + NOTHING)
 
 
+@triton.jit
+def normalised(x, norm, scale, r, c, C: tl.constexpr):
+    """Columns c of rows r of x (B, C), scaled by the rows' scale and the norm's weights (C,)."""
+    inside = c < C
+    part = tl.load(x + r[:, None] * C + c[None, :], mask=inside[None, :], other=0.0) * scale[:, None]
+    return part * tl.load(norm + c, mask=inside, other=0.0)[None, :]
+
+
 @triton.jit(do_not_specialize=["step"])
 def project(
     given,
@@ -71,8 +79,7 @@ def project(
     for start in range(0, C, BLOCK):
         c = start + tl.arange(0, BLOCK)
         inside = c < C
-        part = tl.load(x + r[:, None] * C + c[None, :], mask=inside[None, :], other=0.0) * scale[:, None]
-        part = (part * tl.load(norm + c, mask=inside, other=0.0)[None, :]).to(weight.dtype.element_ty)
+        part = normalised(x, norm, scale, r, c, C).to(weight.dtype.element_ty)
         column = weight + (head * D + half)[None, :] * C + c[:, None]
         first = tl.dot(part, tl.load(column, mask=inside[:, None], other=0.0), first, input_precision=EXACT)
         column += HALF * C
@@ -192,8 +199,7 @@ def gate(
     for start in range(0, C, BLOCK):
         c = start + tl.arange(0, BLOCK)
         inside = c < C
-        part = tl.load(x + r[:, None] * C + c[None, :], mask=inside[None, :], other=0.0) * scale[:, None]
-        part = (part * tl.load(norm + c, mask=inside, other=0.0)[None, :]).to(weight.dtype.element_ty)
+        part = normalised(x, norm, scale, r, c, C).to(weight.dtype.element_ty)
         there = inside[:, None] & kept[None, :]
         column = weight + m[None, :] * C + c[:, None]
         opened = tl.dot(part, tl.load(column, mask=there, other=0.0), opened, input_precision=EXACT)
@@ -227,8 +233,7 @@ def predict(
     for start in range(0, C, BLOCK):
         c = start + tl.arange(0, BLOCK)
         inside = c < C
-        part = tl.load(x + r[:, None] * C + c[None, :], mask=inside[None, :], other=0.0) * scale[:, None]
-        part = (part * tl.load(norm + c, mask=inside, other=0.0)[None, :]).to(weight.dtype.element_ty)
+        part = normalised(x, norm, scale, r, c, C).to(weight.dtype.element_ty)
         matrix = tl.load(weight + v[None, :] * C + c[:, None], mask=inside[:, None] & kept[None, :], other=0.0)
         found = tl.dot(part, matrix, found, input_precision=EXACT)
     tl.store(logits + (step * rows + r)[:, None] * V + v[None, :], found, mask=kept[None, :])

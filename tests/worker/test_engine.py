@@ -8,17 +8,19 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from models.decoder import Decoder, TorchDecoder
+from models.decoder import Block, Decoder, Draws, TorchDecoder
 from models.native import NativeDecoder, NativeError
 from tests.worker.conftest import TINY, tiny_gpt
 from worker.engine import text
 from worker.engine.device import Device
-from worker.engine.sampling import Sampling
+from worker.engine.sampling import Sampler, Sampling
 from worker.engine.stream import Piece, Queued
 from worker.engine.text import TextEngine, TextRequest
 from worker.engine.text_model import TextModel
@@ -63,13 +65,47 @@ class Noting(Faulty):
         return super().advance(slots, tokens, positions)
 
 
-def make_model(slots: int, faulty: bool = False) -> TextModel:
+class InBlocks:
+    """A block decoder, as graphics cards have, that takes the steps of another decoder one after the other."""
+
+    steps = 5
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.inner = decoder
+        self.config, self.slots, self.precision, self.device = (
+            decoder.config,
+            decoder.slots,
+            decoder.precision,
+            decoder.device,
+        )
+
+    def write(self, slots: Sequence[int], positions: Sequence[int], tokens: NDArray[np.int32], draws: Draws) -> Block:
+        rows = zip(draws.heat, draws.top_k, draws.top_p, strict=True)
+        sampling = [Sampling(temperature=heat, top_k=int(top_k), top_p=min(top_p, 1.0)) for heat, top_k, top_p in rows]
+        sampler = Sampler(sampling, len(self.config.vocabulary), self.device)
+        drawn, logits = [[0] * len(slots)], []
+        for step, (forced, uniform) in enumerate(zip(tokens.tolist(), draws.uniform, strict=True)):
+            read = [new if new >= 0 else max(old, 0) for new, old in zip(forced, drawn[-1], strict=True)]
+            logits.append(self.inner.advance(slots, read, [position + step for position in positions]).clone())
+            drawn.append(sampler.pick(logits[-1], uniform))
+        return Block(np.array(drawn[1:], np.int32), torch.stack(logits))
+
+    def clear(self, slot: int) -> None:
+        self.inner.clear(slot)
+
+
+def make_model(slots: int, faulty: bool = False, in_blocks: bool = False) -> TextModel:
     decoder: Decoder
     try:
         decoder = NativeDecoder(tiny_gpt(), slots, torch.float32, threads=2)
     except NativeError:
         decoder = TorchDecoder(tiny_gpt(), slots)
-    return TextModel("tiny@1", Faulty(decoder) if faulty else decoder)
+    if faulty:
+        decoder = Faulty(decoder)
+    return TextModel("tiny@1", InBlocks(decoder) if in_blocks else decoder)
+
+
+BY_STEPS_AND_IN_BLOCKS = pytest.mark.parametrize("in_blocks", [False, True], ids=["by steps", "in blocks"])
 
 
 @asynccontextmanager
@@ -103,10 +139,10 @@ async def idle(engine: TextEngine) -> None:
             await asyncio.sleep(0.001)
 
 
-async def alone(prompt: str, length: int, **sampling: float) -> str:
+async def alone(prompt: str, length: int, in_blocks: bool, **sampling: float) -> str:
     """What a request writes on an engine of its own."""
     async with running(slots=1) as engine:
-        return await write(engine, request(make_model(1), prompt, length, **sampling))
+        return await write(engine, request(make_model(1, in_blocks=in_blocks), prompt, length, **sampling))
 
 
 @dataclass(frozen=True)
@@ -136,14 +172,17 @@ VISITS = st.builds(
 )
 
 
+@BY_STEPS_AND_IN_BLOCKS
 @settings(deadline=None, max_examples=25)
 @given(crowd=st.lists(VISITS, min_size=1, max_size=12), slots=st.integers(1, 5))
-def test_in_any_crowd_each_text_is_what_it_is_alone_and_every_slot_comes_back(crowd: list[Visit], slots: int) -> None:
+def test_in_any_crowd_each_text_is_what_it_is_alone_and_every_slot_comes_back(
+    in_blocks: bool, crowd: list[Visit], slots: int
+) -> None:
     async def visit(engine: TextEngine, model: TextModel, it: Visit) -> None:
         sampling = {"temperature": it.temperature, "top_k": it.top_k, "top_p": it.top_p, "seed": it.seed}
         wanted = request(model, it.prompt, it.length, it.user, **sampling)
         if it.leaves_after is None:
-            assert await write(engine, wanted) == await alone(it.prompt, it.length, **sampling)
+            assert await write(engine, wanted) == await alone(it.prompt, it.length, in_blocks, **sampling)
             return
         async with aclosing(engine.complete(wanted)) as events:
             pieces = 0
@@ -153,7 +192,7 @@ def test_in_any_crowd_each_text_is_what_it_is_alone_and_every_slot_comes_back(cr
                     return
 
     async def work() -> None:
-        model = make_model(slots)
+        model = make_model(slots, in_blocks=in_blocks)
         async with running(slots) as engine:
             await asyncio.gather(*(visit(engine, model, it) for it in crowd))
             await idle(engine)
@@ -162,19 +201,22 @@ def test_in_any_crowd_each_text_is_what_it_is_alone_and_every_slot_comes_back(cr
     asyncio.run(work())
 
 
+@BY_STEPS_AND_IN_BLOCKS
 @settings(deadline=None, max_examples=15)
 @given(healthy=st.lists(st.integers(0, 2**32), min_size=1, max_size=5), bad=st.integers(1, 4), slots=st.integers(2, 6))
-def test_a_text_that_turns_into_no_number_harms_no_other(healthy: list[int], bad: int, slots: int) -> None:
+def test_a_text_that_turns_into_no_number_harms_no_other(
+    in_blocks: bool, healthy: list[int], bad: int, slots: int
+) -> None:
     async def fail(engine: TextEngine, model: TextModel) -> None:
         with pytest.raises(WorkerError, match="not a number"):
             await write(engine, request(model, "q"))
 
     async def survive(engine: TextEngine, model: TextModel, seed: int) -> None:
-        expected = await alone("hello", 30, seed=seed)
+        expected = await alone("hello", 30, in_blocks, seed=seed)
         assert await write(engine, request(model, "hello", 30, seed=seed)) == expected
 
     async def work() -> None:
-        model = make_model(slots, faulty=True)
+        model = make_model(slots, faulty=True, in_blocks=in_blocks)
         async with running(slots) as engine:
             jobs = [fail(engine, model) for _ in range(bad)] + [survive(engine, model, seed) for seed in healthy]
             await asyncio.gather(*jobs)
@@ -184,8 +226,9 @@ def test_a_text_that_turns_into_no_number_harms_no_other(healthy: list[int], bad
     asyncio.run(work())
 
 
-async def test_after_a_device_failure_the_engine_writes_on() -> None:
-    model = make_model(2, faulty=True)
+@BY_STEPS_AND_IN_BLOCKS
+async def test_after_a_device_failure_the_engine_writes_on(in_blocks: bool) -> None:
+    model = make_model(2, faulty=True, in_blocks=in_blocks)
     async with running(2) as engine:
         with pytest.raises(WorkerError, match="out of memory"):
             await write(engine, request(model, "!"))
@@ -231,8 +274,9 @@ async def test_those_in_line_are_told_each_place_and_a_late_one_is_refused() -> 
         assert sum(len(event.tokens) for event in pieces if isinstance(event, Piece)) == 3
 
 
-async def test_a_deadline_ends_waiting_and_writing_alike() -> None:
-    model = make_model(1)
+@BY_STEPS_AND_IN_BLOCKS
+async def test_a_deadline_ends_waiting_and_writing_alike(in_blocks: bool) -> None:
+    model = make_model(1, in_blocks=in_blocks)
     async with running(1, deadline=0.1) as engine:
         late = [write(engine, request(model, length=100_000)) for _ in range(2)]
         outcomes = await asyncio.gather(*late, return_exceptions=True)
@@ -240,8 +284,9 @@ async def test_a_deadline_ends_waiting_and_writing_alike() -> None:
         await idle(engine)
 
 
-async def test_a_long_prompt_does_not_stall_those_who_write() -> None:
-    model = make_model(2)
+@BY_STEPS_AND_IN_BLOCKS
+async def test_a_long_prompt_does_not_stall_those_who_write(in_blocks: bool) -> None:
+    model = make_model(2, in_blocks=in_blocks)
     async with running(2) as engine:
         writer = engine.complete(request(model, length=100_000))
         await anext(writer)

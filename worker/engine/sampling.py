@@ -69,9 +69,13 @@ class Sampler:
         mixed = scramble(self._keys + np.asarray(counters, np.int64).astype(np.uint64) * GOLDEN)
         return (mixed >> np.uint64(40)).astype(np.float32) * np.float32(2**-24) * self._drawn
 
-    @torch.inference_mode()
     def draw(self, logits: Tensor, counters: Sequence[int]) -> list[int]:
-        """Characters (B,) from logits (B, V); -1 for a row that is not a distribution.
+        """Characters (B,) from logits (B, V) with the uniform numbers of these counters: see :meth:`pick`."""
+        return self.pick(logits, self.uniform(counters))
+
+    @torch.inference_mode()
+    def pick(self, logits: Tensor, uniform: NDArray[np.float32]) -> list[int]:
+        """Characters (B,) from logits (B, V) and numbers (B,) in [0, 1); -1 for a row that is not a distribution.
 
         Characters are ranked, those beyond top-k and then beyond top-p lose their weight, and the first is taken at
         which the cumulative weight reaches the uniform number's share of the whole: the likeliest, if that number is 0.
@@ -85,7 +89,7 @@ class Sampler:
             beyond = reached - weight >= self._most * reached[:, -1:]
             reached = weight.masked_fill(beyond, 0.0).cumsum(-1)
         total = reached[:, -1:]  # (B, 1)
-        goal = torch.from_numpy(self.uniform(counters)).to(logits.device)[:, None] * total
+        goal = torch.from_numpy(uniform).to(logits.device)[:, None] * total
         picked = (reached < goal).sum(-1, keepdim=True)  # (B, 1)
         return order.gather(-1, picked).masked_fill(total.isnan(), -1).squeeze(-1).tolist()
 

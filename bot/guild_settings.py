@@ -54,8 +54,12 @@ class GuildSettings:
             ) from error
 
     def of(self, interaction: discord.Interaction[Any]) -> Choices:
-        """What holds where the interaction is."""
-        return self._chosen.get(interaction.guild_id or 0, Choices())
+        """What holds where the interaction is; channels that were deleted since are not named any more."""
+        choices = self._chosen.get(interaction.guild_id or 0, Choices())
+        if not choices.channels or interaction.guild is None:
+            return choices
+        there = (channel for channel in choices.channels if interaction.guild.get_channel(channel))
+        return replace(choices, channels=tuple(there))
 
     def locale(self, interaction: discord.Interaction[Any]) -> discord.Locale:
         """The language of an answer that everyone there sees; one that a single person sees has that person's own."""

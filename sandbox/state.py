@@ -116,6 +116,11 @@ class State:
                     return message
         raise DiscordError("unknown_message")
 
+    def delete_channel(self, channel: Channel) -> None:
+        """Delete a channel of the guild as its owner would, and tell the bot."""
+        del self.guild.channels[channel.id]
+        self.events.to_bot("CHANNEL_DELETE", channel.payload(), 1)
+
     def forbid(self, channel: Channel, user: User, permission: Permission) -> None:
         """Take a permission from a user in one channel, and tell the bot that the channel changed."""
         overwrite: JSON = {"id": user.id, "type": 1, "allow": "0", "deny": str(int(permission))}

@@ -127,6 +127,18 @@ async def test_answers_in_some_channels_only(island: Island, told_worker: ToldWo
         await verse(miranda, told_worker)
 
 
+async def test_a_channel_that_was_deleted_binds_nobody(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
+    async with island.person("Ariel") as ariel, island.person() as miranda:
+        gallery = ariel.channels["gallery"]
+        await choose(ariel, await panel(ariel), "channels", gallery)
+        state = island.sandbox.state
+        state.delete_channel(state.channel(gallery))
+        message = await panel(ariel)
+        assert "I answer in every channel." in message["content"]
+        assert "default_values" not in controls(message)[1]
+        await verse(miranda, told_worker)
+
+
 @pytest.mark.parametrize(("length", "temperature"), [("100", "1.2"), ("3200", "0.0")])
 async def test_how_texts_usually_are(
     island: Island, bot: Bot, told_worker: ToldWorker, length: str, temperature: str

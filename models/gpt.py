@@ -51,7 +51,7 @@ class Config(Configuration):
     warmup: int = 40  # steps; normalised queries and keys need little
     flat: float = 0.7  # share of the run at the full rate before it falls linearly to zero: at low rates it overfits
     average: float = 50.0  # steps after which half of the averaged weights, which are kept, is renewed
-    calibration: float = 0.03  # share of the text, its end, that is not learnt but tells how sure to be
+    calibration: float = 0.03  # share of the text, its beginning, that is not learnt but tells how sure to be
 
     def __post_init__(self) -> None:
         """ConfigurationError unless the numbers fit each other."""
@@ -277,7 +277,7 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
     left_out = int(config.calibration * len(text))
     if left_out <= config.context:  # too little to tell anything
         left_out = 0
-    text, unseen = text[: len(text) - left_out], text[len(text) - left_out :]
+    unseen, text = text[:left_out], text[left_out:]  # the end belongs to what is held out: often the same play
     if len(text) <= 2 * config.context:
         raise DataError(f"The text has {len(text):,} characters to learn from; set a context below half of that.")
     other_plays = texts.other_plays() if config.plays > 0 else None

@@ -120,7 +120,7 @@ def test_a_network_that_is_too_sure_is_told_by_text_that_it_did_not_learn(networ
         assert gpt.calibrate(unsure, tokens) == pytest.approx(1 / factor, abs=1e-3)
 
 
-def test_the_end_of_the_text_is_not_learnt_but_calibrated_with(
+def test_the_beginning_of_the_text_is_not_learnt_but_calibrated_with(
     verse_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = []
@@ -131,7 +131,7 @@ def test_the_end_of_the_text_is_not_learnt_but_calibrated_with(
     drive(gpt.train(verse_recipe(calibration=0.1), run))
     learnt, unseen = parts
     text = gpt.encode(texts.split(texts.TINY)[0], gpt.Config().vocabulary)
-    assert torch.equal(torch.cat((learnt, unseen)), text)
+    assert torch.equal(torch.cat((unseen, learnt)), text)
     assert len(unseen) == int(0.1 * len(text))
 
 

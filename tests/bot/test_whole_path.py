@@ -1,5 +1,9 @@
 """The whole path with a model that was really trained: sandbox, bot, worker, GPT; also across restarts."""
 
+import asyncio
+
+import aiohttp
+
 from models.checkpoint import Store
 from tests.bot.conftest import Island, finished, footer, real_worker
 
@@ -37,6 +41,13 @@ async def test_two_people_at_once(island: Island, tiny_store: Store) -> None:
         assert (await second.message(finished))["content"].startswith("**PROSPERO:**")
 
 
+async def idle(url: str) -> None:
+    """Wait until the worker noticed that nobody reads its texts any more."""
+    async with asyncio.timeout(20), aiohttp.ClientSession(url) as session:
+        while "prospero_texts_running 0.0" not in await (await session.get("/metrics")).text():
+            await asyncio.sleep(0.01)
+
+
 async def test_a_full_queue(island: Island, tiny_store: Store) -> None:
     async with real_worker(tiny_store, slots=1, queue=0) as url, island.person() as miranda:
         await island.start_bot(url)
@@ -46,6 +57,7 @@ async def test_a_full_queue(island: Island, tiny_store: Store) -> None:
         running = await answers[0].message()
         await miranda.press(running, "Stop")
         await answers[0].message(finished)
+        await idle(url)
         again = await miranda.press(refused, "Retry")
         await miranda.press(await again.message(), "Stop")
 

@@ -44,7 +44,7 @@ async def test_two_people_at_once(island: Island, tiny_store: Store) -> None:
 async def idle(url: str) -> None:
     """Wait until the worker noticed that nobody reads its texts any more."""
     async with asyncio.timeout(20), aiohttp.ClientSession(url) as session:
-        while "texts_running 0.0" not in await (await session.get("/metrics")).text():  # noqa: ASYNC110 (another process)
+        while "texts_running 0.0" not in await (await session.get("/metrics")).text():  # noqa: ASYNC110 (it tells nobody)
             await asyncio.sleep(0.01)
 
 

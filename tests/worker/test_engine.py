@@ -29,8 +29,8 @@ from worker.errors import DeadlineExceeded, QueueFull, WorkerError
 FAULT, POISON = TINY.vocabulary.index("!"), TINY.vocabulary.index("q")
 
 
-class Faulty:
-    """A decoder that breaks on texts that begin with one character and gives no numbers for those with another."""
+class Around:
+    """A decoder that has another do its work."""
 
     def __init__(self, decoder: Decoder) -> None:
         self.inner = decoder
@@ -41,6 +41,13 @@ class Faulty:
             decoder.device,
         )
 
+    def clear(self, slot: int) -> None:
+        self.inner.clear(slot)
+
+
+class Faulty(Around):
+    """A decoder that breaks on texts that begin with one character and gives no numbers for those with another."""
+
     def advance(self, slots: Sequence[int], tokens: Sequence[int], positions: Sequence[int]) -> torch.Tensor:
         begun = list(zip(tokens, positions, strict=True))
         if (FAULT, 0) in begun:
@@ -48,9 +55,6 @@ class Faulty:
         logits = self.inner.advance(slots, tokens, positions).clone()
         logits[[row == (POISON, 0) for row in begun]] = torch.nan
         return logits
-
-    def clear(self, slot: int) -> None:
-        self.inner.clear(slot)
 
 
 class Noting(Faulty):
@@ -65,19 +69,10 @@ class Noting(Faulty):
         return super().advance(slots, tokens, positions)
 
 
-class InBlocks:
+class InBlocks(Around):
     """A block decoder, as graphics cards have, that takes the steps of another decoder one after the other."""
 
     steps = 5
-
-    def __init__(self, decoder: Decoder) -> None:
-        self.inner = decoder
-        self.config, self.slots, self.precision, self.device = (
-            decoder.config,
-            decoder.slots,
-            decoder.precision,
-            decoder.device,
-        )
 
     def write(self, slots: Sequence[int], positions: Sequence[int], tokens: NDArray[np.int32], draws: Draws) -> Block:
         rows = zip(draws.heat, draws.top_k, draws.top_p, strict=True)
@@ -89,9 +84,6 @@ class InBlocks:
             logits.append(self.inner.advance(slots, read, [position + step for position in positions]).clone())
             drawn.append(sampler.pick(logits[-1], uniform))
         return Block(np.array(drawn[1:], np.int32), torch.stack(logits))
-
-    def clear(self, slot: int) -> None:
-        self.inner.clear(slot)
 
 
 def make_model(slots: int, faulty: bool = False, in_blocks: bool = False) -> TextModel:

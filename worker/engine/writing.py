@@ -5,6 +5,8 @@ A newcomer's prompt is read among the steps of those who are already writing, in
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import structlog
 from torch import Tensor
@@ -22,8 +24,7 @@ log = structlog.get_logger()
 
 def advance(model: TextModel) -> int:
     """Let the running texts read and write, and note what they wrote; returns how many characters were drawn."""
-    decoder = model.decoder
-    return block(model, decoder) if isinstance(decoder, BlockDecoder) else step(model, decoder)
+    return block(model, model.in_blocks) if model.in_blocks else step(model, cast(Decoder, model.decoder))
 
 
 def fail(sequences: list[Sequence], error: Exception) -> None:

@@ -155,7 +155,7 @@ def fit(config: Config, data: Pictures, run: Run) -> Generator[Progress, None, A
             }
             picture = run.folder / "samples.png"
             run.folder.mkdir(parents=True, exist_ok=True)
-            sheet(pairs(network, to_unit(shown[:32])), picture)
+            sheet(from_unit(pairs(network, to_unit(shown[:32]))), picture)
             network.train()
             yield run.report(metrics, picture, network=network, optimizer=optimizer)
     network.eval()
@@ -234,7 +234,7 @@ def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: tor
     ends = torch.randint(len(role.remembered), (2, rows), generator=torch.Generator().manual_seed(seed))
     first, second = role.remembered[ends].repeat_interleave(WALK, 1)  # (rows * WALK, N) each
     share = torch.linspace(0, 1, WALK).repeat(rows)[:, None]
-    sheet(role.blend(first, second, share)[0], out, columns=WALK)
+    sheet(from_unit(role.blend(first, second, share)[0]), out, columns=WALK)
 
 
 # Its roles

@@ -3,13 +3,19 @@
 A kernel for another number of rows rounds differently, by a bit or two. One that is always filled up to the same number
 gives a row the same bytes alone and among others, so requests may share batches as they like.
 
+A processor's cores compute a batch each instead of sharing every product of one: they need not wait for each other
+after each, which costs most when the machine has other work, and few rows leave cores to others.
+
 Shapes: N rows; whatever follows the first axis is the function's own matter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from threading import Barrier
 
 import torch
 from torch import Tensor
@@ -36,13 +42,22 @@ def join(parts: Sequence[Rows]) -> Rows:
 class Batched:
     """A function of a network whose every row depends on the same row of what it is given, and on nothing else."""
 
-    size: int  # rows always computed at once; fewer are filled up and cost as much
+    size: int  # rows of a batch; fewer are filled up and cost as much
     device: torch.device  # the network's
     function: Callable[..., Rows]  # of ``size`` rows on the device
+    threads: int = field(default_factory=torch.get_num_threads)  # of a processor, each of which computes a batch
+
+    @property
+    def most(self) -> int:
+        """Rows that are computed side by side."""
+        return self.size * (self.threads if self.device.type == "cpu" else 1)
 
     def __call__(self, *rows: Tensor) -> Rows:
         """The function's answers (N, ...) for any number of rows (N, ...), on the processor."""
-        return join([self._batch(cut(rows, i, i + self.size)) for i in range(0, count(rows), self.size)])
+        batches = [cut(rows, i, i + self.size) for i in range(0, count(rows), self.size)]
+        if self.device.type == "cpu":
+            return join(list(_lanes(self.threads).map(self._batch, batches)))
+        return join([self._batch(batch) for batch in batches])
 
     @torch.inference_mode()
     def _batch(self, rows: Rows) -> Rows:
@@ -54,6 +69,23 @@ class Batched:
         whole = rows.new_zeros(self.size, *rows.shape[1:])
         whole[: len(rows)] = rows
         return whole.to(self.device)
+
+
+@cache
+def _lanes(number: int) -> ThreadPoolExecutor:
+    """Threads on each of which PyTorch computes alone."""
+    threads = torch.get_num_threads()
+    lanes = ThreadPoolExecutor(number, "lane", initializer=_compute_alone)
+    started = Barrier(number)
+    for _ in lanes.map(lambda _: started.wait(), range(number)):
+        pass
+    torch.set_num_threads(threads)  # they have set it for all threads to come, too
+    return lanes
+
+
+def _compute_alone() -> None:
+    torch.get_num_threads()  # a new thread's first call overwrites what was set before
+    torch.set_num_threads(1)
 
 
 def _fetched(answer: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from torch import Tensor, stack
 
 from models.data import COLLECTED, SETS, DataError, Kind, find
-from models.pictures import DAMAGED, MAX_BYTES, MAX_PICTURES, SUFFIXES, decode, sheet, to_unit
+from models.pictures import DAMAGED, MAX_BYTES, MAX_PICTURES, SUFFIXES, decode, sheet
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 LEAST_PICTURES = 100  # a tenth is held out, and figures compare a picture with several neighbours
@@ -109,7 +109,7 @@ def _pack(file: Path, beside: Path, shown: Path | None) -> Found:
         count = parts["test/"]
         raise DataError(f"test/ holds {count} usable pictures; {LEAST_HELD_OUT} are the least, or leave it out.")
     if shown is not None:
-        sheet(to_unit(stack(first)), shown)
+        sheet(stack(first), shown)
     return Found("pictures", len(hashes), dict(left_out))
 
 

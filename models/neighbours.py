@@ -11,7 +11,7 @@ from models.configuration import ConfigurationError
 from models.features import features, frozen
 from models.metrics import nearest
 from models.painter import Painter
-from models.pictures import load, sheet, to_unit
+from models.pictures import load, sheet
 from models.registry import Family
 
 BESIDE = 7  # training pictures beside each drawn one
@@ -31,5 +31,5 @@ def show(family: Family, version: Checkpoint, out: Path, count: int, seed: int, 
     train = load(version.card.dataset["name"]).train
     judge = frozen(drawn.shape[1], device)
     distances, alike = nearest(features(judge, drawn), features(judge, train), min(BESIDE, len(train)))
-    rows = torch.cat((drawn[:, None], to_unit(train[alike])), 1)  # (N, 1 + BESIDE, C, H, W)
+    rows = torch.cat((drawn[:, None], train[alike]), 1)  # (N, 1 + BESIDE, C, H, W)
     sheet(rows[distances[:, 0].argsort()].flatten(0, 1), out, columns=rows.shape[1])

@@ -54,7 +54,7 @@ class Painter:
 
     latent: int  # numbers that a picture is drawn from
     classes: int  # 1 when there are none
-    draw: Batched  # latents (N, Z) and weights (N, K) of the classes to pictures (N, C, H, W) in [-1, 1]
+    draw: Batched  # latents (N, Z) and weights (N, K) of the classes to pictures (N, C, H, W), uint8
 
     def sample(self, seeds: Sequence[int], label: int | None = None, truncation: float = 1.0) -> Points:
         """The points of seeds; truncation below 1 trades variety for typical pictures."""

@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,7 +81,9 @@ def to_unit(pictures: Tensor) -> Tensor:
 
 
 def from_unit(pictures: Tensor) -> Tensor:
-    """From float in [-1, 1] to uint8; what lies outside is clipped."""
+    """From float in [-1, 1] to uint8; what lies outside is clipped. ArithmeticError for what is no number."""
+    if not pictures.isfinite().all():
+        raise ArithmeticError("its output is not a number")
     return ((pictures.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
@@ -118,20 +121,26 @@ def middle(picture: Image.Image, channels: int, size: int) -> Tensor:
     return torch.from_numpy(array).permute(2, 0, 1).contiguous()  # (C, H, W)
 
 
-def sheet(images: Tensor, path: Path | None = None, columns: int = 8, scale: int = 2) -> Image.Image:
-    """Pictures (N, C, H, W) in [-1, 1] as one grid, each pixel ``scale`` pixels wide; written as PNG if ``path``."""
-    count, channels, height, width = images.shape
+def sheet(pictures: Tensor, path: Path, columns: int = 8) -> None:
+    """Write pictures (N, C, H, W), uint8, as one PNG, at twice their size."""
+    tiles = tiled(pictures, columns)
+    tiles.resize((2 * tiles.width, 2 * tiles.height), Image.Resampling.NEAREST).save(path, "PNG", optimize=True)
+
+
+def tiled(pictures: Tensor, columns: int) -> Image.Image:
+    """Pictures (N, C, H, W), uint8, as one, ``columns`` in a row, with white lines between them."""
+    count, channels, height, width = pictures.shape
     rows = math.ceil(count / columns)
-    grid = torch.full((channels, rows * (height + 1) + 1, columns * (width + 1) + 1), 255, dtype=torch.uint8)
-    for i, image in enumerate(from_unit(images.detach().cpu())):
+    array = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, channels), 255, np.uint8)
+    for i, picture in enumerate(pictures.cpu().numpy()):
         top, left = 1 + i // columns * (height + 1), 1 + i % columns * (width + 1)
-        grid[:, top : top + height, left : left + width] = image
-    array = grid.permute(1, 2, 0).numpy()
-    picture = Image.fromarray(array[:, :, 0] if channels == 1 else array)
-    picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
-    if path is not None:
-        picture.save(path, "PNG", optimize=True)
-    return picture
+        array[top : top + height, left : left + width] = picture.transpose(1, 2, 0)
+    return to_image(array)
+
+
+def to_image(array: np.ndarray[Any, np.dtype[np.uint8]]) -> Image.Image:
+    """From (H, W, C), grey where C is 1."""
+    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
 # The data sets

@@ -272,7 +272,7 @@ def _translations(network: UNet, real: Tensor) -> list[Tensor]:
 
 
 def _sheet(columns: list[Tensor], out: Path) -> None:
-    sheet(torch.stack(columns, 1).flatten(0, 1), out, columns=len(columns))
+    sheet(from_unit(torch.stack(columns, 1).flatten(0, 1)), out, columns=len(columns))
 
 
 FAMILY = Family(

@@ -191,7 +191,7 @@ def _fidelity(network: VAE, data: Pictures, quick: bool) -> dict[str, Metric]:
     """How close drawn pictures come to real ones, and reconstructions to their originals."""
     originals = data.test[:100] if quick else data.test
     closeness = psnr(from_unit(reconstruct(network, to_unit(originals))).cpu(), originals)
-    drawn = from_unit(torch.cat([draw(network, range(i, i + 100)) for i in range(0, len(data.test), 100)]))
+    drawn = torch.cat([draw(network, range(i, i + 100)) for i in range(0, len(data.test), 100)])
     judge = frozen(network.config.channels, network.codes.device)
     return {
         "psnr": Metric(float(closeness.mean()), "dB", "reconstructions of held-out pictures", "higher"),
@@ -205,7 +205,8 @@ def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: tor
     if network.config.total_correlation:
         start = network.codes[torch.randint(MEMORY, (1,), generator=torch.Generator().manual_seed(seed))].cpu()
         role = traverser(network)
-        sheet(role.decode(role.strips(start[0], role.most(math.ceil(count / 8)), steps=8))[0], out)
+        strips = role.decode(role.strips(start[0], role.most(math.ceil(count / 8)), steps=8))[0]
+        sheet(from_unit(strips), out)
     else:
         sheet(draw(network, range(seed, seed + count)), out)
 

@@ -26,7 +26,7 @@ from models.dense import Dense
 from models.flow import Flow, normal_log_density
 from models.likelihood import Bounds, bounds
 from models.painter import Painter
-from models.pictures import to_unit
+from models.pictures import from_unit, to_unit
 from models.roles import Likelihood, Reconstructor, Role, Sight, Space, Traverser
 
 MEMORY = 1_000  # latents and likelihoods kept in the checkpoint, for the map and for percentiles
@@ -191,9 +191,9 @@ def reconstruct(network: VAE, pictures: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def draw(network: VAE, seeds: Sequence[int], truncation: float = 1.0) -> Tensor:
-    """New pictures (B, C, S, S), each the property of its seed; a truncation below 1 keeps closer to the average."""
+    """New pictures (B, C, S, S), uint8, each of its seed; a truncation below 1 keeps closer to the average."""
     base = truncation * latents.of_seeds(seeds, network.config.latent).to(network.codes.device)
-    return network.paint(network.prior.from_base(base))
+    return from_unit(network.paint(network.prior.from_base(base)))
 
 
 def log_likelihood(network: VAE, pictures: Tensor, samples: int = WEIGHED, seed: int = 0) -> Tensor:
@@ -242,7 +242,7 @@ def painter(network: VAE) -> Painter:
     """Pictures of base vectors."""
 
     def paint(base: Tensor, _: Tensor) -> Rows:
-        return (network.paint(network.prior.from_base(base)),)
+        return (from_unit(network.paint(network.prior.from_base(base))),)
 
     return Painter(network.config.latent, 1, Batched(DRAWN, network.codes.device, paint))
 

@@ -16,7 +16,7 @@ from models import features, gan, neighbours, vae, variational
 from models.batched import Batched
 from models.checkpoint import Card, Checkpoint, Store
 from models.painter import Painter
-from models.pictures import from_unit, load, to_unit
+from models.pictures import load
 from models.registry import Family
 from tests.models.drawings import write_digits
 
@@ -50,8 +50,8 @@ def cells(file: Path) -> Tensor:
 
 def test_what_is_learnt_by_heart_stands_beside_itself_and_comes_first(tmp_path: Path) -> None:
     train = load("digits").train
-    new = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    known = to_unit(train[[50, 7]])
+    new = torch.randint(256, (2, 1, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    known = train[[50, 7]]
     painter = Painter(4, 1, Batched(4, CPU, lambda latent, classes: (torch.cat((new, known)),)))
     forger = replace(gan.FAMILY, restore=lambda version, device: None, roles={Painter: lambda network: painter})
     neighbours.show(forger, Checkpoint(tmp_path, card("gan", {})), tmp_path / "sheet.png", 4, 0, CPU)
@@ -73,6 +73,6 @@ def test_families_that_draw_have_the_seeds_pictures_at_the_left(family: Family, 
     neighbours.show(family, stored, tmp_path / "sheet.png", 3, 5, CPU)
     restored = family.restore(stored, CPU)  # type: ignore[misc]
     own = (gan.generate if family is gan.FAMILY else variational.draw)(restored, range(5, 8))
-    apart = cells(tmp_path / "sheet.png")[:, :1].int() - from_unit(own)[:, 0].int()  # (3 rows, 3 seeds, 28, 28)
+    apart = cells(tmp_path / "sheet.png")[:, :1].int() - own[:, 0].int()  # (3 rows, 3 seeds, 28, 28)
     assert sorted(apart.abs().amax((2, 3)).argmin(1).tolist()) == [0, 1, 2]
     assert int(apart.abs().amax((2, 3)).amin(1).max()) <= 1  # rounded in another batch

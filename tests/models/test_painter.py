@@ -7,13 +7,15 @@ import torch
 from torch import Tensor
 
 from models import gan
+from models.batched import Batched
 from models.painter import Painter, Points
+from models.pictures import to_unit
 
 SMALL = {"channels": 1, "classes": 10, "base": 7, "widths": "32,16", "blocks": "1,0", "latent": 8}
 
 
 def drawn(painter: Painter, points: Points) -> Tensor:
-    return painter.draw(*points.rows)[0]
+    return to_unit(painter.draw(*points.rows)[0])
 
 
 @pytest.fixture(scope="module")
@@ -31,22 +33,23 @@ def painter(network: gan.Generator) -> Painter:
 def test_a_point_gives_the_same_numbers_in_any_place_of_any_batch(shape: dict[str, object]) -> None:
     """With the networks that ship: a kernel for another size or place could round differently."""
     torch.manual_seed(1)
-    painter = gan.painter(gan.Generator(gan.Config.parse(shape)).eval())
-    points = painter.sample(range(gan.CHUNK + 5))
-    together = drawn(painter, points)
+    network = gan.Generator(gan.Config.parse(shape)).eval()
+    draw = Batched(gan.CHUNK, torch.device("cpu"), lambda *rows: (network(*rows),))  # before it is rounded for people
+    points = gan.painter(network).sample(range(gan.CHUNK + 5))
+    (together,) = draw(*points.rows)
     for i in (0, 3, gan.CHUNK - 1, gan.CHUNK + 4):
-        assert torch.equal(drawn(painter, points[i : i + 1])[0], together[i])
+        assert torch.equal(draw(*points[i : i + 1].rows)[0][0], together[i])
         moved = Points.join([points[5:7], points[i : i + 1], points[:6]])
-        assert torch.equal(drawn(painter, moved)[2], together[i])
+        assert torch.equal(draw(*moved.rows)[0][2], together[i])
 
 
 def test_seeds_without_a_class_go_through_all_classes(network: gan.Generator, painter: Painter) -> None:
-    assert torch.equal(drawn(painter, painter.sample([17, 18])), gan.generate(network, [17, 18], [7, 8]))
+    assert torch.equal(drawn(painter, painter.sample([17, 18])), to_unit(gan.generate(network, [17, 18], [7, 8])))
 
 
 def test_a_number_is_written_in_one_hand(network: gan.Generator, painter: Painter) -> None:
     number = drawn(painter, painter.number("2026", seed=3))
-    assert torch.equal(number, gan.generate(network, [3] * 4, [2, 0, 2, 6]))
+    assert torch.equal(number, to_unit(gan.generate(network, [3] * 4, [2, 0, 2, 6])))
 
 
 @pytest.mark.parametrize("text", ["", "-4", "12a", "٣", "1.5"])
@@ -78,6 +81,6 @@ def test_a_walk_passes_its_stops_and_their_classes(painter: Painter) -> None:
     assert torch.allclose(points.classes.sum(1), torch.ones(9))
     assert points.classes[2, 1] == points.classes[2, 2] == 0.5
     stops = Points.join([painter.sample([1, 2]), painter.vary([3], [9], 0.4)])
-    assert torch.allclose(drawn(painter, points[::4]), drawn(painter, stops), atol=1e-4)
+    assert torch.allclose(drawn(painter, points[::4]), drawn(painter, stops), atol=0.008)  # a shade
     way = drawn(painter, points)
     assert (way[1:] - way[:-1]).abs().mean((1, 2, 3)).max() < (way[0] - way[4]).abs().mean()

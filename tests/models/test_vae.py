@@ -189,9 +189,9 @@ def test_resumed_training_equals_an_uninterrupted_one(
 
 
 def test_seed_gives_the_same_picture_alone_and_in_company(network: VAE) -> None:
-    together = variational.draw(network, range(10, 14))
-    assert torch.allclose(variational.draw(network, [12])[0], together[2], atol=1e-5)
-    assert not torch.allclose(together[0], together[1], atol=0.1)
+    together = variational.draw(network, range(10, 14)).int()
+    assert (variational.draw(network, [12])[0] - together[2]).abs().max() <= 1  # rounded in another batch
+    assert (together[0] - together[1]).abs().max() > 10
 
 
 def test_interpolation_runs_from_one_picture_to_the_other_on_the_arc(network: VAE, sprites: pictures.Pictures) -> None:
@@ -265,7 +265,8 @@ def test_stored_network_draws_the_same_and_is_measured(
 ) -> None:
     device = torch.device("cpu")
     restored = variational.restore(checkpoint, device)
-    assert torch.allclose(variational.draw(restored, range(4)), variational.draw(network, range(4)), atol=0.2)
+    apart = variational.draw(restored, range(4)).int() - variational.draw(network, range(4)).int()
+    assert apart.abs().max() <= 25  # of 255: the weights are kept in bfloat16
     for name in ("one.png", "two.png"):
         vae.sample(checkpoint, tmp_path / name, 16, 3, device)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()

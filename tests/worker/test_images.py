@@ -306,6 +306,19 @@ async def test_a_long_wish_does_not_hold_up_a_short_one(gallery: Gallery) -> Non
     assert batches == [False, True, False, False, False]
 
 
+async def test_every_thread_of_the_processor_computes_a_batch(gallery: Gallery) -> None:
+    object.__setattr__((await gallery.painter()).draw, "threads", 2)
+    expected = [await gallery.files(seed=seed, n=16, scale=1) for seed in range(3)]
+    release = await gallery.hold()
+    streams = [await begin(gallery, user=str(seed), seed=seed, n=16) for seed in range(3)]
+    await gallery.worker.until(lambda: gallery.engine.waiting == 3)
+    release.set()
+    told = await asyncio.gather(*(lines(response) for response in streams))
+    assert [[line for line in one if line.startswith(":")] for one in told] == [[], [], [": queued 1"]]
+    answers = [json.loads(line.removeprefix("data: ")) for one in told for line in one if line.startswith("data: {")]
+    assert [[base64.b64decode(file["b64_json"]) for file in answer["data"]] for answer in answers] == expected
+
+
 async def test_who_leaves_gives_the_turn_to_others(gallery: Gallery) -> None:
     release = await gallery.hold()
     left = await begin(gallery, user="left", n=64)
@@ -346,7 +359,7 @@ async def test_a_failing_picture_harms_no_other(gallery: Gallery, monkeypatch: p
     release.set()
     assert await asyncio.gather(*fine) == [expected] * 3
     assert "thirteen" in (await failing)["message"]
-    object.__setattr__(painter.draw, "function", lambda *points: (draw(*points)[0] * float("nan"),))
+    object.__setattr__(painter.draw, "function", lambda latents, classes: draw(latents * float("nan"), classes))
     assert "not a number" in (await gallery.refused(500, seed=1))["message"]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.pictures import from_unit
 from models.projection import Axes, principal_axes
 
 WIDTH = 1_024  # of the models' pixels that a map is wide, about
@@ -44,7 +45,7 @@ class Atlas:
     cells: Tensor  # (K, 2), column and row of each
 
     def draw(self, pictures: Tensor, own: Tensor | None = None, place: Tensor | None = None) -> Tensor:
-        """The map in colours (3, H, W) of the chosen pictures (K, C, S, S), all in [-1, 1], on white.
+        """The map in colours (3, H, W), uint8, of the chosen pictures (K, C, S, S) in [-1, 1], on white.
 
         One's ``own`` picture (C, S, S) takes the cell nearest to its ``place`` (2,), framed.
         """
@@ -62,7 +63,7 @@ class Atlas:
         if own is not None and place is not None:
             put(torch.tensor(MAGENTA)[:, None, None], place, margin=width)
             put(own, place)
-        return canvas
+        return from_unit(canvas)
 
 
 def lay_out(latents: Tensor, side: int) -> Atlas:

@@ -1,6 +1,6 @@
 """Encoding: pictures as files for people, each pixel of the model enlarged to a crisp square.
 
-Shapes: N pictures, C channels, H height, W width; values in [-1, 1].
+Shapes: N pictures, C channels, H height, W width; values are uint8.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from models.pictures import from_unit, sheet
+from models.pictures import tiled, to_image
 from worker.errors import BadRequest
 
 STILL = 768  # pixels that a picture is enlarged to at most: as wide as chats show it
@@ -40,7 +40,7 @@ def grid(images: Tensor, scale: int | None, most: int | None) -> list[bytes]:
 
 def rows(images: Tensor, columns: int, scale: int | None, most: int | None) -> list[bytes]:
     """All pictures on one sheet, ``columns`` in a row."""
-    return [_encode([sheet(images, columns=columns, scale=1)], "png", scale, most)]
+    return [_encode([tiled(images, columns)], "png", scale, most)]
 
 
 def strip(images: Tensor, scale: int | None, most: int | None) -> list[bytes]:
@@ -60,8 +60,7 @@ def animation(images: Tensor, kind: Literal["webp", "gif"], scale: int | None, m
 
 def _picture(image: Tensor) -> Image.Image:
     """From (C, H, W)."""
-    array = from_unit(image).permute(1, 2, 0).numpy()  # (H, W, C)
-    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+    return to_image(image.numpy().transpose(1, 2, 0))
 
 
 def _encode(frames: Sequence[Image.Image], kind: str, scale: int | None, most: int | None) -> bytes:

@@ -1,9 +1,10 @@
-"""Image engine: micro-batching. Every turn computes one batch of one function, whoever asked for it.
+"""Image engine: micro-batching. Every turn computes batches of one function, whoever asked for them.
 
 A request is rows (latents to be drawn, pictures to be looked at) for a function of a model. It is cut into parts of
-at most a batch, which wait in line, so that a long walk does not hold up a single picture. A turn takes the part whose
-turn it is and fills the batch with what else waits for the same function. A batch that is not full waits ``GATHER``
-seconds for others, since it costs as much as a full one, and for as long as its pictures would only wait for encoders.
+what a turn computes at most, which wait in line, so that a long walk does not hold up a single picture. A turn takes
+the part whose turn it is and fills up with what else waits for the same function. A batch that is not full waits
+``GATHER`` seconds for others, since it costs as much as a full one, and for as long as its pictures would only wait for
+encoders.
 Files are read and written beside the device's thread, several at once; what leads to a computation does not wait behind
 the files of those before, or the device would run dry.
 """
@@ -15,6 +16,7 @@ import math
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,7 +27,7 @@ import structlog
 from models.batched import Batched, Rows, count, cut, join
 from worker.engine.device import Device
 from worker.engine.line import Line
-from worker.engine.stream import Queued
+from worker.engine.stream import Outbox, Queued
 from worker.errors import DeadlineExceeded, QueueFull, Unavailable, WorkerError
 
 GATHER = 0.004  # seconds; what clients send at the same moment arrives within them, and nobody sees them
@@ -50,39 +52,47 @@ class Ticket:
 class Order:
     """A computation on its way: the device's thread tells what happens, its reader on the event loop awaits the end."""
 
-    def __init__(self, function: Batched, rows: Rows, ticket: Ticket) -> None:
+    def __init__(self, function: Batched, rows: Rows, ticket: Ticket, outbox: Outbox) -> None:
         self.function, self.ticket = function, ticket
-        self._loop = asyncio.get_running_loop()
-        self.answer: asyncio.Future[Rows] = self._loop.create_future()
+        self.loop = asyncio.get_running_loop()
+        self.answer: asyncio.Future[Rows] = self.loop.create_future()
+        self._outbox = outbox
         self._position = 0
         self._done: dict[int, Rows] = {}
-        size = function.size
-        self.parts = [Part(self, i, cut(rows, i, i + size)) for i in range(0, count(rows), size)]
+        self._news: deque[Queued | Rows | WorkerError] = deque()
+        most = function.most
+        self.parts = [Part(self, i, cut(rows, i, i + most)) for i in range(0, count(rows), most)]
 
     def place(self, position: int) -> None:
         """Tell the reader its place in the line, once for each change."""
         if position != self._position:
             self._position = position
-            self._loop.call_soon_threadsafe(self.ticket.tell, Queued(position))
+            self._put(Queued(position))
 
     def deliver(self, part: Part, answers: Rows) -> None:
         """Take a part's answers; the last part completes the order."""
         self._done[part.begin] = answers
         if len(self._done) == len(self.parts):
-            whole = join([self._done[begin] for begin in sorted(self._done)])
-            self._loop.call_soon_threadsafe(self._settle, whole)
+            self._put(join([self._done[begin] for begin in sorted(self._done)]))
 
     def fail(self, error: WorkerError) -> None:
         """End with an error."""
-        self._loop.call_soon_threadsafe(self._settle, error)
+        self._put(error)
 
-    def _settle(self, result: Rows | WorkerError) -> None:
-        if self.answer.done():  # its reader left, or another part failed before
-            return
-        if isinstance(result, WorkerError):
-            self.answer.set_exception(result)
-        else:
-            self.answer.set_result(result)
+    def wake(self) -> None:
+        """Let the reader look (event loop)."""
+        while self._news and not self.answer.done():  # it is when the reader left, or another part failed before
+            news = self._news.popleft()
+            if isinstance(news, Queued):
+                self.ticket.tell(news)
+            elif isinstance(news, WorkerError):
+                self.answer.set_exception(news)
+            else:
+                self.answer.set_result(news)
+
+    def _put(self, news: Queued | Rows | WorkerError) -> None:
+        self._news.append(news)
+        self._outbox.add(self)
 
 
 @dataclass(eq=False)
@@ -109,6 +119,7 @@ class ImageEngine:
         self._line: Line[Part] = Line()
         self._lock = threading.Lock()  # guards the line, which both threads use
         self._computing: list[Part] = []
+        self._outbox = Outbox()
         self._cores = len(os.sched_getaffinity(0))
         self._preparers = ThreadPoolExecutor(self._cores, thread_name_prefix="preparer")
         self._finishers = ThreadPoolExecutor(self._cores, thread_name_prefix="finisher")
@@ -132,7 +143,7 @@ class ImageEngine:
 
         QueueFull when there is no room to wait.
         """
-        order = Order(function, rows, ticket)
+        order = Order(function, rows, ticket, self._outbox)
         self._enqueue(order)
         try:
             return await order.answer
@@ -150,7 +161,7 @@ class ImageEngine:
             return await self._aside(self._finishers, function)
         finally:
             self._finishing -= 1
-            self._device.wake()
+            self._nudge()
 
     def close(self) -> None:
         """Tell everybody who waits to leave, and take nothing more."""
@@ -175,12 +186,27 @@ class ImageEngine:
             for part in order.parts:
                 self._line.append(user, part)
         asyncio.get_running_loop().call_later(GATHER, self._gather, order)
-        self._device.wake()
+        self._nudge()
 
     def _gather(self, order: Order) -> None:
         for part in order.parts:
             part.gathered = True
-        self._device.wake()
+        self._nudge()
+
+    def _nudge(self) -> None:
+        """Wake the device's thread when there is a batch for it: waking it in vain costs as much as a small request."""
+        with self._lock:
+            ready = bool(self._ready())
+        if ready:
+            self._device.wake()
+
+    def _ready(self) -> list[Part]:
+        """What waits for the function whose turn it is; nothing for as long as its batch may still fill up."""
+        waiting = list(self._line)
+        same = [part for part in waiting if part.order.function is waiting[0].order.function]
+        if any(part.gathered for part in same) and self._finishing <= 2 * self._cores:
+            return same
+        return same if same and sum(map(len, same)) >= same[0].order.function.size else []
 
     def _withdraw(self, order: Order) -> None:
         with self._lock:
@@ -193,30 +219,28 @@ class ImageEngine:
         """Admit, compute, deliver; False when there is nothing to do."""
         self._expire()
         self._computing = self._admit()
+        self._outbox.wake()  # before the computation: it may take a while
         if self._computing:
             begin = time.monotonic()
             self._compute(self._computing)
             self._seconds += 0.1 * (time.monotonic() - begin - self._seconds)
+            self._outbox.wake()
         return bool(self._computing)
 
     def fail(self, error: Exception) -> None:
         """End what is being computed with an error."""
         for part in self._computing:
             self._fail(part, error)
+        self._outbox.wake()
 
     def _admit(self) -> list[Part]:
         """The parts of the next batch, none when it may still fill up; tells the others their places."""
         with self._lock:
-            waiting = list(self._line)
-            if not waiting:
-                return []
-            same = [part for part in waiting if part.order.function is waiting[0].order.function]
-            room = same[0].order.function.size
-            ready = any(part.gathered for part in same) and self._finishing <= 2 * self._cores
-            if not ready and sum(map(len, same)) < room:
+            same = self._ready()
+            if not same:
                 return []
             batch = [self._line.pop()]  # whose user's next turn comes after everybody else's
-            room -= len(batch[0])
+            room = batch[0].order.function.most - len(batch[0])
             for part in same[1:]:
                 if len(part) <= room:
                     self._line.remove(part.order.ticket.user, part)

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from worker.errors import WorkerError
 
@@ -93,22 +93,32 @@ class Stream:
         return events
 
 
-class Outbox:
-    """Streams with news, woken together: one call into the event loop instead of one for each character."""
+class Reader(Protocol):
+    """Who is told on the event loop what the device's thread has for them."""
 
-    def __init__(self) -> None:
-        self._streams: dict[Stream, None] = {}
-
-    def add(self, stream: Stream) -> None:
-        self._streams[stream] = None
+    loop: asyncio.AbstractEventLoop
 
     def wake(self) -> None:
-        """Let the readers of all that have news look."""
-        awake, self._streams = list(self._streams), {}
+        """Let the reader look (event loop)."""
+        ...
+
+
+class Outbox:
+    """Readers for whom there is news, woken together: one call into the event loop instead of one for each."""
+
+    def __init__(self) -> None:
+        self._readers: dict[Reader, None] = {}
+
+    def add(self, reader: Reader) -> None:
+        self._readers[reader] = None
+
+    def wake(self) -> None:
+        """Let all for whom there is news look."""
+        awake, self._readers = list(self._readers), {}
         if awake:
             awake[0].loop.call_soon_threadsafe(_wake, awake)
 
 
-def _wake(streams: list[Stream]) -> None:
-    for stream in streams:
-        stream.wake()
+def _wake(readers: list[Reader]) -> None:
+    for reader in readers:
+        reader.wake()

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from models import codes
 from models.codes import CodeError
-from models.pictures import from_unit, to_unit
+from models.pictures import from_unit
 from models.quality import least, shown
 from models.roles import Coder
 from worker.engine import encoding
@@ -43,11 +43,11 @@ async def compress(request: web.Request) -> web.StreamResponse:
         (painted,) = await visit.compute(coder.paint, numbers)
         quality = closeness(painted, original)["psnr"]
         figures = {"code_bytes": float(codes.size(coder.count, coder.levels)), "psnr": quality}
-        pictures = [original, painted]
+        pictures = [from_unit(original), from_unit(painted)]
         for codec in CODECS:
-            file = await visit.finish(least, from_unit(original)[0], codec, quality)
+            file = await visit.finish(least, pictures[0][0], codec, quality)
             figures[f"{codec}_bytes"] = float(len(file))
-            pictures.append(to_unit(shown([file], len(seen.picture))))
+            pictures.append(shown([file], len(seen.picture)))
         files = await visit.finish(encoding.rows, torch.cat(pictures), len(pictures), wanted.scale, wanted.max_bytes)
         code = f"{model.name}:{codes.write(numbers[0], coder.levels)}"
         return visit.describe(files, [seen], figures=figures, code=code)
@@ -74,7 +74,7 @@ async def decompress(request: web.Request) -> web.StreamResponse:
 
     async def work(visit: Visit) -> VisionAnswer:
         (pictures,) = await visit.compute(coder.paint, numbers[None])
-        files = await visit.finish(encoding.stills, pictures, wanted.scale, wanted.max_bytes)
+        files = await visit.finish(encoding.stills, from_unit(pictures), wanted.scale, wanted.max_bytes)
         return visit.describe(files)
 
     return await answer(request, wanted, model, work)

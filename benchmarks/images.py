@@ -8,7 +8,6 @@ other, whose files are then encoded by as many threads as the worker's encoders 
 from __future__ import annotations
 
 import asyncio
-import os
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from benchmarks.table import percentile, show
 from benchmarks.worker import running_worker
 from bot.picture_recipes import MOST
 from models.checkpoint import Checkpoint, Store
+from models.cores import cores
 from models.painter import Painter
 from models.registry import families
 from worker.engine.encoding import grid
@@ -121,7 +121,7 @@ def draw_bare(painter: Painter, sheet: int) -> Bare:
     files = CLIENTS * EACH
     points = painter.sample(range(files * sheet))
     encode = partial(grid, scale=None, most=None)
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as encoders:
+    with ThreadPoolExecutor(cores()) as encoders:
         begin = time.perf_counter()
         (pictures,) = painter.draw(*points.rows)
         drawn = time.perf_counter()

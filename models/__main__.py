@@ -32,6 +32,7 @@ from models import arguments, neighbours
 from models.checkpoint import SHIPPED, Card, Checkpoint, CheckpointError, Store
 from models.comparison import compare_versions, measure
 from models.configuration import ConfigurationError
+from models.cores import cores
 from models.data import SETS, DataError, get, listing, look_in
 from models.failures import Failure, explain
 from models.intake import add
@@ -230,7 +231,7 @@ def settle(options: argparse.Namespace) -> None:
         os.nice(19)  # the last of all
         with suppress(OSError):  # some kernels lack it or forbid it, others take ten writes a second from all together
             GROUP.write_text("19")  # one that shares the processor out between sessions looks at this instead
-        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) - 1))
+        torch.set_num_threads(max(1, cores() - 1))
     if getattr(options, "memory_share", None) and options.device.type == "cuda":
         torch.cuda.set_per_process_memory_fraction(options.memory_share)
 

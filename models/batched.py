@@ -56,7 +56,7 @@ class Batched:
         """The function's answers (N, ...) for any number of rows (N, ...), on the processor."""
         batches = [cut(rows, i, i + self.size) for i in range(0, count(rows), self.size)]
         if self.device.type == "cpu":
-            return join(list(_lanes(self.threads).map(self._batch, batches)))
+            return join(list(lanes(self.threads).map(self._batch, batches)))
         return join([self._batch(batch) for batch in batches])
 
     @torch.inference_mode()
@@ -72,15 +72,15 @@ class Batched:
 
 
 @cache
-def _lanes(number: int) -> ThreadPoolExecutor:
+def lanes(number: int) -> ThreadPoolExecutor:
     """Threads on each of which PyTorch computes alone."""
     threads = torch.get_num_threads()
-    lanes = ThreadPoolExecutor(number, "lane", initializer=_compute_alone)
+    started_alone = ThreadPoolExecutor(number, "lane", initializer=_compute_alone)
     started = Barrier(number)
-    for _ in lanes.map(lambda _: started.wait(), range(number)):
+    for _ in started_alone.map(lambda _: started.wait(), range(number)):
         pass
     torch.set_num_threads(threads)  # they have set it for all threads to come, too
-    return lanes
+    return started_alone
 
 
 def _compute_alone() -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from models.checkpoint import CheckpointError
 from models.configuration import ConfigurationError
 from models.data import DataError
+from models.pictures import NotANumberError
 from models.registry import UnknownModelError
-from models.training import TrainingError, wants_memory
+from models.training import NAN, TrainingError, wants_memory
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # a full disk, a used-up quota, a limit on the size of files
 
@@ -28,6 +29,8 @@ def explain(error: Exception) -> Failure | None:
         return Failure("out_of_memory", "There is not enough memory for this training; set a smaller batch.")
     if isinstance(error, OSError) and error.errno in FULL:
         return Failure("disk_full", f"The disk has no room ({error.strerror}); free some, then resume the training.")
+    if isinstance(error, NotANumberError):
+        return Failure(NAN, "What it draws is not a number any more; train with a lower learning rate.")
     if isinstance(error, DataError):
         return Failure("data", str(error))
     if isinstance(error, TrainingError):

@@ -25,6 +25,8 @@ from models.registry import Metric, Recipe
 from models.speakers import Speakers
 from models.training import Progress, Run, Stateful, Trained, renew, renewal, warm_up
 
+TELLING = 50_000  # characters to calibrate with, at most: more tell no more of a single number
+
 
 @dataclass(frozen=True)
 class Config(Configuration):
@@ -251,7 +253,7 @@ def batches(config: Config, text: Tensor, plays: Tensor | None, speakers: Speake
     """
     generator = run.generator()
     long = run.step % 4 == 3
-    count, length = (config.batch // 2, 2 * config.context) if long else (config.batch, config.context)
+    count, length = (max(1, config.batch // 2), 2 * config.context) if long else (config.batch, config.context)
     from_plays = int((torch.rand(count, generator=generator) < config.plays).sum()) if plays is not None else 0
     parts = [draw(text, count - from_plays, length + 1, generator)]
     if plays is not None:
@@ -274,7 +276,7 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
     text, held_out = (encode_part(part, config.vocabulary) for part in parts)
     if run.start is not None and run.start.card.dataset["name"] == recipe.dataset:  # what it learnt tells nothing
         config = replace(config, calibration=min(config.calibration, run.start.card.config.get("calibration", 0.0)))
-    left_out = int(config.calibration * len(text))
+    left_out = min(int(config.calibration * len(text)), TELLING)
     if left_out <= config.context:  # too little to tell anything
         left_out = 0
     unseen, text = text[:left_out], text[left_out:]  # the end belongs to what is held out: often the same play
@@ -319,14 +321,13 @@ def calibrate(network: GPT, tokens: Tensor) -> float:
     of the next character's logit what it is in the mean: temperature scaling (Guo et al. 2017), done once and for all.
     Returns the factor.
     """
-    found = list(predictions(network, tokens))
-    logits = torch.cat([part.flatten(0, 1) for part, _ in found])  # (N, V)
-    targets = torch.cat([part.flatten() for _, part in found])  # (N,)
-    observed = logits.gather(1, targets[:, None]).mean()
+    found = list(predictions(network, tokens))  # logits (B, T, V) and characters (B, T)
+    observed = sum(float(logits.gather(2, targets[..., None]).sum()) for logits, targets in found)
     low, high = 0.25, 4.0
     for _ in range(30):
         factor = (low + high) / 2
-        expected = ((factor * logits).softmax(-1) * logits).sum(-1).mean()  # the larger, the larger the factor is
+        # the larger, the larger the factor is
+        expected = sum(float(((factor * logits).softmax(-1) * logits).sum()) for logits, _ in found)
         low, high = (factor, high) if expected < observed else (low, factor)
     network.head.weight.mul_(factor)
     return factor

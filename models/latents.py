@@ -22,7 +22,7 @@ def spherical(first: Tensor, second: Tensor, share: float | Tensor) -> Tensor:
     Normal vectors of many dimensions lie near a sphere, so the straight line between two leaves what the prior covers.
     """
     norms = first.norm(dim=-1, keepdim=True), second.norm(dim=-1, keepdim=True)
-    one, other = first / norms[0], second / norms[1]
+    one, other = (end / norm.clamp_min(1e-12) for end, norm in zip((first, second), norms, strict=True))
     angle = (one * other).sum(-1, keepdim=True).clamp(-1 + 1e-6, 1 - 1e-6).acos()
     direction = (((1 - share) * angle).sin() * one + (share * angle).sin() * other) / angle.sin()
     return direction * torch.lerp(*norms, share)  # type: ignore[no-any-return]

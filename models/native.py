@@ -18,6 +18,7 @@ import tempfile
 import weakref
 from array import array
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -154,7 +155,8 @@ def _opened(made: Path) -> ctypes.CDLL:
     try:
         return ctypes.CDLL(str(made))
     except OSError as error:
-        made.unlink(missing_ok=True)
+        with suppress(OSError):
+            made.unlink()
         raise NativeError(f"the compiled step cannot be loaded ({error})") from error
 
 
@@ -175,9 +177,13 @@ def library(config: Config, ring: int, precision: torch.dtype) -> Path:
     }
     options = [*FLAGS, *(f"-D{name}={value}" for name, value in shape.items())]
     key = hashlib.sha256("\n".join([SOURCE.read_text(), processor(), *options]).encode()).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prospero"
-    made = cache / f"step-{key}.so"
-    if not made.exists():
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prospero"
+        made = cache / f"step-{key}.so"
+        there = made.exists()
+    except (OSError, RuntimeError) as error:  # a home that cannot be entered, or none at all
+        raise NativeError(f"there is no place for the compiled step ({error}); set XDG_CACHE_HOME") from error
+    if not there:
         compile_step(options, made)
     return made
 

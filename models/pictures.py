@@ -75,15 +75,19 @@ def load(name: str) -> Pictures:
     return _collection(name, locate(SETS[name].file if name in SETS else name))
 
 
+class NotANumberError(ArithmeticError):
+    """A network drew what is no picture."""
+
+
 def to_unit(pictures: Tensor) -> Tensor:
     """From uint8 to float in [-1, 1]."""
     return pictures.float() / 127.5 - 1
 
 
 def from_unit(pictures: Tensor) -> Tensor:
-    """From float in [-1, 1] to uint8; what lies outside is clipped. ArithmeticError for what is no number."""
+    """From float in [-1, 1] to uint8; what lies outside is clipped. NotANumberError for what is none."""
     if not pictures.isfinite().all():
-        raise ArithmeticError("its output is not a number")
+        raise NotANumberError("its output is not a number")
     return ((pictures.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 

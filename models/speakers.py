@@ -23,17 +23,19 @@ class Speakers:
 
     def renamed(self, excerpt: str, generator: torch.Generator) -> str:
         """The excerpt, as long as it was, with every speaker called something else wherever the name stands in it."""
-        new = {name: self._name(len(name), generator) for name in sorted(_named(excerpt))}
+        new = {name: self._other(name, generator) for name in sorted(_named(excerpt))}
         inside = {name.capitalize(): other.capitalize() for name, other in new.items()}
         new |= {name: other for name, other in inside.items() if self._characters.issuperset(other)}
         if not new:
             return excerpt
         return re.sub(rf"\b({'|'.join(new)})\b", lambda found: new[found[0]], excerpt)
 
-    def _name(self, length: int, generator: torch.Generator) -> str:
-        """A name of so many letters: the first half of one speaker's and the second half of another's."""
-        front = length // 2
-        enough = [name for name in self.names if len(name) >= length - front]
+    def _other(self, name: str, generator: torch.Generator) -> str:
+        """A name of as many letters: the first half of one speaker's and the second half of another's."""
+        length, front = len(name), len(name) // 2
+        enough = [known for known in self.names if len(known) >= length - front]
+        if not enough:  # an excerpt may begin within a line, and show a heading where there is none
+            return name
         chosen: list[int] = torch.randint(len(enough), (2,), generator=generator).tolist()
         return enough[chosen[0]][:front] + enough[chosen[1]][front - length :]
 

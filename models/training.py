@@ -162,7 +162,7 @@ class Run:
         return torch.compile(network, dynamic=False) if self.compile else network  # type: ignore[return-value]
 
     def observe(self, **losses: Tensor) -> None:
-        """Note the losses of the step; TrainingError when one is no longer a number."""
+        """Note the losses of the step; the next report looks whether they are numbers."""
         for name, loss in losses.items():
             value = loss.detach().float()
             self._sums[name] = self._sums[name] + value if name in self._sums else value
@@ -209,7 +209,7 @@ class Run:
         if not self.snapshot.exists():
             return
         try:
-            saved = torch.load(self.snapshot, map_location=self.device, weights_only=True)
+            saved = torch.load(self.snapshot, map_location="cpu", weights_only=True)  # each part has its place
             for name, part in parts.items():
                 part.load_state_dict(saved["parts"][name])
         except (RuntimeError, ValueError, TypeError, KeyError, EOFError, pickle.UnpicklingError) as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -25,6 +26,8 @@ from worker.errors import NotFound, Unavailable
 from worker.settings import Settings
 
 log = structlog.get_logger()
+
+LOADERS = 4  # versions loaded at once
 
 Taken = TypeVar("Taken", bound=Role)
 Key = tuple[str, str]  # "model@version", and when it was made: a name can be given again to another
@@ -51,7 +54,8 @@ class Gallery:
         self.ready = False  # whether everything that serves was loaded, and something does
         self._settings = settings
         self._models: OrderedDict[Key, TextModel | ImageModel] = OrderedDict()  # the most recently used last
-        self._loading: dict[Key, asyncio.Task[TextModel | ImageModel]] = {}
+        self._loading: dict[Key, asyncio.Future[TextModel | ImageModel]] = {}
+        self._loaders = ThreadPoolExecutor(LOADERS, "loader")  # of its own: the end of the loop waits for its usual one
 
     @property
     def names(self) -> list[str]:
@@ -135,12 +139,13 @@ class Gallery:
             self._models.move_to_end(key)
             return self._models[key]
         if key not in self._loading:
-            self._loading[key] = asyncio.create_task(asyncio.to_thread(self._build, key[0], checkpoint))
+            loop = asyncio.get_running_loop()
+            self._loading[key] = loop.run_in_executor(self._loaders, self._build, key[0], checkpoint)
             self._loading[key].add_done_callback(lambda loaded: self._take(key, loaded))
         # shielded: others may wait for the same version when this request is cancelled
         return await asyncio.shield(self._loading[key])
 
-    def _take(self, key: Key, loaded: asyncio.Task[TextModel | ImageModel]) -> None:
+    def _take(self, key: Key, loaded: asyncio.Future[TextModel | ImageModel]) -> None:
         """Keep what was loaded, whether or not anybody still waits for it."""
         del self._loading[key]
         if not loaded.cancelled() and loaded.exception() is None:

@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     precision: Literal["auto", "int8", "bfloat16", "float32"] = "auto"
     threads: int = Field(0, ge=0)  # 0: one for each core this process may use
     slots: int = Field(64, ge=1, le=4_096)  # texts written at the same time
-    queue: int = Field(256, ge=0)  # texts that may wait for a slot, and as many batches of pictures for their turn
+    queue: int = Field(256, ge=0)  # texts that may wait for a slot, and as many turns of pictures
     deadline: float = Field(600.0, gt=0)  # seconds from a request's arrival to its last character or picture
     loaded: int = Field(16, ge=1)  # versions of models kept in memory: those that serve and a few that recipes name
     trainings: int = Field(1, ge=0)  # at the same time; 0 leaves the queue to another worker with the same home

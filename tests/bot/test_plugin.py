@@ -8,7 +8,9 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from bot.worker_process import PATIENCE
 from tests.bot.pictures import drawn, handed_in, recipe
@@ -52,7 +54,10 @@ async def test_a_plug_in_is_trained_served_and_asked_like_the_rest(variables: di
     models(variables, "train", "linear-sprites", "--steps", "60", "--name", "mine")
     models(variables, "promote", "linear-sprites", "mine")
     models(variables, "sample", "linear-sprites", "--count", "4", "-o", str(tmp_path / "drawn.png"))
-    assert (tmp_path / "drawn.png").read_bytes().startswith(b"\x89PNG")
+    with Image.open(tmp_path / "drawn.png") as sheet:
+        assert sheet.size == (2 * (8 * 33 + 1), 2 * 34)
+        inside = np.asarray(sheet)[2:-2:2, 2:-2:2]
+        assert len(np.unique(inside)) > 50  # shades, not black and white alone
     async with bot_process(**variables) as process, Person(await island_address(process), "Miranda") as miranda:
         await miranda.until_command("linear reconstruct")
         await miranda.until_online()

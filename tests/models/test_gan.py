@@ -13,6 +13,8 @@ from PIL import Image
 from models import features, gan
 from models.checkpoint import Card, Checkpoint, Store
 from models.configuration import ConfigurationError
+from models.failures import explain
+from models.pictures import NotANumberError
 from models.registry import Recipe
 from models.training import Run
 from tests.conftest import Training, drive, save_version
@@ -100,6 +102,15 @@ def test_a_resumed_training_equals_an_uninterrupted_one(data: Path, tmp_path: Pa
     assert [report.losses for report in resumed.reports] == [whole.reports[-1].losses]
     weights = resumed.trained.network.state_dict()
     assert all(torch.equal(weight, weights[name]) for name, weight in whole.trained.network.state_dict().items())
+
+
+def test_a_training_that_diverges_says_so(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotANumberError) as diverged:
+        drive(gan.train(recipe(rate=1e30, rate_end=1e30), run(tmp_path, 6, 3)))
+    failure = explain(diverged.value)
+    assert failure is not None
+    assert failure.code == "not_a_number"
+    assert "lower learning rate" in failure.message
 
 
 def test_pictures_without_classes_from_any_folder(data: Path, tmp_path: Path) -> None:

@@ -183,6 +183,11 @@ def test_numbers_that_do_not_fit_are_named(settings: dict[str, float], sentence:
     assert str(refused.value) == sentence
 
 
+def test_a_batch_may_be_a_single_excerpt(verse_data: Path, tmp_path: Path) -> None:
+    training = drive(gpt.train(verse_recipe(batch=1), Run(tmp_path, torch.device("cpu"), steps=4, report_steps=4)))
+    assert math.isfinite(training.reports[-1].losses["loss"])
+
+
 def test_a_text_shorter_than_the_excerpts_is_refused(verse_data: Path, tmp_path: Path) -> None:
     run = Run(tmp_path, torch.device("cpu"), steps=1)
     with pytest.raises(DataError, match="characters to learn from; set a context below half of that"):

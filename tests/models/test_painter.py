@@ -75,6 +75,11 @@ def test_a_variation_keeps_the_class_that_it_began_with(painter: Painter) -> Non
     assert painter.vary([14], [25, 26], 0.4, label=7).classes.argmax(1).tolist() == [7, 7]
 
 
+def test_a_walk_among_typical_pictures_alone_stands_still(painter: Painter) -> None:
+    points = painter.walk([[1], [11]], between=4, strength=0.4, truncation=0.0)
+    assert points.latent.tolist() == [[0.0] * 8] * 5
+
+
 def test_a_walk_passes_its_stops_and_their_classes(painter: Painter) -> None:
     points = painter.walk([[1], [2], [3, 9]], between=4, strength=0.4)
     assert len(points) == 9

@@ -64,6 +64,11 @@ def test_a_text_without_speakers_stays() -> None:
     assert Speakers(PLAY).renamed(prose, torch.Generator()) == prose
 
 
+def test_a_name_that_only_an_excerpt_shows_as_a_heading_stays_where_there_is_no_other() -> None:
+    letter = "JONATHAN:\nCome at once.\n"  # of "Dear JONATHAN:", cut within the line
+    assert Speakers("Dear JONATHAN:\nCome at once.\n").renamed(letter, torch.Generator()) == letter
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_nothing_is_written_in_letters_that_the_text_lacks(seed: int) -> None:
     text = "MAB:\nMab am I.\n\nZED:\nZed am I; Mab is Mab.\n"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import torch
@@ -202,6 +203,17 @@ def native_without(*lacking: torch.dtype) -> Callable[[gpt.GPT, int, torch.dtype
         return TorchDecoder(network, slots, precision)
 
     return build
+
+
+@pytest.mark.parametrize("why", ["no home", "a home that cannot be entered"])
+def test_without_a_place_for_the_step_there_is_none(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise RuntimeError("no home") if why == "no home" else PermissionError(13, "Permission denied")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(native.Path, "home" if why == "no home" else "exists", refuse)
+    with pytest.raises(NativeError, match="set XDG_CACHE_HOME"):
+        native.NativeDecoder(tiny_gpt(), 1, torch.float32, 1)
 
 
 def test_a_damaged_step_is_removed_to_be_made_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

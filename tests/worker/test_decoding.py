@@ -71,3 +71,9 @@ def test_large_pictures_are_read_up_to_the_limit() -> None:
     assert seen(content).prepared.width == 6_300
     with pytest.raises(BadRequest, match="image has 6400x6400 pixels; make it smaller than 40 megapixels"):
         seen(file(Image.new("1", (6_400, 6_400)), "PNG"))
+
+
+@pytest.mark.parametrize("text", ["&%$", "é", "aGFsbG8"])
+def test_what_is_no_base64_is_refused(text: str) -> None:
+    with pytest.raises(BadRequest, match="is not base64"):
+        decode(text, SIGHT)

@@ -229,6 +229,21 @@ async def test_after_a_device_failure_the_engine_writes_on(in_blocks: bool) -> N
         assert sorted(model.free) == [0, 1]
 
 
+async def test_a_model_that_breaks_harms_no_text_of_another() -> None:
+    broken, healthy = make_model(2, faulty=True), make_model(2)
+    async with running(2) as engine:
+        length = 0
+        async with aclosing(engine.complete(request(healthy, "hello", 5_000))) as events:
+            async for event in events:
+                if not length:  # from now on it is writing
+                    with pytest.raises(WorkerError, match="out of memory"):
+                        await write(engine, request(broken, "!"))
+                length += len(event.tokens) if isinstance(event, Piece) else 0
+        assert length == 5_000
+        await idle(engine)
+        assert sorted(broken.free) == sorted(healthy.free) == [0, 1]
+
+
 async def test_users_take_turns_so_that_a_flood_starves_nobody() -> None:
     decoder = Noting(make_model(1).decoder)
     model = TextModel("tiny@1", decoder)

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import io
 import json
-import os
 import threading
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from PIL import Image
 
 from models.checkpoint import Store
+from models.cores import cores
 from models.painter import Painter
 from tests.conftest import CATS, DIGITS, keep_gan
 from tests.worker.conftest import Start, Worker
@@ -395,7 +395,7 @@ async def test_wishes_of_one_moment_share_a_batch(gallery: Gallery, monkeypatch:
 async def test_a_batch_waits_for_more_while_its_pictures_would_only_wait_for_encoders(gallery: Gallery) -> None:
     sizes = await batches(gallery)
     release = threading.Event()
-    backlog = 2 * len(os.sched_getaffinity(0)) + 1
+    backlog = 2 * cores() + 1
     encoding = [asyncio.create_task(gallery.engine.finish(release.wait)) for _ in range(backlog)]
     drawing = [asyncio.create_task(gallery.files(seed=i, user=str(i))) for i in range(5)]
     await gallery.worker.until(lambda: gallery.engine.waiting == 5)

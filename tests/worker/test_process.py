@@ -70,6 +70,21 @@ def test_a_signal_ends_the_worker_within_two_seconds_though_it_is_writing(tmp_pa
             assert time.monotonic() - begin < 2  # what is promised; it takes a fraction of that
 
 
+def test_a_signal_ends_the_worker_within_two_seconds_though_a_model_is_loading(tmp_path: Path) -> None:
+    write_version(tmp_path / "home")
+    compiler, begun = tmp_path / "slow-cc", tmp_path / "begun"
+    compiler.write_text(f"#!/bin/sh\ntouch {begun}\nexec sleep 20\n")
+    compiler.chmod(0o755)
+    with started(tmp_path / "home", CC=str(compiler), XDG_CACHE_HOME=str(tmp_path / "cache")) as (process, _):
+        while not begun.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        begin = time.monotonic()
+        assert process.wait(timeout=30) == 0
+        assert time.monotonic() - begin < 2
+
+
 def test_a_leashed_worker_ends_with_its_parent(tmp_path: Path) -> None:
     with started(tmp_path, PROSPERO_LEASH="1") as (process, address):
         with urllib.request.urlopen(f"{address}/healthz") as response:

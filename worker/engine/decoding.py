@@ -7,7 +7,6 @@ decoded.
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -56,7 +55,7 @@ def decode(image: str, sight: Sight, param: str = "image") -> Seen:
     """The picture of a file in base64; BadRequest, naming ``param``, says what is wrong with it."""
     try:
         content = base64.b64decode(image, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise BadRequest(f"{param} is not base64 ({error}); send a file's bytes in base64.", param) from error
     if len(content) > MAX_PICTURE:
         raise BadRequest(f"{param} has {len(content):,} bytes; make it smaller than {MAX_PICTURE // 2**20} MiB.", param)

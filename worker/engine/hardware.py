@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 import time
 from contextlib import suppress
@@ -13,7 +12,9 @@ from pathlib import Path
 import structlog
 import torch
 
+from models.batched import lanes
 from models.checkpoint import write_json
+from models.cores import cores
 from models.decoder import BlockDecoder, Decoder, TorchDecoder
 from models.fused import FusedDecoder, FusedError
 from models.gpt import GPT
@@ -43,8 +44,10 @@ def pick_device(wanted: str) -> torch.device:
 
 def set_threads(wanted: int) -> int:
     """Use that many threads for an operation, or with 0 one for each core this process may use; returns how many."""
-    torch.set_num_threads(wanted or len(os.sched_getaffinity(0)))
-    return torch.get_num_threads()
+    torch.set_num_threads(wanted or cores())
+    threads = torch.get_num_threads()
+    lanes(threads)  # now: until all of them have started, any other new thread would compute alone as they do
+    return threads
 
 
 def build_decoder(network: GPT, slots: int, precision: str, threads: int, home: Path) -> Decoder | BlockDecoder:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import threading
 import time
 from collections import deque
@@ -25,6 +24,7 @@ from typing import TypeVar
 import structlog
 
 from models.batched import Batched, Rows, count, cut, join
+from models.cores import cores
 from worker.engine.device import Device
 from worker.engine.line import Line
 from worker.engine.stream import Outbox, Queued
@@ -97,7 +97,7 @@ class Order:
 
 @dataclass(eq=False)
 class Part:
-    """Some rows of an order, few enough for one batch."""
+    """Some rows of an order, few enough for one turn."""
 
     order: Order
     begin: int  # of its rows among the order's
@@ -112,7 +112,7 @@ class ImageEngine:
     """Computes pictures on a device."""
 
     def __init__(self, device: Device, queue: int, deadline: float) -> None:
-        """``queue`` batches may wait; a request has ``deadline`` seconds from its arrival to its last picture."""
+        """``queue`` turns may wait; a request has ``deadline`` seconds from its arrival to its last picture."""
         self.queue, self.deadline = queue, deadline
         self.pictures = 0  # drawn or looked at since the start
         self._device = device
@@ -120,7 +120,7 @@ class ImageEngine:
         self._lock = threading.Lock()  # guards the line, which both threads use
         self._computing: list[Part] = []
         self._outbox = Outbox()
-        self._cores = len(os.sched_getaffinity(0))
+        self._cores = cores()
         self._preparers = ThreadPoolExecutor(self._cores, thread_name_prefix="preparer")
         self._finishers = ThreadPoolExecutor(self._cores, thread_name_prefix="finisher")
         self._finishing = 0  # calls that the finishers have or are to have

@@ -142,7 +142,10 @@ class TextEngine:
         self._admit()
         busy = bool(self._models)
         for model in self._models:
-            self.characters += advance(model)
+            try:
+                self.characters += advance(model)
+            except Exception as error:  # of this model alone: the others write on
+                fail(model.running, error)
         self._release()  # before those are told whose texts ended, and who may ask again at once
         self._hand_on()
         self._outbox.wake()

@@ -90,7 +90,7 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
         run.observe(loss=loss)
         if run.due():
             picture = run.folder / "samples.png"
-            sheet(decode(network, encode(network, to_unit(data.test[:64]).to(run.device))), picture)
+            sheet(from_unit(decode(network, encode(network, to_unit(data.test[:64]).to(run.device)))), picture)
             metrics = {"held-out PSNR": quality(network, data.test[:256])}
             yield run.report(metrics, picture, network=network, optimizer=optimizer)
     kept = torch.linspace(0, len(data.train) - 1, config.memory).long()
@@ -138,7 +138,7 @@ def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: tor
     network = restore(checkpoint, device)
     mean, deviation = network.remembered.mean(0), network.remembered.std(0)
     normal = torch.randn(count, network.config.latent, generator=torch.Generator().manual_seed(seed))
-    sheet(decode(network, mean + deviation * normal.to(device)), out)
+    sheet(from_unit(decode(network, mean + deviation * normal.to(device))), out)
 
 
 # Its roles: what the worker may ask of it, and so what people may

@@ -1,6 +1,6 @@
 /** A command being filled in: its name as a chip, a field for every option, and what is wrong with them. */
 
-import { commandData } from "./commands.js";
+import { commandData, takeApart } from "./commands.js";
 import { h } from "./dom.js";
 import { fieldFor } from "./fields.js";
 import { icon } from "./icons.js";
@@ -39,7 +39,17 @@ export class CommandForm {
 
   /** Write `texts` (option name -> what one would type) into the fields. */
   fill(texts) {
-    for (const field of this.fields) if (field.option.name in texts) field.text = texts[field.option.name];
+    for (const field of this.fields) if (texts[field.option.name]) field.text = texts[field.option.name];
+  }
+
+  /** Hand on what `field` holds behind the `name:` of an option, and the keyboard with it; says whether that moved. */
+  spread(field) {
+    const own = field.option.name;
+    const { texts, last } = takeApart(field.text, own, this.entry.options, this.session);
+    field.text = texts[own];
+    this.fill(texts);
+    if (last !== own) this.fields.find(({ option }) => option.name === last).control.focus();
+    return last !== own;
   }
 
   /** Put the keyboard on the first field that still wants something; says whether there is a field at all. */

@@ -46,6 +46,24 @@ export function search(entries, typed) {
   return entries.filter((entry) => rank(entry) < 3).sort((a, b) => rank(a) - rank(b) || a.title.localeCompare(b.title));
 }
 
+/**
+ * What was typed for a command's `options`, taken apart where `name:` calls one of them: `texts` by option name, and the
+ * `last` that was called. What stands before all names belongs to the option `first`.
+ */
+export function takeApart(typed, first, options, session) {
+  const called = new Map(
+    options.flatMap((option) => [option.name, session.nameOf(option)].map((name) => [name, option.name])),
+  );
+  const [before, ...rest] = typed.split(new RegExp(`(?:^|\\s)(${[...called.keys()].join("|")}):`));
+  const texts = { [first]: before };
+  let last = first;
+  for (let at = 0; at < rest.length; at += 2) {
+    last = called.get(rest[at]);
+    texts[last] = [texts[last], rest[at + 1]].filter(Boolean).join(" ");
+  }
+  return { texts, last };
+}
+
 /** An interaction's data for a typed command with its leaf `options`, nested as Discord nests them. */
 export function commandData(entry, options) {
   const nested = entry.path.reduceRight((inner, { name, type }) => [{ name, type, options: inner }], options);

@@ -3,7 +3,7 @@
 import { ApiError } from "./api.js";
 import { avatar } from "./avatar.js";
 import { CommandForm } from "./commandform.js";
-import { search } from "./commands.js";
+import { search, takeApart } from "./commands.js";
 import { h } from "./dom.js";
 import { Files } from "./files.js";
 import { icon } from "./icons.js";
@@ -173,7 +173,7 @@ export class Composer {
     if (called) {
       const rest = typed.slice((typed.startsWith(`${called.name} `) ? called.name : called.title).length + 1);
       const [first] = called.options;
-      return this.#choose(called, rest && first ? { [first.name]: rest } : {});
+      return this.#choose(called, first ? takeApart(rest, first.name, called.options, this.session).texts : {});
     }
     const items = search(entries, typed).map((entry) => ({
       label: h(

@@ -127,8 +127,9 @@ class TextField extends Field {
   }
 
   #onInput() {
+    const moved = this.form.spread(this);
     if (this.error) this.form.check(this);
-    this.#suggest();
+    if (!moved) this.#suggest();
   }
 
   #suggest() {

@@ -143,6 +143,33 @@ async def test_options_of_every_kind(visit: Visit) -> None:
     await expect(visit.last.locator(".prose")).to_have_text(told)
 
 
+async def test_a_pasted_command_fills_the_fields_it_names(visit: Visit) -> None:
+    await visit.page.keyboard.insert_text("/everything heat:0.8 times:3 place:In the cell who:Miranda")
+    await expect(visit.field("place")).to_have_value("In the cell")
+    await visit.field("heat").press("Enter")
+    await expect(visit.last.locator(".prose")).to_have_text("heat=0.8 times=3 place=cell who=miranda")
+    await visit.page.keyboard.insert_text("/recite opening:ROMEO: seed:7")
+    await expect(visit.field("opening")).to_have_value("ROMEO: seed:7")
+
+
+async def test_an_options_name_and_a_colon_lead_to_its_field(visit: Visit) -> None:
+    keyboard = visit.page.keyboard
+    await keyboard.type("/everything ")
+    await expect(visit.field("heat")).to_be_focused()
+    await keyboard.type("heat:0.8 loud:true times:3")
+    await expect(visit.field("times")).to_be_focused()
+    await keyboard.press("Enter")
+    await expect(visit.last.locator(".prose")).to_have_text("heat=0.8 times=3 loud=True")
+
+
+async def test_options_are_named_in_the_persons_language_too(visit: Visit) -> None:
+    await visit.become("Caliban")
+    for line in ("/recitar abertura:Ban, Ban", "/recite opening:Ban, Ban"):
+        await visit.page.keyboard.insert_text(line)
+        await expect(visit.field("abertura")).to_have_value("Ban, Ban")
+        await visit.page.keyboard.press("Escape")
+
+
 async def test_tab_passes_through_optional_fields_without_filling_them(visit: Visit) -> None:
     await visit.page.keyboard.type("/everything ")
     await visit.page.keyboard.type("1")

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import secrets
-import zlib
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from sandbox.clock import Timer
+from sandbox.compression import Stream, Unavailable
 from sandbox.errors import JSON
 from sandbox.rest import application_payload
 from sandbox.state import State
@@ -67,11 +67,13 @@ class Session:
 class Connection:
     """One websocket. Everything to be sent goes through a queue, so events keep their order."""
 
-    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None, compressed: bool) -> None:
+    def __init__(
+        self, socket: web.WebSocketResponse, transport: asyncio.Transport | None, stream: Stream | None
+    ) -> None:
         self.socket = socket
         self.transport = transport
         self.session: Session | None = None
-        self._deflate = zlib.compressobj() if compressed else None
+        self._stream = stream  # None: plain text
         self._outbox: asyncio.Queue[JSON | int] = asyncio.Queue()
 
     def send(self, event: JSON) -> None:
@@ -90,11 +92,10 @@ class Connection:
                 return
             text = json.dumps(event)
             try:
-                if self._deflate is None:
+                if self._stream is None:
                     await self.socket.send_str(text)
                 else:
-                    packed = self._deflate.compress(text.encode()) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
-                    await self.socket.send_bytes(packed)
+                    await self.socket.send_bytes(self._stream.pack(text))
             except ConnectionResetError:  # the bot is gone; its session waits for it to resume
                 return
 
@@ -140,13 +141,13 @@ class Gateway:
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
         compression = request.query.get("compress")
-        if compression not in (None, "zlib-stream"):
-            raise web.HTTPBadRequest(
-                text=f"The gateway cannot send {compression}; ask for compress=zlib-stream or none."
-            )
+        try:
+            stream = None if compression is None else Stream(compression)
+        except Unavailable as reason:
+            raise web.HTTPBadRequest(text=str(reason)) from None
         socket = web.WebSocketResponse(timeout=CLOSE_SECONDS, max_msg_size=MOST_PAYLOAD_BYTES * 4, compress=False)
         await socket.prepare(request)
-        connection = Connection(socket, request.transport, compression is not None)
+        connection = Connection(socket, request.transport, stream)
         self._connections.add(connection)
         delivery = asyncio.create_task(connection.deliver())
         heartbeat = Heartbeat(self.heartbeat_seconds, lambda: self._timed_out(connection))

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import sys
 import time
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import ModuleType
 from typing import Any
 
 import aiohttp
@@ -14,6 +16,7 @@ import pytest
 
 from sandbox.app import Sandbox
 from sandbox.clock import Clock
+from sandbox.compression import Stream
 from sandbox.gateway import ACK_SECONDS
 from tests.person import Person
 from tests.sandbox.conftest import TOKEN, Troupe
@@ -145,7 +148,51 @@ async def test_events_come_compressed_or_plain(sandbox: Sandbox) -> None:
             ready = json.loads(inflate.decompress(await packed.receive_bytes()))  # one context for the whole stream
             assert (hello["op"], ready["t"]) == (10, "READY")
         with pytest.raises(aiohttp.WSServerHandshakeError):
-            await http.ws_connect(f"{sandbox.url}/gateway?compress=zstd-stream")
+            await http.ws_connect(f"{sandbox.url}/gateway?compress=lzw-stream")
+
+
+class Python314(ModuleType):
+    """Python 3.14's compression.zstd, as far as it is used; it packs with zlib, which every test can unpack."""
+
+    class ZstdCompressor:
+        FLUSH_BLOCK = zlib.Z_SYNC_FLUSH
+
+        def __init__(self) -> None:
+            stream = zlib.compressobj()
+            self.compress, self.flush = stream.compress, stream.flush
+
+
+class Zstandard(ModuleType):
+    """The package zstandard, likewise."""
+
+    COMPRESSOBJ_FLUSH_BLOCK = zlib.Z_SYNC_FLUSH
+
+    class ZstdCompressor:
+        compressobj = staticmethod(zlib.compressobj)
+
+
+@pytest.mark.parametrize(
+    ("zstandard", "zstd"), [(Zstandard("zstandard"), None), (None, Python314("compression.zstd")), (None, None)]
+)
+async def test_zstandard_is_sent_where_it_can_be_imported(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, zstandard: ModuleType | None, zstd: ModuleType | None
+) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", zstandard)
+    monkeypatch.setitem(sys.modules, "compression.zstd", zstd)
+    address = f"{sandbox.url}/gateway?v=10&encoding=json&compress=zstd-stream"
+    async with aiohttp.ClientSession() as http:
+        if zstandard or zstd:
+            async with http.ws_connect(address) as packed:
+                assert json.loads(zlib.decompressobj().decompress(await packed.receive_bytes()))["op"] == 10
+        else:
+            with pytest.raises(aiohttp.WSServerHandshakeError):
+                await http.ws_connect(address)
+
+
+def test_zstandard_itself_unpacks_event_by_event() -> None:
+    zstandard = pytest.importorskip("zstandard", reason="zstandard is not installed")
+    stream, inflate = Stream("zstd-stream"), zstandard.ZstdDecompressor().decompressobj()
+    assert [inflate.decompress(stream.pack(text)).decode() for text in ("Hark", "Ding-dong")] == ["Hark", "Ding-dong"]
 
 
 async def test_a_cut_connection_resumes_and_misses_nothing(sandbox: Sandbox, miranda: Person) -> None:

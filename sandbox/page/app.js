@@ -272,12 +272,12 @@ export class App {
     if (type === "TYPING_START" && data.user_id !== this.session.me.id) this.typing.start(data.user_id);
     if (type === "MESSAGE_DELETE") this.log.remove(data.id);
     if (type === "MESSAGE_UPDATE") {
-      this.log.put(data);
+      this.log.update(data);
       this.announcer.edited(data);
     }
     if (type === "MESSAGE_CREATE") {
       this.typing.stop(data.author.id);
-      if (!this.log.put(data)) return;
+      if (!this.log.add(data)) return;
       if (data.author.id === this.session.me.id) this.scroll.toBottom();
       else this.announcer.message(data);
       if (!this.scroll.following) {

@@ -51,17 +51,17 @@ export class Log {
     this.reset([...messages, ...this.messages]);
   }
 
-  /** A new message, or a new state of one. Says whether it is new. */
-  put(message) {
-    const known = this.#views.get(message.id);
-    if (known) {
-      known.update(message);
-      return false;
-    }
-    if (this.#dismissed.has(message.id)) return false;
+  /** A new message, if it is not shown already. Says whether it is new. */
+  add(message) {
+    if (this.#views.has(message.id) || this.#dismissed.has(message.id)) return false;
     this.#views.set(message.id, this.#make(message));
     this.#arrange();
     return true;
+  }
+
+  /** A new state of a message; one that is not shown will be fetched as it is then. */
+  update(message) {
+    this.#views.get(message.id)?.update(message);
   }
 
   remove(id) {

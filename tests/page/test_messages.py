@@ -105,6 +105,22 @@ async def test_a_deleted_message_goes(visit: Visit, players: Players) -> None:
     await expect(visit.page.get_by_role("heading", name="This is #the-stage")).to_be_visible()
 
 
+async def test_an_edit_far_above_leaves_no_gap(sandbox: Sandbox, players: Players, open_page: Open) -> None:
+    oldest = await players.guilds[0].text_channels[0].send("Once")
+    async with Person(sandbox.url, "Miranda") as miranda:
+        for n in range(59):
+            await miranda.say(f"Line {n}")
+        visit = await open_page()
+        await expect(visit.messages).to_have_count(50)
+        await oldest.edit(content="Once more")
+        await miranda.say("And then?")
+    await expect(visit.last.locator(".prose")).to_have_text("And then?")
+    await expect(visit.messages.first.locator(".prose")).to_have_text("Line 9")
+    await visit.page.locator("#scroller").evaluate("node => { node.scrollTop = 0; }")
+    await expect(visit.messages).to_have_count(61)
+    await expect(visit.messages.first.locator(".prose")).to_have_text("Once more (edited)")
+
+
 async def test_typing_is_shown_until_the_message_comes(visit: Visit, players: Players) -> None:
     channel = players.guilds[0].text_channels[0]
     await channel.typing()

@@ -66,8 +66,8 @@ export function candidates(option, session) {
     case MENTIONABLE:
       return [...people(), ...roles()];
     case CHANNEL:
-      return session.channels
-        .filter((channel) => channel.name && (option.channel_types ?? [channel.type]).includes(channel.type))
+      return session
+        .channelsOfTypes(option.channel_types)
         .map((channel) => ({ name: `#${channel.name}`, value: channel.id }));
     default:
       return null;

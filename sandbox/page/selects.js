@@ -17,8 +17,8 @@ function optionsOf(component, session) {
   const people = () => session.everyone.map((user) => ({ label: displayName(user), value: user.id }));
   const roles = () => session.roles.map((role) => ({ label: role.name, value: role.id }));
   const channels = () =>
-    session.channels
-      .filter((channel) => channel.name)
+    session
+      .channelsOfTypes(component.channel_types)
       .map((channel) => ({ label: `#${channel.name}`, value: channel.id }));
   switch (component.type) {
     case USER:

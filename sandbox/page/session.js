@@ -31,6 +31,12 @@ export class Session {
     return this.channels.find((channel) => channel.id === id);
   }
 
+  /** The guild's channels, those of some `types` if given; the direct conversation is none that one could name. */
+  channelsOfTypes(types) {
+    const named = this.channels.filter(({ type }) => type !== CHANNEL_DM);
+    return types?.length ? named.filter(({ type }) => types.includes(type)) : named;
+  }
+
   role(id) {
     return this.roles.find((role) => role.id === id);
   }

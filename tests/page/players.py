@@ -72,6 +72,16 @@ class Controls(discord.ui.View):
         await interaction.response.send_message(f"You chose {select.values[0]}", ephemeral=True)
 
 
+class Places(discord.ui.View):
+    """A select of text channels."""
+
+    @discord.ui.select(
+        cls=discord.ui.ChannelSelect, channel_types=[discord.ChannelType.text], placeholder="Where?", custom_id="where"
+    )
+    async def where(self, interaction: discord.Interaction, select: discord.ui.ChannelSelect["Places"]) -> None:
+        await interaction.response.send_message(f"In {select.values[0].name}")
+
+
 class Brazilian(app_commands.Translator):
     """Translates the little that the tests look at."""
 
@@ -193,6 +203,10 @@ def _showing(bot: Players, tree: app_commands.CommandTree[Players]) -> None:
         await interaction.followup.send(files=digits[:3])
         await interaction.followup.send(file=digits[3])
         await interaction.followup.send(file=discord.File(io.BytesIO(b"words" * 500), "verse.txt"))
+
+    @tree.command(description="Choose a channel.")
+    async def places(interaction: Interaction) -> None:
+        await interaction.response.send_message("Choose.", view=Places())
 
     @tree.command(description="Show the buttons.")
     async def controls(interaction: Interaction) -> None:

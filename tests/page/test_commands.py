@@ -136,6 +136,7 @@ async def test_options_of_every_kind(visit: Visit) -> None:
     await keyboard.press("Enter")
     await expect(visit.field("who")).to_have_value("Miranda")
     await keyboard.press("Tab")
+    await expect(visit.suggestions).to_have_text(["#the-stage", "#gallery", "#workshop"])
     await visit.suggestions.filter(has_text="#gallery").click()
     await expect(visit.field("where")).to_be_focused()
     await keyboard.press("Enter")

@@ -66,6 +66,15 @@ async def test_a_select_by_keyboard(controls: Visit) -> None:
     await expect(controls.last.locator(".prose")).to_have_text("You chose Ariel")
 
 
+async def test_a_select_of_channels_offers_no_conversation(visit: Visit) -> None:
+    await visit.command("places")
+    await visit.page.get_by_role("button", name="Where?").click()
+    options = visit.page.get_by_role("listbox", name="Where?").get_by_role("option")
+    await expect(options).to_have_text(["#the-stage", "#gallery", "#workshop"])
+    await options.nth(1).click()
+    await expect(visit.last.locator(".prose")).to_have_text("In gallery")
+
+
 async def test_a_form_is_checked_sent_and_gives_the_focus_back(controls: Visit) -> None:
     keyboard = controls.page.keyboard
     opener = controls.page.get_by_role("button", name="Form")

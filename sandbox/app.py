@@ -15,6 +15,7 @@ from sandbox.clock import Clock
 from sandbox.command_routes import CommandRoutes
 from sandbox.drafts import MOST_FILES
 from sandbox.gateway import Gateway
+from sandbox.hosts import only_as
 from sandbox.people import People, refusals
 from sandbox.rest import Rest, guard
 from sandbox.settings import Settings
@@ -40,7 +41,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, middlewares: S
     """A sandbox with clean state. `middlewares` stand outermost and see requests and answers as clients do."""
     state = State(settings.sandbox_token, clock or Clock())
     largest_request = (MOST_FILES + 1) * MAX_FILE_BYTES  # every file at its limit, and the rest of the form
-    app = web.Application(middlewares=[*middlewares, refusals, guard(state)], client_max_size=largest_request)
+    guards = [only_as(settings.sandbox_host), refusals, guard(state)]
+    app = web.Application(middlewares=[*middlewares, *guards], client_max_size=largest_request)
     gateway = Gateway(state)
     people = People(state, gateway)
     app[STATE], app[GATEWAY] = state, gateway
@@ -67,7 +69,7 @@ async def _ask_again(request: web.Request, response: web.StreamResponse) -> None
 
 
 async def _page(_: web.Request) -> web.FileResponse:
-    return web.FileResponse(PAGE / "index.html")
+    return web.FileResponse(PAGE / "index.html", headers={"X-Frame-Options": "DENY"})
 
 
 @asynccontextmanager

@@ -3,8 +3,9 @@
 import aiohttp
 import pytest
 
-from sandbox.app import Sandbox
+from sandbox.app import Sandbox, create_app, serve
 from sandbox.permissions import Permission
+from sandbox.settings import Settings
 from tests.person import Person, Refusal
 from tests.sandbox.conftest import Api, Troupe
 
@@ -99,6 +100,25 @@ async def test_other_origins_are_kept_out(sandbox: Sandbox, miranda: Person) -> 
             await http.ws_connect(
                 f"{sandbox.url}/sandbox/events?user={miranda.id}", headers={"Origin": "https://elsewhere.example"}
             )
+
+
+@pytest.mark.parametrize("path", ["/", "/page/main.js", "/sandbox/session", "/api/v10/gateway", "/gateway", "/nowhere"])
+async def test_nobody_elses_name_leads_here(sandbox: Sandbox, path: str) -> None:
+    async with aiohttp.ClientSession() as http:
+        for name in ("elsewhere.example", "elsewhere.example:8200", "127.0.0.1.elsewhere.example", "["):
+            async with http.get(sandbox.url + path, headers={"Host": name}) as response:
+                assert response.status == 403 and "localhost" in await response.text()
+
+
+async def test_addresses_localhost_and_its_own_name_lead_here() -> None:
+    async with (
+        serve(create_app(Settings(sandbox_host="island.example"))) as sandbox,
+        aiohttp.ClientSession() as http,
+    ):
+        for name in ("192.168.1.2:8200", "[::1]:8200", "LOCALHOST:9", "localhost", "Island.example:8200"):
+            async with http.get(sandbox.url, headers={"Host": name}) as response:
+                assert response.status == 200
+                assert response.headers["X-Frame-Options"] == "DENY"
 
 
 @pytest.mark.parametrize(

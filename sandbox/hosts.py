@@ -1,0 +1,35 @@
+"""Under which names the sandbox answers, so that no web site can pass itself off as it."""
+
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+REFUSAL = "The sandbox answers to IP addresses, to localhost and to the name that --host gives it, not to {}."
+
+
+def only_as(own: str) -> Any:
+    """The middleware before every route: refuses requests that call this machine by another name than `own`.
+
+    A site can let its own name lead to this machine (DNS rebinding); to the browser the sandbox would then be a part of
+    that site, which could do whatever people do here. An address or localhost it cannot take as its name.
+    """
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not _answers_to(request.host, own):
+            raise web.HTTPForbidden(text=REFUSAL.format(request.host))
+        return await handler(request)
+
+    return middleware
+
+
+def _answers_to(host: str, own: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name in ("localhost", own.lower()) or bool(ip_address(name))
+    except ValueError:  # no address
+        return False

@@ -1,5 +1,6 @@
 /** Tells a screen reader of new messages, politely: once a message has come to rest, not at each of its edits. */
 
+import { isLoading } from "./message.js";
 import { excerpt } from "./prose.js";
 import { displayName } from "./session.js";
 
@@ -7,7 +8,7 @@ const REST = 2000; // milliseconds without an edit that make a message finished;
 const LENGTH = 240; // characters read aloud; the rest can be read in the channel
 
 export class Announcer {
-  #timers = new Map();
+  #timers = new Map(); // message id -> the wait for it to rest, over or not, until it is announced
 
   constructor(root) {
     this.root = root;
@@ -24,6 +25,7 @@ export class Announcer {
     this.#timers.set(
       message.id,
       setTimeout(() => {
+        if (isLoading(message)) return; // its first edit will wait anew
         this.#timers.delete(message.id);
         this.say(`${displayName(message.author)}: ${excerpt(message, LENGTH)}`);
       }, REST),

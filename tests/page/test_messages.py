@@ -145,6 +145,19 @@ async def test_a_new_message_is_announced_once_it_rests(visit: Visit, players: P
     await expect(visit.page.locator("#announcements")).to_have_text("Prospero: Be not afeard")
 
 
+async def test_an_answer_that_takes_long_is_announced_when_it_is_there(visit: Visit, players: Players) -> None:
+    said = visit.page.locator("#announcements")
+    await visit.page.clock.install()
+    await visit.command("recite Full fathom five")
+    await expect(visit.last).to_contain_text("Prospero is thinking…")
+    await visit.page.clock.run_for(5000)
+    await expect(said).to_be_empty()
+    await players.lines.put("thy father lies;")
+    await expect(visit.last.locator(".prose")).to_contain_text("thy father lies;")
+    await visit.page.clock.run_for(5000)
+    await expect(said).to_have_text("Prospero: Full fathom five thy father lies;")
+
+
 async def test_the_direct_conversation(visit: Visit) -> None:
     await visit.page.get_by_role("button", name="Prospero", exact=True).click()
     await expect(visit.page.get_by_role("heading", name="You and Prospero, alone")).to_be_visible()

@@ -83,7 +83,7 @@ export class Acts {
   }
 
   userMenu(user, place, opener) {
-    const mention = { label: "Mention", icon: icon("mention"), choose: () => this.app.composer.type(`<@${user.id}> `) };
+    const mention = { label: "Mention", icon: icon("mention"), choose: () => this.app.composer.mention(user.id) };
     const others = [mention, copyItem("Copy the person's id", user.id)];
     const items = [...this.#commandItems(USER, user.id), ...others.filter(Boolean)];
     openMenu({ label: displayName(user), heading: displayName(user), items, place, opener });

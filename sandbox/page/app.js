@@ -171,7 +171,7 @@ export class App {
     this.#part("topic").textContent = channel.topic ?? "";
     this.channels.select(channel.id);
     this.typing.clear();
-    this.composer.address(spoken);
+    this.composer.address(channel.id, spoken);
     this.log = new Log(welcome(this.session, channel, this.composer), this.session, this.acts);
     this.#part("content").replaceChildren(this.log.element);
     this.scroll.toBottom();

@@ -111,7 +111,7 @@ export class CommandForm {
     return this.host.autocomplete(commandData(this.entry, options));
   }
 
-  /** Give dropped or pasted files to the file fields, empty ones first. Says whether there was a place for them. */
+  /** Give files to the file fields, empty ones first; returns those for which there was no field. */
   addFiles(files) {
     const places = this.fields.filter((field) => "file" in field);
     const wanting = [...places.filter((field) => field.empty), ...places.filter((field) => !field.empty)];
@@ -119,6 +119,6 @@ export class CommandForm {
       wanting[index].file = file;
     });
     wanting[0]?.control.focus();
-    return wanting.length > 0;
+    return files.slice(wanting.length);
   }
 }

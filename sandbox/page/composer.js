@@ -15,6 +15,8 @@ const COUNT_FROM = 1800; // characters from which the rest is counted down
 
 export class Composer {
   #form = null; // the CommandForm while a command is being filled in
+  #channel = null; // the id of the channel that is written to
+  #drafts = new Map(); // channel id -> what was begun there: {form, text, files}
 
   /**
    * `root` is the form element of index.html; `handlers` are `entries()` (the typed commands there are), `send(content,
@@ -43,10 +45,16 @@ export class Composer {
     this.say(null);
   }
 
-  /** Where the message goes, for the placeholder. */
-  address(name) {
+  /** Write to the channel of this id, called `name`; what was begun in another one waits there. */
+  address(channel, name) {
+    this.#drafts.set(this.#channel, { form: this.#form, text: this.text.value, files: this.files.all });
+    this.#channel = channel;
     this.text.placeholder = `Message ${name}, or type /`;
-    this.#cancel("");
+    const { form, text, files } = this.#drafts.get(channel) ?? { text: "", files: [] };
+    this.#cancel(text);
+    this.files.clear();
+    this.files.add(files);
+    if (form) this.show(form);
   }
 
   focus() {
@@ -58,6 +66,16 @@ export class Composer {
     this.#cancel(text);
     this.text.focus();
     this.#onText();
+  }
+
+  /** Mention the user with this id where the caret stands in the message. */
+  mention(id) {
+    if (this.#form) return this.say(null, `Send /${this.#form.entry.title} or put it away before you mention anybody.`);
+    const { value, selectionStart: start, selectionEnd: end } = this.text;
+    const gap = /\S$/.test(value.slice(0, start)) ? " " : "";
+    this.text.setRangeText(`${gap}<@${id}> `, start, end, "end");
+    this.text.focus();
+    return this.#onText();
   }
 
   /** Begin the command called `name` ("gan sample") with some fields filled in, or search for it. */
@@ -77,6 +95,9 @@ export class Composer {
     };
     const form = new CommandForm(entry, this.session, host);
     form.fill(texts);
+    const left = form.addFiles(this.files.all);
+    this.files.clear();
+    this.files.add(left);
     this.show(form);
   }
 
@@ -84,7 +105,6 @@ export class Composer {
   show(form) {
     this.#form = form;
     this.suggestions.hide();
-    this.files.clear();
     this.slot.replaceChildren(form.element);
     this.root.classList.add("commanding");
     this.say({ name: `/${form.entry.title}`, kind: "", description: form.entry.description });
@@ -152,7 +172,7 @@ export class Composer {
   take(files) {
     try {
       if (!this.#form) this.files.add(files);
-      else if (!this.#form.addFiles(files)) this.say(null, `/${this.#form.entry.title} takes no file.`);
+      else if (this.#form.addFiles(files).length === files.length) this.say(null, `/${this.#form.entry.title} takes no file.`);
       if (!this.#form) this.text.focus();
     } catch (wrong) {
       if (!(wrong instanceof OptionError)) throw wrong;

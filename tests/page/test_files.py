@@ -72,6 +72,19 @@ async def test_a_waiting_file_is_taken_away_again(visit: Visit) -> None:
     await expect(visit.page.get_by_role("list", name="Files to send")).to_have_count(0)
 
 
+async def test_waiting_files_go_to_the_command_that_takes_them(visit: Visit) -> None:
+    waiting = visit.page.get_by_role("list", name="Files to send").get_by_role("listitem")
+    await give(visit, "paste")
+    await give(visit, "paste", "dog.png")
+    await visit.page.keyboard.type("/recite ")
+    await expect(visit.field("opening")).to_be_focused()
+    await expect(waiting).to_have_count(2)
+    await visit.page.keyboard.press("Escape")
+    await visit.page.keyboard.type("/look ")
+    await expect(visit.field("image")).to_have_accessible_name("image: cat.png")
+    await expect(waiting).to_contain_text(["dog.png"])
+
+
 async def test_too_large_a_file_is_refused_with_a_sentence(visit: Visit) -> None:
     await visit.page.evaluate(
         """() => {

@@ -11,6 +11,7 @@ from playwright.async_api import expect
 from sandbox.app import Sandbox
 from tests.page.conftest import Open, Visit
 from tests.page.players import Players, picture
+from tests.page.test_files import give
 from tests.person import Person
 
 
@@ -156,6 +157,43 @@ async def test_an_answer_that_takes_long_is_announced_when_it_is_there(visit: Vi
     await expect(visit.last.locator(".prose")).to_contain_text("thy father lies;")
     await visit.page.clock.run_for(5000)
     await expect(said).to_have_text("Prospero: Full fathom five thy father lies;")
+
+
+async def test_a_mention_joins_what_was_written(visit: Visit, sandbox: Sandbox) -> None:
+    miranda = visit.page.get_by_role("complementary", name="People").get_by_role("button", name="Miranda")
+    mention = visit.page.get_by_role("menuitem", name="Mention")
+    await visit.page.keyboard.type("Hark, !")
+    await visit.page.keyboard.press("ArrowLeft")
+    await miranda.click()
+    await mention.click()
+    await expect(visit.text).to_have_value(f"Hark, <@{sandbox.state.named('Miranda').user.id}> !")
+    await expect(visit.text).to_be_focused()
+    await visit.text.fill("/recite Be not")
+    await miranda.click()
+    await mention.click()
+    await expect(visit.field("opening")).to_have_value("Be not")
+    await expect(visit.hint).to_have_text("Send /recite or put it away before you mention anybody.")
+
+
+async def test_what_was_begun_waits_in_its_channel(visit: Visit) -> None:
+    stage, gallery, workshop = (
+        visit.page.get_by_role("button", name=name) for name in ("the-stage", "gallery", "workshop")
+    )
+    waiting = visit.page.get_by_role("list", name="Files to send").get_by_role("listitem")
+    await visit.text.fill("To be")
+    await give(visit, "paste")
+    await gallery.click()
+    await expect(visit.text).to_have_value("")
+    await expect(waiting).to_have_count(0)
+    await visit.text.fill("/recite Be not")
+    await expect(visit.field("opening")).to_be_focused()
+    await workshop.click()
+    await expect(visit.text).to_have_value("")
+    await gallery.click()
+    await expect(visit.field("opening")).to_have_value("Be not")
+    await stage.click()
+    await expect(visit.text).to_have_value("To be")
+    await expect(waiting).to_have_count(1)
 
 
 async def test_the_direct_conversation(visit: Visit) -> None:

@@ -175,6 +175,7 @@ class FileField extends Field {
     });
     this.picker.addEventListener("change", () => {
       if (this.picker.files.length) this.file = this.picker.files[0];
+      this.picker.value = ""; // so that the same file can be chosen again
       this.control.focus();
     });
     this.file = null;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from pathlib import Path
 
 from playwright.async_api import expect
 
@@ -83,6 +84,21 @@ async def test_waiting_files_go_to_the_command_that_takes_them(visit: Visit) -> 
     await visit.page.keyboard.type("/look ")
     await expect(visit.field("image")).to_have_accessible_name("image: cat.png")
     await expect(waiting).to_contain_text(["dog.png"])
+
+
+async def test_a_file_that_was_removed_can_be_chosen_again(visit: Visit, tmp_path: Path) -> None:
+    cat = tmp_path / "cat.png"
+    cat.write_bytes(CAT)
+    await visit.page.keyboard.type("/look ")
+    image = visit.field("image")
+    for _ in range(2):
+        async with visit.page.expect_file_chooser() as chooser:
+            await image.click()
+        await (await chooser.value).set_files(cat)
+        await expect(image).to_have_accessible_name("image: cat.png")
+        assert await visit.page.locator(".file-field input").input_value() == "", "a browser tells only of a change"
+        await image.press("Delete")
+        await expect(image).to_have_accessible_name("image: choose a file")
 
 
 async def test_too_large_a_file_is_refused_with_a_sentence(visit: Visit) -> None:

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 
-from sandbox.app import Sandbox, create_app, serve
+from sandbox.app import Sandbox, authority, create_app, serve
 from sandbox.settings import Settings, SettingsError, load
 
 GRACE_SECONDS = 1.5  # for the bot to end its own children; everything is to be gone within two
@@ -28,7 +28,7 @@ def main() -> int:
     try:
         return asyncio.run(_run(settings, with_bot=not arguments.no_bot))
     except OSError as error:
-        address = f"{settings.sandbox_host}:{settings.sandbox_port}"
+        address = authority(settings.sandbox_host, settings.sandbox_port)
         reason = os.strerror(error.errno) if error.errno else str(error)
         print(f"The sandbox cannot listen on {address} ({reason}); choose another with --port.", file=sys.stderr)
         return 1

@@ -23,6 +23,7 @@ from sandbox.state import State
 from sandbox.webhook_routes import WebhookRoutes
 
 PAGE = Path(__file__).parent / "page"
+REACHABLE = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # where one finds what listens everywhere
 STATE = web.AppKey("state", State)
 GATEWAY = web.AppKey("gateway", Gateway)
 
@@ -72,6 +73,11 @@ async def _page(_: web.Request) -> web.FileResponse:
     return web.FileResponse(PAGE / "index.html", headers={"X-Frame-Options": "DENY"})
 
 
+def authority(host: str, port: int) -> str:
+    """The two as addresses have them: 127.0.0.1:8200 or [::1]:8200."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 @asynccontextmanager
 async def serve(app: web.Application, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Sandbox]:
     """Listen until the block ends; port 0 takes a free one. Raises OSError when the port is taken."""
@@ -82,8 +88,7 @@ async def serve(app: web.Application, host: str = "127.0.0.1", port: int = 0) ->
         await site.start()
         state = app[STATE]
         port = runner.addresses[0][1]
-        reachable = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
-        state.files.origin = f"http://{reachable}:{port}"
+        state.files.origin = f"http://{authority(REACHABLE.get(host, host), port)}"
         yield Sandbox(state.files.origin, state.token, state, app[GATEWAY])
     finally:
         await runner.cleanup()

@@ -1,6 +1,7 @@
 """`python -m sandbox` as a process: what it prints, how it ends, and what it says when it cannot start."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,8 +14,20 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sandbox.app import create_app, serve
+from sandbox.settings import Settings
+from tests.person import File, Person
+
 HERE = Path(__file__).parents[2]
 ALONE = {"PROSPERO_WORKER_URL": "http://127.0.0.1:9", "PROSPERO_LOG_LEVEL": "error"}  # no worker is started for the bot
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -41,6 +54,15 @@ def test_it_prints_its_address_and_how_to_bring_a_bot() -> None:
         assert "DISCORD_TOKEN=secret PROSPERO_DISCORD_URL=http://127.0.0.1:" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize("host", ["::1", "::"])
+async def test_ipv6_addresses_stand_in_brackets(host: str) -> None:
+    async with serve(create_app(Settings()), host) as sandbox, Person(sandbox.url) as ariel:
+        assert re.fullmatch(r"http://\[::1\]:\d+", sandbox.url)
+        said = await ariel.say("Hark", [File("letter.txt", b"sealed")])
+        assert await ariel.fetch(said["attachments"][0]) == b"sealed"
 
 
 def test_it_ends_when_its_leash_is_let_go() -> None:

@@ -162,7 +162,7 @@ class Interactions:
         """A further message; the first one after a deferred response takes that one's place."""
         draft = read_draft(payload, uploads, CREATE_FLAGS)
         original = interaction.original
-        if original is not None and original.loading:
+        if original is not None and original.loading and self._messages.keeps(original):
             self._messages.edit(original, draft)
             return original
         return self._write(interaction, draft, REPLY, original.id if original else None)

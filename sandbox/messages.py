@@ -58,6 +58,10 @@ class Messages:
             raise DiscordError("unknown_message")
         return message
 
+    def keeps(self, message: Message) -> bool:
+        """Whether the message is still there."""
+        return message.id in self._kept[message.channel.id]
+
     def in_channel(self, channel: Channel, reader: str | None = None) -> list[Message]:
         """Oldest first; with a reader's id also the ephemeral ones that only they see."""
         kept = self._kept.get(channel.id, {}).values()

@@ -89,3 +89,14 @@ async def test_the_first_follow_up_takes_the_place_of_thinking(api: Api, sandbox
     assert (await api("GET", f"{webhook}/messages/@original")).body["content"] == "first"
     assert (await api("DELETE", f"{webhook}/messages/@original")).status == 204
     assert (await api("GET", f"{webhook}/messages/@original")).code == 10008
+
+
+async def test_a_deleted_thinking_message_stays_away(api: Api, sandbox: Sandbox, miranda: Person) -> None:
+    id, token = await interaction_of(sandbox, miranda)
+    await api("POST", f"/interactions/{id}/{token}/callback", {"type": 5})
+    webhook = f"/webhooks/{sandbox.state.application_id}/{token}"
+    (thinking,) = await miranda.messages()
+    assert (await api("DELETE", f"{webhook}/messages/@original")).status == 204
+    first = await api("POST", webhook, {"content": "first"})
+    assert first.body["id"] != thinking["id"]
+    assert [one["content"] for one in await miranda.messages()] == ["first"]

@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m models", description="Train, measure and manage Prospero's models.")
-    top.add_argument("--home", type=Path, default=Path(os.environ.get("PROSPERO_HOME", "var")), help="data home")
+    top.add_argument("--home", type=Path, default=Path(os.environ.get("PROSPERO_HOME") or "var"), help="data home")
     top.add_argument("--shipped", type=Path, default=SHIPPED, help="folder of the versions that came with Prospero")
     commands = top.add_subparsers(required=True, metavar="command")
 
@@ -291,9 +291,14 @@ def evaluate(options: argparse.Namespace, store: Store) -> None:
     version = store.open(recipe.model, options.version)
     figures = measure(family, version, options.device, options.data, options.quick)
     if options.annotate:
-        more = (f" --data {options.data}" if options.data else "") + (" --quick" if options.quick else "")
-        store.annotate(version, version.card.measured(figures, f"--version {version.version}{more}"))
+        store.annotate(version, version.card.measured(figures, measured_as(version, options)))
     say({"model": version.model, "version": version.version, "metrics": figures}, indent=2)
+
+
+def measured_as(version: Checkpoint, options: argparse.Namespace) -> str:
+    """The options that measure a version again as these do."""
+    data = f" --data {options.data}" if options.data else ""
+    return f"--version {version.version}{data}{' --quick' if options.quick else ''}"
 
 
 def compare(options: argparse.Namespace, store: Store) -> None:
@@ -303,9 +308,7 @@ def compare(options: argparse.Namespace, store: Store) -> None:
     against = store.open(recipe.model, options.against)
     comparison = compare_versions(family, new, against, options.device, options.data, options.quick)
     if options.annotate and new.version in comparison.metrics:
-        more = " --quick" if options.quick else ""
-        figures = comparison.metrics[new.version]
-        store.annotate(new, new.card.measured(figures, f"--version {new.version}{more}"))
+        store.annotate(new, new.card.measured(comparison.metrics[new.version], measured_as(new, options)))
     say(asdict(comparison), None if options.json else 2)
 
 

@@ -296,7 +296,7 @@ def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) 
     network = restore(checkpoint, device)
     data = load(checkpoint.card.dataset["name"])
     figures = _compression(network, data.test[: 50 if quick else MEASURED])
-    if data.test_labels is not None:
+    if data.classified:
         figures |= _one_vs_rest(network.config, data, device, range(2) if quick else range(10), 1 if quick else SEEDS)
     elif data.name == "cats":
         figures |= _against_dogs(network, data)

@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,11 @@ class Card:
     created: str  # ISO 8601
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)  # name: value, unit, reference, command
     notes: str = ""
+
+    @property
+    def quick(self) -> bool:
+        """Whether its figures are of a part of the held-out data, so that those of the whole are no match for them."""
+        return any("--quick" in figure.get("command", "") for figure in self.metrics.values())
 
     def measured(self, figures: Mapping[str, Mapping[str, Any]], how: str) -> Card:
         """The card with these figures, each beside the command that measures it again; ``how`` is the command's end."""
@@ -97,12 +103,12 @@ class Store:
 
     def versions(self, model: str) -> list[str]:
         """A model's versions, oldest name first."""
-        return sorted({card.parent.name for card in self._cards(model)})
+        return sorted({card.parent.name for card in self._cards(escape(model))})
 
-    def _cards(self, model: str) -> Iterator[Path]:
-        """Of versions that are whole: those being written or deleted begin with a dot."""
+    def _cards(self, models: str) -> Iterator[Path]:
+        """Of the versions of models (a pattern) that are whole: those being written or deleted begin with a dot."""
         for folder in self.folders:
-            yield from (card for card in folder.glob(f"{model}/*/{CARD}") if not card.parent.name.startswith("."))
+            yield from (card for card in folder.glob(f"{models}/*/{CARD}") if not card.parent.name.startswith("."))
 
     def current(self, model: str) -> str:
         """The version that serves; the data home's pointer wins over the shipped one."""
@@ -175,7 +181,9 @@ class Store:
         return Checkpoint(final, card)
 
     def annotate(self, checkpoint: Checkpoint, card: Card) -> Checkpoint:
-        """Replace a version's card, for example with its measured figures."""
+        """Replace a version's card, for example with its measured figures; CheckpointError when it was deleted."""
+        if not (checkpoint.path / CARD).exists():
+            raise CheckpointError(f"{checkpoint.model}@{checkpoint.version} was deleted meanwhile.")
         write_json(checkpoint.path / CARD, asdict(card))
         return Checkpoint(checkpoint.path, card)
 

@@ -21,8 +21,8 @@ SHARE = 0.1  # of the remembered ones that count as the most crowded, and as the
 class Density:
     """How lonely each of the remembered latents lies."""
 
-    remembered: Tensor  # (M, Z)
-    order: Tensor  # (M,), their places, the most crowded first
+    remembered: Tensor  # (M, Z), each once
+    order: Tensor  # (M,), their places among all, the most crowded first
     distances: Tensor  # (M,), ascending: of each in that order the mean distance to its nearest neighbours
 
     @property
@@ -52,9 +52,20 @@ class Density:
 
 def measure(remembered: Tensor) -> Density:
     """The density of remembered latents (M, Z), each among the others."""
-    between = torch.cdist(remembered, remembered).fill_diagonal_(torch.inf)
+    places = _once(remembered)
+    known = remembered[places]
+    between = torch.cdist(known, known).fill_diagonal_(torch.inf)
     distances, order = _nearest(between).sort(stable=True)
-    return Density(remembered, order, distances)
+    return Density(known, places[order], distances)
+
+
+def _once(rows: Tensor) -> Tensor:
+    """The places of the rows (M, Z) without repetitions: of few pictures some are remembered several times."""
+    _, same = rows.unique(dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
+    first: dict[int, int] = {}
+    for place, number in enumerate(same.tolist()):
+        first.setdefault(number, place)
+    return torch.tensor(list(first.values()))
 
 
 def _nearest(distances: Tensor) -> Tensor:

@@ -220,7 +220,7 @@ def _check(config: Config, data: Pictures) -> None:
             f"{data.name} has {channels} x {height} x {width} pictures, the networks are made for "
             f"{config.channels} x {config.side} x {config.side}; set channels, base, widths and blocks to fit."
         )
-    if config.classes > 1 and data.train_labels is None:
+    if config.classes > 1 and not data.classified:
         raise ConfigurationError(f"The pictures of {data.name} have no classes; set classes=1.")
 
 

@@ -36,6 +36,7 @@ SAID = 10  # problems of a data set that are logged; all are in Pictures.problem
 MALFORMED = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error, zlib.error)  # Pillow's
 # zipfile's errors about an entry: those of its four compressions, and of what it cannot do
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # Pillow knows others, some of which start programs
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
 
 Image.MAX_IMAGE_PIXELS = None  # its limit warns only; ours is asked before anything is decoded
@@ -54,6 +55,11 @@ class Pictures:
     train_labels: Tensor | None = None
     test_labels: Tensor | None = None
     problems: tuple[str, ...] = ()  # a sentence for each picture left out
+
+    @property
+    def classified(self) -> bool:
+        """Whether each picture is of one class."""
+        return self.train_labels is not None and self.train_labels.ndim == 1
 
     def check(self, channels: int, side: int) -> None:
         """DataError unless they are (N, channels, side, side)."""
@@ -97,7 +103,7 @@ def decode(content: bytes, channels: int = 3, size: int = SIZE) -> Tensor:
     The size in pixels is read from the header before anything is decoded.
     """
     try:
-        picture = Image.open(io.BytesIO(content))
+        picture = Image.open(io.BytesIO(content), formats=FORMATS)
         if picture.width * picture.height > MAX_PIXELS:
             raise DataError(f"has {picture.width}x{picture.height} pixels, more than {MAX_PIXELS:,}; make it smaller.")
         return middle(picture, channels, size)

@@ -28,6 +28,7 @@ from worker.settings import Settings
 log = structlog.get_logger()
 
 LOADERS = 4  # versions loaded at once
+LOOK = 2.0  # seconds between looks for a first version
 
 Taken = TypeVar("Taken", bound=Role)
 Key = tuple[str, str]  # "model@version", and when it was made: a name can be given again to another
@@ -71,7 +72,23 @@ class Gallery:
         return self._settings.precision
 
     async def open(self) -> None:
-        """Load the versions that serve; what cannot be loaded is reported and left out."""
+        """Load the versions that serve, or wait for the first; what cannot be loaded is reported and left out."""
+        await self._load_all()
+        if not self._models:
+            log.error("no model to serve", advice="Train one with `python -m models train gpt-shakespeare`.")
+        known = self._pointers()
+        while not self._models:
+            await asyncio.sleep(LOOK)
+            if self._pointers() != known:
+                known = self._pointers()
+                await self._load_all()
+        self.ready = True
+
+    def _pointers(self) -> list[str | None]:
+        """Which versions serve."""
+        return [self.store.serving(model) for model in self.store.models()]
+
+    async def _load_all(self) -> None:
         for model in self.store.models():
             try:
                 roles = _roles(self.store.open(model))
@@ -81,9 +98,6 @@ class Gallery:
                 log.error("model not loaded", model=model, reason=str(error))
             except Exception:  # a fault of ours or of the machine's: the other models serve all the same
                 log.exception("model not loaded", model=model)
-        if not self._models:
-            log.error("no model to serve", advice="Train one with `python -m models train gpt-shakespeare`.")
-        self.ready = bool(self._models)
 
     async def text_model(self, name: str) -> TextModel:
         """The model called ``name``, "model" or "model@version", that writes texts; NotFound says which there are."""

@@ -99,12 +99,15 @@ class Jobs:
         record = self.records.get(id)
         if record is None or record.job.status == "succeeded":  # it was quicker
             return
-        measured = record.job.status == "running" and record.version in self.versions.versions(record.job.model)
         self._finish(record, status="cancelled", estimated_finish=None)
-        if measured:  # it was about to be reported
-            self.versions.delete(record.job.model, record.version)
+        kept = "nothing of it is kept."
+        if record.version in self.versions.versions(record.job.model):  # it was about to be reported
+            try:
+                self.versions.delete(record.job.model, record.version)
+            except CheckpointError as error:  # it was promoted meanwhile
+                kept = f"its version stays: {error}"
         await asyncio.to_thread(shutil.rmtree, self.folder(id), ignore_errors=True)
-        self.records.tell(id, "The training is cancelled; nothing of it is kept.")
+        self.records.tell(id, f"The training is cancelled; {kept}")
 
     async def run(self) -> None:
         """Perform jobs until cancelled. Of several processes with one data home, one does, the others wait."""

@@ -68,7 +68,7 @@ class Model(OperatorCog):
         )
         lines = [" · ".join([f"**{name}**", *state]), made, f"`{told.command}`"]
         if told.metrics:
-            lines.append(figures.alone(told.metrics, told.version, locale))
+            lines.append(figures.alone(told.metrics, told.version, locale) + _of_parts([told], locale))
         samples = await sheets.of_versions(self.bot.trainings, told.model, [(told.version, told.sample)], locale)
         files = [samples.file()] if samples is not None else []
         await interaction.edit_original_response(content="\n".join(lines), attachments=files)
@@ -132,8 +132,9 @@ def _models(models: Sequence[ModelInfo], locale: discord.Locale) -> str:
     if not models:
         return translate(locale, "model.none")
     head = [translate(locale, key) for key in ("model.column_model", "model.column_serves", "model.column_versions")]
-    rows = [[one.id, one.version, str(len(one.versions)), _deciding(one.metrics)] for one in models[:MOST_ROWS]]
-    return table([*head, translate(locale, "training.figure")], rows, left=2)
+    rows = [[one.id, one.version, str(len(one.versions)), _deciding(one)] for one in models[:MOST_ROWS]]
+    listed = table([*head, translate(locale, "training.figure")], rows, left=2)
+    return listed + _of_parts(models[:MOST_ROWS], locale)
 
 
 def _versions(versions: Sequence[VersionInfo], locale: discord.Locale) -> str:
@@ -141,15 +142,19 @@ def _versions(versions: Sequence[VersionInfo], locale: discord.Locale) -> str:
     head = [translate(locale, key) for key in ("model.column_version", "model.column_trained", "training.figure")]
     serves = translate(locale, "model.serves")
     rows = [
-        [one.version, one.created[:10], _deciding(one.metrics), serves if one.serving else ""]
-        for one in versions[:MOST_ROWS]
+        [one.version, one.created[:10], _deciding(one), serves if one.serving else ""] for one in versions[:MOST_ROWS]
     ]
-    return table([*head, ""], rows, left=2)
+    return table([*head, ""], rows, left=2) + _of_parts(versions[:MOST_ROWS], locale)
 
 
-def _deciding(metrics: dict[str, float]) -> str:
-    name, value = next(iter(metrics.items()), ("", None))
-    return f"{name} {figures.plain(value)}" if name else figures.plain(None)
+def _deciding(measured: ModelInfo | VersionInfo) -> str:
+    name, value = next(iter(measured.metrics.items()), ("", None))
+    return f"{name} {'≈ ' if measured.quick else ''}{figures.plain(value)}" if name else figures.plain(None)
+
+
+def _of_parts(measured: Sequence[ModelInfo | VersionInfo], locale: discord.Locale) -> str:
+    """What the sign before a figure means, where one has it."""
+    return f"\n{translate(locale, 'model.quick')}" if any(one.quick for one in measured) else ""
 
 
 async def setup(bot: Bot) -> None:

@@ -28,9 +28,11 @@ async def test_models_and_their_versions_are_listed(ariel: Person) -> None:
     ]
     versions = await said(ariel, "model list", model="gan-digits")
     assert versions["content"].split("\n")[2:4] == [
-        "v2       2026-01-01  frechet_distance 1.5  serves",
-        "v1       2026-01-01    frechet_distance 2",
+        "v2       2026-01-01  frechet_distance ≈ 1.5  serves",
+        "v1       2026-01-01      frechet_distance 2",
     ]
+    assert "of a part of the held-out data" in versions["content"]
+    assert "held-out" not in models["content"]
 
 
 async def test_a_version_is_described_with_its_samples(ariel: Person) -> None:

@@ -207,7 +207,7 @@ class Trainer:
             VersionInfo(
                 model=MODEL, version=version, serving=version == self.history[-1], shipped=version == "v1",
                 created="2026-01-01T00:00:00+00:00", parameters=1_230_000, dataset="digits",
-                command=f"python -m models train {MODEL}", metrics={"frechet_distance": figure},
+                command=f"python -m models train {MODEL}", metrics={"frechet_distance": figure}, quick=version == "v2",
                 sample=f"/v1/samples/{version[1:]}.png",
             )
             for version, figure in sorted(self.versions.items(), reverse=True)

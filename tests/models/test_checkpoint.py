@@ -143,3 +143,20 @@ def test_of_promotions_at_once_each_succeeds(tiny_store: Store, verse_training: 
         for done in [threads.submit(promote, ("second", "tiny") * 25) for _ in range(4)]:
             done.result()
     assert not list(tiny_store.written.glob("**/*.part"))
+
+
+def test_a_version_that_was_deleted_while_it_was_measured_does_not_come_back(
+    tiny_store: Store, verse_training: Training
+) -> None:
+    version = keep(tiny_store, verse_training.trained, "gone")
+    tiny_store.delete(version.model, "gone")
+    with pytest.raises(CheckpointError, match="was deleted meanwhile"):
+        tiny_store.annotate(version, version.card)
+    assert not version.path.exists()
+
+
+def test_figures_of_a_part_are_told_from_those_of_the_whole(tiny_store: Store) -> None:
+    card = tiny_store.open("gpt-shakespeare").card
+    figure = {"loss": {"value": 1.0}}
+    assert card.measured(figure, "--version 1 --quick").quick
+    assert not card.measured(figure, "--version quick").quick

@@ -37,6 +37,13 @@ def test_a_newcomer_is_placed_among_the_remembered() -> None:
     assert density.percentile(torch.full((4,), 500.0)) == 100
 
 
+def test_what_is_remembered_several_times_is_not_crowded_for_that() -> None:
+    once = crowd_and_stragglers()
+    density = measure(torch.cat((once, once[:5], once[:5])))
+    assert torch.equal(density.order, measure(once).order)
+    assert torch.equal(density.distances, measure(once).distances)
+
+
 @pytest.mark.parametrize("count", [2, 3, 6])
 def test_few_pictures_are_enough(count: int) -> None:
     density = measure(torch.arange(float(count))[:, None])

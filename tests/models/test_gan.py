@@ -149,5 +149,7 @@ def test_networks_that_do_not_fit_are_refused_by_name(data: Path, tmp_path: Path
         next(gan.train(recipe(base=4), run(tmp_path, 1)))
     with pytest.raises(ConfigurationError, match="squares have no classes"):
         next(gan.train(recipe("squares", channels=3, base=16, classes=3), run(tmp_path, 1)))
+    with pytest.raises(ConfigurationError, match="sprites have no classes"):
+        next(gan.train(recipe("sprites", base=8), run(tmp_path, 1)))
     with pytest.raises(ConfigurationError, match="same number of stages"):
         gan.Config.parse({"widths": "8,8", "blocks": "1"})

@@ -187,3 +187,10 @@ def test_sprites_are_every_combination_once() -> None:
 def test_sets_that_do_not_fit_a_network_say_so() -> None:
     with pytest.raises(DataError, match="sprites has 82,944 training pictures of 1x32x32, not of 3x64x64"):
         pictures.load("sprites").check(3, 64)
+
+
+def test_a_file_of_a_kind_that_starts_programs_is_never_opened() -> None:
+    drawing = io.BytesIO()
+    Image.new("RGB", (70, 70)).save(drawing, "EPS")  # which Pillow has Ghostscript read
+    with pytest.raises(DataError, match="is no picture that can be decoded"):
+        pictures.decode(drawing.getvalue())

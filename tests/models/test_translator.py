@@ -10,13 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from models import edges, translator
+from models import edges, features, translator
 from models.checkpoint import Card, Store
 from models.configuration import ConfigurationError
 from models.pictures import load, to_unit
 from models.registry import Recipe
 from models.training import Run
-from tests.conftest import drive
+from tests.conftest import drive, save_version
 from tests.models.drawings import write_squares
 
 SMALL = {"widths": "8,8,16", "judge": "8,8", "batch": 6, "rate": 2e-3, "distance": 10.0}  # thirty steps fool no judge
@@ -71,6 +71,19 @@ def test_training_fills_outlines_and_resumes_where_it_was_killed(tmp_path: Path)
 def test_the_baseline_has_no_judge(tmp_path: Path) -> None:
     report = drive(translator.train(recipe(adversarial=0.0), run(tmp_path, 2, 1))).reports[0]
     assert set(report.losses) == {"distance"}
+
+
+def test_what_decides_between_versions_are_features_since_pixels_favour_what_is_blurred(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = features.Network(features.Config(channels=3, widths="4,8", classes=10)).eval()
+    monkeypatch.setattr(features, "frozen", lambda channels, device: judge)
+    trained = drive(translator.train(recipe(), run(tmp_path / "run", 1, 1))).trained
+    stored = save_version(
+        Store(tmp_path), "translator-cats@v1", "translator", trained.network, trained.config, "squares"
+    )
+    figures = translator.evaluate(stored, torch.device("cpu"), quick=True)
+    assert next(iter(figures)).startswith("feature_distance")
 
 
 def test_a_drawing_gives_the_same_bytes_alone_and_among_others(tmp_path: Path) -> None:

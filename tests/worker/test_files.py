@@ -91,6 +91,12 @@ async def test_a_file_is_told_from_another_of_its_name_and_from_damaged_ones(
     assert not (tmp_path / "data" / "verse.txt").exists()
 
 
+def damaged(header: str) -> aiohttp.BytesPayload:
+    """A form whose only part has such a header."""
+    content = f'--edge\r\nContent-Disposition: form-data; name="file"\r\n{header}\r\n\r\ntext\r\n--edge--\r\n'
+    return aiohttp.BytesPayload(content.encode(), content_type="multipart/form-data; boundary=edge")
+
+
 async def test_what_is_wrong_with_a_file_is_said_in_a_sentence(operator: Operator, tmp_path: Path) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -102,6 +108,8 @@ async def test_what_is_wrong_with_a_file_is_said_in_a_sentence(operator: Operato
         (400, form(b"text", colour="red"), "file, purpose and name only"),
         (400, form(b"text", name="-h"), "name must be up to 32 small letters"),
         (400, b"text", "multipart"),
+        (400, damaged("a header without a colon"), "broken off or damaged"),
+        (400, damaged(f"X: {'x' * 100_000}"), "broken off or damaged"),
         (413, form(b"text", name="x" * (MOST_FIELD + 1)), "too long"),
     ]
     for status, body, sentence in refusals:

@@ -20,7 +20,7 @@ from PIL import Image
 from models.checkpoint import Store
 from models.registry import resolve
 from tests.conftest import keep_gan
-from tests.worker.conftest import Start, Worker
+from tests.worker.conftest import Start, Worker, write_version
 from tests.worker.operator import JOBS, MODEL, OPTIONS, Operator
 from worker.job_store import JobStore, Record
 from worker.schemas.training import Job, TrainingCatalogue
@@ -137,6 +137,28 @@ async def test_a_training_that_is_cancelled_leaves_nothing(operator: Operator, t
     }
     assert "nothing to cancel" in await operator.refused("POST", f"{JOBS}/{running.id}/cancel")
     assert [job["id"] for job in (await operator.ask("GET", JOBS))["data"]] == [queued.id, running.id]
+
+
+async def test_what_is_being_measured_is_not_deleted_and_stays_once_it_serves(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, verse_data: Path, tmp_path: Path
+) -> None:
+    measuring = asyncio.Event()
+
+    async def perform(_: Trainer, words: Sequence[str], *__: object) -> int:
+        if words[0] == "train":
+            write_version(tmp_path, "new")  # and somebody promotes it while it is measured
+            return 0
+        measuring.set()
+        return await asyncio.Event().wait() or 1
+
+    monkeypatch.setattr(Trainer, "run", perform)
+    job = await operator.train(suffix="new")
+    await asyncio.wait_for(measuring.wait(), 30)
+    path = f"/v1/models/{MODEL}/versions/new"
+    assert f"{job.id} needs {MODEL}@new" in await operator.refused("DELETE", path)
+    assert (await operator.ask("POST", f"{JOBS}/{job.id}/cancel"))["status"] == "cancelled"
+    assert "its version stays" in (await operator.events(job))[-1].message
+    assert (await operator.ask("GET", f"/v1/models/{MODEL}"))["version"] == "new"
 
 
 async def test_pictures_of_old_trainings_are_not_kept_for_ever(
@@ -326,6 +348,9 @@ async def test_a_job_that_is_not_there_is_named(operator: Operator) -> None:
         assert "ftjob-lost" in await operator.refused("GET", f"{JOBS}/ftjob-lost{path}", 404)
     for limit in ("0", "9" * 5_000):
         assert "limit" in await operator.refused("GET", f"{JOBS}?limit={limit}")
+    job = await operator.train()
+    for step in ("first", "9" * 300):
+        assert "no picture of step" in await operator.refused("GET", f"{JOBS}/{job.id}/samples/{step}", 404)
 
 
 async def test_no_event_comes_after_one_that_cannot_be(start: Start, verse_data: Path) -> None:

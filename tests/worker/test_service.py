@@ -33,6 +33,7 @@ async def test_models_are_listed_with_their_versions_and_figures(worker: Worker)
     error = (await get(worker, "/v1/models/gpt-milton", 404))["error"]
     assert error["type"] == "not_found_error"
     assert "gpt-milton" in error["message"]
+    await get(worker, "/v1/models/gpt**", 404)
 
 
 async def test_readiness_tells_what_is_loaded(worker: Worker) -> None:
@@ -52,6 +53,17 @@ async def test_without_a_checkpoint_the_worker_answers_and_says_what_to_do(start
     assert (await get(worker, "/v1/models"))["data"] == []
     error = await worker.error(404)
     assert "python -m models train gpt-shakespeare" in error["message"]
+
+
+async def test_a_worker_without_models_becomes_ready_with_the_first(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.gallery.LOOK", 0.01)
+    worker = await start(version=None)
+    assert not (await get(worker, "/readyz", 503))["ready"]
+    write_version(worker.home)
+    await worker.until(lambda: worker.gallery.ready)
+    assert (await get(worker, "/readyz"))["models"] == ["gpt-shakespeare@1"]
 
 
 async def test_a_promotion_serves_the_next_request_and_old_versions_stay_answerable(worker: Worker) -> None:

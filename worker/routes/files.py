@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http import HttpProcessingError
 
 from worker.datasets import Datasets
 from worker.errors import BadRequest, NotFound, TooLong
@@ -16,6 +17,8 @@ from worker.schemas.training import Deleted, File, FileList
 
 MOST = 256 * 2**20  # bytes of an upload
 MOST_FIELD = 1_000  # bytes of a plain field
+# aiohttp's, about parts that do not begin or end, and about their headers
+MALFORMED = (ValueError, RuntimeError, HttpProcessingError, web.RequestPayloadError)
 
 routes = web.RouteTableDef()
 
@@ -31,7 +34,7 @@ async def upload(request: web.Request) -> web.Response:
     try:
         try:
             fields = await receive(request, received)
-        except (ValueError, web.RequestPayloadError) as error:  # aiohttp's, about parts that do not begin or end
+        except MALFORMED as error:
             raise BadRequest(f"The form is broken off or damaged ({error}); send it again.", param="file") from error
         if "file" not in fields:
             raise BadRequest("file is missing; add it.", param="file")

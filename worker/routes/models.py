@@ -50,6 +50,7 @@ def describe(store: Store, name: str) -> ModelInfo:
         versions=store.versions(model),
         parameters=card.parameters,
         metrics={metric: figure["value"] for metric, figure in card.metrics.items()},
+        quick=card.quick,
         operations=list(family.operations) if family else [],
         classes=card.config.get("classes", 1),
     )

@@ -142,7 +142,7 @@ async def show_sample(request: web.Request) -> web.FileResponse:
     """What the network drew at a step, as PNG."""
     id, step = named(request).job.id, request.match_info["step"]
     file = request.app[JOBS].folder(id) / "samples" / f"{step}.png"
-    if not step.isdecimal() or not file.exists():
+    if not re.fullmatch(r"\d{1,12}", step) or not file.exists():
         raise NotFound(f"There is no picture of step {step}; the events name the steps that have one.", param="step")
     return web.FileResponse(file)
 
@@ -241,6 +241,8 @@ def shown(jobs: Jobs, record: Record) -> Job:
     if record.job.status != "queued":
         return record.job
     waiting = [other.job.id for other in jobs.records.with_status("queued")]
+    if record.job.id not in waiting:  # another process has just begun it
+        return record.job
     return record.job.model_copy(update={"position": 1 + waiting.index(record.job.id)})
 
 

@@ -107,7 +107,7 @@ def remove(store: Store, jobs: Jobs, model: str, version: str) -> web.Response:
     if model not in store.models() or version not in store.versions(model):
         raise NotFound(f"{model} has no version {version!r}; GET /v1/models lists those.", param="version")
     for record in jobs.unfinished():
-        if (record.job.model, record.start) == (model, version):
+        if record.job.model == model and version in (record.start, record.version):
             needed = f"{record.job.id} needs {model}@{version} to go on"
             raise BadRequest(f"{needed}; cancel it first, or wait.", param="version")
     try:
@@ -130,6 +130,7 @@ def describe(store: Store, checkpoint: Checkpoint) -> VersionInfo:
         dataset=card.dataset["name"],
         command=card.training.get("command", ""),
         metrics={name: figure["value"] for name, figure in card.metrics.items()},
+        quick=card.quick,
         sample=sheet_address(card.model, card.version),
     )
 

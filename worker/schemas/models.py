@@ -17,6 +17,7 @@ class ModelInfo(Contract):
     versions: list[str]
     parameters: int
     metrics: dict[str, float]
+    quick: bool = False  # they are of a part of the held-out data, and no match for those of the whole
     operations: tuple[str, ...] = ()  # the last words of the addresses that take this model
     classes: int = 1  # that pictures can be asked of; 1 when there are none
 

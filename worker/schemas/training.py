@@ -1,7 +1,7 @@
 """``/v1/files`` and ``/v1/fine_tuning/jobs``: trainings, in the shapes of OpenAI's API, and the versions they leave.
 
-What a training needs beyond that API is in ``hyperparameters`` and ``method``; what it tells, in events whose ``data``
-has the fields of :class:`Step` or :class:`Report`.
+What a training needs beyond that API is in ``hyperparameters`` and in fields of :class:`JobRequest`; what it tells, in
+events whose ``data`` has the fields of :class:`Step` or :class:`Report`.
 """
 
 from __future__ import annotations
@@ -232,6 +232,7 @@ class VersionInfo(Contract):
     dataset: str
     command: str  # that trained it
     metrics: dict[str, float]
+    quick: bool = False  # they are of a part of the held-out data, and no match for those of the whole
     sample: str  # address of its sample sheet, below the worker's own
 
 

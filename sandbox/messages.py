@@ -82,6 +82,8 @@ class Messages:
             if message.channel.guild_id is not None:
                 reference["guild_id"] = message.channel.guild_id
             replied = self._kept.get(message.channel.id, {}).get(message.reply_to)
+            if replied and replied.only_for not in (None, message.only_for):
+                replied = None  # not everyone who sees the reply sees this
             payload["message_reference"] = reference
             payload["referenced_message"] = self.payload(replace(replied, reply_to=None)) if replied else None
         return payload

@@ -95,6 +95,21 @@ async def test_a_select_answers_with_its_value(bot: Troupe, caliban: Person) -> 
         await caliban.select(message, "role", "sycorax")
 
 
+async def test_a_public_reply_does_not_quote_what_one_person_sees(
+    bot: Troupe, miranda: Person, caliban: Person
+) -> None:
+    secret = await (await miranda.slash("quick", secret=True)).message()
+    reply = await (await miranda.select(secret, "role", "ariel")).message()
+    assert reply["message_reference"]["message_id"] == secret["id"]
+    heard = await caliban.message(reply, lambda _: True)
+    assert heard["referenced_message"] is None
+    assert [one["referenced_message"] for one in await caliban.messages()] == [None]
+    modal = (await miranda.press(secret, "Ask")).modal
+    assert modal is not None
+    whispered = await (await miranda.submit_modal(modal, line="Where is she?")).message()
+    assert whispered["referenced_message"]["id"] == secret["id"]
+
+
 async def test_a_modal_is_filled_in(bot: Troupe, miranda: Person) -> None:
     message = await (await miranda.slash("quick")).message()
     modal = (await miranda.press(message, "Ask")).modal

@@ -7,6 +7,7 @@ from typing import Any
 from sandbox.clock import Snowflakes
 from sandbox.errors import JSON, DiscordError, Form, Path, is_count
 from sandbox.guild import DM, Channel, Guild, User
+from sandbox.permissions import Permission
 
 CHAT_INPUT, USER_COMMAND, MESSAGE_COMMAND = 1, 2, 3
 MOST_OF_TYPE = {CHAT_INPUT: 100, USER_COMMAND: 15, MESSAGE_COMMAND: 15}
@@ -102,7 +103,9 @@ class Commands:
             return False
         needed = fields["default_member_permissions"]
         granted = self._guild.permissions(user.id, channel)
-        return needed is None or (granted & int(needed) == int(needed) and needed != "0")
+        if needed is None or granted & Permission.ADMINISTRATOR:
+            return True
+        return needed != "0" and granted & int(needed) == int(needed)
 
     def _keep(self, scope: str | None, item: JSON, before: Command | None) -> Command:
         fields = item | {"application_id": self._application_id}

@@ -57,6 +57,17 @@ async def test_commands_come_in_the_persons_language(
     assert "description_localized" not in (await miranda.commands())[0]
 
 
+async def test_a_command_for_nobody_is_offered_to_administrators(
+    api: Api, sandbox: Sandbox, miranda: Person, caliban: Person
+) -> None:
+    verse = {"name": "verse", "description": "Verse", "default_member_permissions": 0}
+    await api("PUT", f"/applications/{sandbox.state.application_id}/commands", [verse])
+    sandbox.state.grant(sandbox.state.named("Miranda").user, Permission.ADMINISTRATOR)
+    async with Person(sandbox.url) as ariel:
+        offered = [len(await one.commands()) for one in (ariel, miranda, caliban)]
+    assert offered == [1, 1, 0]
+
+
 async def test_the_page_knows_whether_the_bot_is_there(bot: Troupe, sandbox: Sandbox, miranda: Person) -> None:
     assert miranda.online
     await bot.close()

@@ -155,6 +155,9 @@ class _Reader:
             if not isinstance(number, int) or not lowest <= number <= MOST_OPTIONS:
                 message = f"int value should be between {lowest} and {MOST_OPTIONS}."
                 form.fault((*path, key), "NUMBER_TYPE_RANGE", message)
+        whole = isinstance(least, int) and isinstance(most, int)
+        if whole and least > most:
+            form.fault((*path, "min_values"), "NUMBER_TYPE_MAX", f"min_values must be equal to or less than {most}.")
         select: JSON = {
             "type": value["type"],
             "custom_id": value.get("custom_id"),
@@ -164,15 +167,17 @@ class _Reader:
         if value.get("placeholder"):
             form.text(value["placeholder"], (*path, "placeholder"), 150)
             select["placeholder"] = value["placeholder"]
-        for key in ("disabled", "required", "channel_types"):
+        for key in ("disabled", "channel_types"):
             if value.get(key):
                 select[key] = value[key]
+        if TEXT_INPUT in self._allowed and value.get("required") is not None:  # only forms demand anything
+            select["required"] = value["required"]
         proposed = form.count(value.get("default_values") or [], (*path, "default_values"), MOST_OPTIONS)
         if proposed:
             items = [form.model(item, (*path, "default_values", n)) for n, item in enumerate(proposed)]
             select["default_values"] = [item | {"id": str(item.get("id"))} for item in items]
         if value["type"] == STRING_SELECT:
-            options = form.count(value.get("options"), (*path, "options"), MOST_OPTIONS, least=1)
+            options = form.count(value.get("options"), (*path, "options"), MOST_OPTIONS, least=most if whole else 1)
             select["options"] = [self._option(item, (*path, "options", n)) for n, item in enumerate(options)]
             values = [option["value"] for option in select["options"]]
             for n, item in enumerate(values):

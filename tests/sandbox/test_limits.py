@@ -74,6 +74,8 @@ REFUSED_MESSAGES: list[tuple[dict[str, Any], str, str]] = [
     (rows(row(button(style=5))), f"{FIRST}/url", REQUIRED),
     (rows(row(select(), button())), "components/0/components", "COMPONENT_LAYOUT_WIDTH_EXCEEDED"),
     (rows(row(select(options=options(26)))), f"{FIRST}/options", LENGTH),
+    (rows(row(select(max_values=2))), f"{FIRST}/options", LENGTH),
+    (rows(row(select(min_values=2))), f"{FIRST}/min_values", "NUMBER_TYPE_MAX"),
     (
         rows(row(select(options=options(1) * 2))),
         "components/0/components/0/options/1/value",

@@ -42,6 +42,7 @@ class Interaction:
     born: float
     source: Message | None  # the message whose component was used, also through a modal
     metadata: JSON
+    opener: "Interaction | None" = None  # what opened the modal that this one submits
     acknowledged: bool = False
     failed: bool = False
     original: Message | None = None  # what @original names
@@ -98,8 +99,9 @@ class Interactions:
             born=self._clock.time(),
             source=opener.source if opener else source,
             metadata={},
+            opener=opener,
         )
-        interaction.metadata = self._metadata(interaction, opener)
+        interaction.metadata = self._metadata(interaction)
         self._by_id[interaction.id] = self._by_token[interaction.token] = interaction
         interaction.deadline = self._clock.later(RESPONSE_SECONDS, lambda: self._fail(interaction))
         self._tell(interaction, "INTERACTION_CREATE")
@@ -142,10 +144,13 @@ class Interactions:
         interaction.acknowledged = True
         if interaction.deadline is not None:
             interaction.deadline.cancel()
+        if interaction.opener is not None:
+            interaction.opener.modal = None  # until here it could be submitted again
         if kind == OPEN_MODAL and interaction.modal is not None:
             self._tell(interaction, "INTERACTION_MODAL_CREATE", interaction.modal)
         if kind == CHOICES:
             self._tell(interaction, "INTERACTION_AUTOCOMPLETE", {"choices": choices})
+            self._forget(interaction)
         self._tell(interaction, "INTERACTION_SUCCESS")
         return interaction, kind
 
@@ -229,7 +234,13 @@ class Interactions:
 
     def _fail(self, interaction: Interaction) -> None:
         interaction.failed = True
+        if interaction.type == AUTOCOMPLETE:
+            self._forget(interaction)
         self._tell(interaction, "INTERACTION_FAILURE", {"message": "The application did not respond"})
+
+    def _forget(self, interaction: Interaction) -> None:
+        """Let go of an autocomplete, of which there is one for every few letters typed; nothing can follow it."""
+        del self._by_id[interaction.id], self._by_token[interaction.token]
 
     def _tell(self, interaction: Interaction, name: str, more: JSON | None = None) -> None:
         data = {"id": interaction.id, "nonce": interaction.nonce} | (more or {})
@@ -238,7 +249,7 @@ class Interactions:
     def _owners(self, channel: Channel) -> JSON:
         return {"0": channel.guild_id or "0"}  # installed to the guild; "0" is what Discord gives in the bot's own DM
 
-    def _metadata(self, interaction: Interaction, opener: Interaction | None) -> JSON:
+    def _metadata(self, interaction: Interaction) -> JSON:
         metadata: JSON = {
             "id": interaction.id,
             "type": interaction.type,
@@ -251,8 +262,8 @@ class Interactions:
             metadata["target_user"] = interaction.data["resolved"]["users"][interaction.data["target_id"]]
         elif interaction.type == COMPONENT and interaction.source is not None:
             metadata["interacted_message_id"] = interaction.source.id
-        elif opener is not None:
-            metadata["triggering_interaction_metadata"] = opener.metadata
+        elif interaction.opener is not None:
+            metadata["triggering_interaction_metadata"] = interaction.opener.metadata
         return metadata
 
     def _payload(self, interaction: Interaction) -> JSON:

@@ -23,6 +23,7 @@ from sandbox.components import BUTTON, LABEL, ROW, SELECTS, STRING_SELECT, TEXT_
 from sandbox.drafts import Uploads
 from sandbox.errors import JSON, is_count
 from sandbox.guild import Channel
+from sandbox.interactions import TOKEN_SECONDS
 from sandbox.messages import Message
 from sandbox.state import Person, State
 
@@ -129,11 +130,12 @@ class _Resolver:
         return channel is not None
 
     def add_file(self, index: Any) -> str:
-        """Keep the uploaded file of that index; returns the attachment's id."""
+        """Keep the uploaded file of that index for as long as the token of its interaction lives; returns its id."""
         upload: Upload | None = self._uploads.get(int(index)) if is_count(index) else None
         if upload is None:
             raise Refused("The file of an attachment option is missing.")
         attachment = self._state.files.keep(self._channel.id, upload, ephemeral=True)
+        self._state.clock.later(TOKEN_SECONDS, lambda: self._state.files.drop(attachment.id))
         self._add("attachments", attachment.id, attachment.payload(self._state.files.origin))
         return attachment.id
 
@@ -236,6 +238,8 @@ def _check_string(definition: JSON, value: Any) -> None:
 
 def _read_selection(select: JSON, values: Any, resolver: _Resolver) -> list[str]:
     chosen = [str(value) for value in values] if isinstance(values, list) else []
+    if not chosen and select.get("required") is False:
+        return []
     if not select["min_values"] <= len(chosen) <= select["max_values"]:
         raise Refused(f"Choose between {select['min_values']} and {select['max_values']} options.")
     for value in chosen:

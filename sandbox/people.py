@@ -127,7 +127,6 @@ class People:
             if opener is None or opener.modal is None:
                 raise Refused("This form is no longer open.")
             read = self._invocations.modal(person, opener.channel, opener.modal, data)
-            opener.modal = None
             interaction = interactions.begin(kind, person.user, opener.channel, read, nonce, opener=opener)
         else:
             raise Refused("The type of an interaction is 2 (command), 3 (component), 4 (autocomplete) or 5 (form).")

@@ -2,12 +2,13 @@
 
 import asyncio
 
+import aiohttp
 import discord
 import pytest
 
 from sandbox.app import Sandbox
 from sandbox.clock import Clock
-from tests.person import Person
+from tests.person import File, Person
 from tests.sandbox.conftest import Api, Troupe
 
 
@@ -100,3 +101,43 @@ async def test_a_deleted_thinking_message_stays_away(api: Api, sandbox: Sandbox,
     first = await api("POST", webhook, {"content": "first"})
     assert first.body["id"] != thinking["id"]
     assert [one["content"] for one in await miranda.messages()] == ["first"]
+
+
+async def test_a_form_that_the_bot_missed_can_be_sent_again(
+    api: Api, sandbox: Sandbox, miranda: Person, clock: Clock
+) -> None:
+    id, token = await interaction_of(sandbox, miranda)
+    spirit = {
+        "type": 3,
+        "custom_id": "spirit",
+        "required": False,
+        "options": [{"label": "Ariel", "value": "ariel"}],
+    }
+    form = {"custom_id": "f", "title": "A form", "components": [{"type": 18, "label": "Spirit", "component": spirit}]}
+    assert (await api("POST", f"/interactions/{id}/{token}/callback", {"type": 9, "data": form})).status == 204
+    modal = (await miranda.wait_for(lambda event: event["t"] == "INTERACTION_MODAL_CREATE"))["d"]
+
+    async def submit_in_vain(*spirits: str) -> str | None:
+        miranda.events.clear()
+        submission = asyncio.create_task(miranda.submit_modal(modal, spirit=spirits))
+        await miranda.wait_for(lambda event: event["t"] == "INTERACTION_CREATE")
+        clock.advance(3)
+        return (await submission).failure
+
+    assert await submit_in_vain("ariel") == "The application did not respond"
+    assert await submit_in_vain() == "The application did not respond"
+
+
+async def test_what_interactions_left_behind_goes(bot: Troupe, api: Api, miranda: Person, clock: Clock) -> None:
+    answer = await miranda.slash("show", picture=File("cat.png", b"cat"))
+    await answer.message(lambda one: one["content"] == "swapped")
+    given = {"url": bot.interactions[0].namespace.picture.url}
+    clock.advance(14 * 60 + 50)
+    assert await miranda.fetch(given) == b"cat"
+    clock.advance(11)
+    with pytest.raises(aiohttp.ClientResponseError, match="404"):
+        await miranda.fetch(given)
+    await miranda.autocomplete("choose", "model", model="gp")
+    settled = bot.interactions[-1]
+    again = await api("POST", f"/interactions/{settled.id}/{settled.token}/callback", {"type": 8})
+    assert again.code == 10062

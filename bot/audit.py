@@ -63,6 +63,15 @@ class Audit:
         if await self._store.row(same, [entry.guild, entry.act, entry.subject, entry.after]) is None:
             await self.write(entry)
 
+    async def promotion(self, model: str, version: str) -> Entry | None:
+        """The last promotion of a version in place of another; None when no operator of any server asked for one."""
+        rows = await self._store.rows(
+            "SELECT who, guild, act, subject, before, after, at FROM audit WHERE act IN ('promote', 'automatic')"
+            " AND subject = ? AND after = ? AND before <> after ORDER BY id DESC LIMIT 1",
+            [model, version],
+        )
+        return Entry(*rows[0]) if rows else None
+
     async def newest_first(self, guild: int) -> list[Entry]:
         """Everything that was done in a server."""
         rows = await self._store.rows(

@@ -44,7 +44,10 @@ class Examined(Picture[VisionAnswer]):
     async def make(self, bot: Bot, max_bytes: int, message: LiveMessage) -> None:
         """Fetches the pictures, from Discord or from where they are kept, and has the worker look at them."""
         if self.attachments:
-            digests = [await bot.uploads.fetch(attachment, self.recipe) for attachment in self.attachments]
+            digests = [
+                await bot.uploads.fetch(attachment, self.recipe, picture["owner"])
+                for attachment, picture in zip(self.attachments, handed_in(self.recipe), strict=True)
+            ]
             pictures = [
                 HandedIn(name=picture["name"], owner=picture["owner"], digest=digest)
                 for picture, digest in zip(handed_in(self.recipe), digests, strict=True)
@@ -98,11 +101,16 @@ class Examined(Picture[VisionAnswer]):
         return [button(self.recipe.id, self.locale) for button in kinds]
 
 
-async def examine(interaction: discord.Interaction[Any], recipe: Recipe, *attachments: discord.Attachment) -> None:
-    """Answers ``interaction`` with what comes of ``recipe``, about these pictures if they are new; Refusal if unfit."""
+async def examine(
+    interaction: discord.Interaction[Any], recipe: Recipe, *attachments: discord.Attachment, owner: int | None = None
+) -> None:
+    """Answers ``interaction`` with what comes of ``recipe``, about these pictures if they are new; Refusal if unfit.
+
+    They are ``owner``'s if that is not who asks.
+    """
     if attachments:
         for attachment in attachments:
             check(attachment)
-        pictures = [HandedIn(name=file.filename, owner=recipe.owner) for file in attachments]
+        pictures = [HandedIn(name=file.filename, owner=owner or recipe.owner) for file in attachments]
         recipe = replace(recipe, parameters=recipe.parameters | {"pictures": pictures})
     await show(interaction, Examined(recipe, interaction.locale, attachments=attachments))

@@ -56,8 +56,8 @@ class GuildSettings:
     def of(self, interaction: discord.Interaction[Any]) -> Choices:
         """What holds where the interaction is; channels that were deleted since are not named any more."""
         choices = self._chosen.get(interaction.guild_id or 0, Choices())
-        if not choices.channels or interaction.guild is None:
-            return choices
+        if not choices.channels or interaction.guild is None or interaction.guild.unavailable:
+            return choices  # what an unavailable server has is not known yet
         there = (channel for channel in choices.channels if interaction.guild.get_channel(channel))
         return replace(choices, channels=tuple(there))
 

@@ -18,6 +18,8 @@ from bot.views import LastingButton
 if TYPE_CHECKING:
     from bot.client import Bot
 
+LONGEST_SUBJECT = 80  # characters: Discord takes a hundred for a button's id, with what it does
+
 Offered = TypeVar("Offered", app_commands.Group, app_commands.Command[Any, Any, Any])
 
 
@@ -99,7 +101,7 @@ class OperatorButton(LastingButton, template="(?!)"):
     style: ClassVar[discord.ButtonStyle]
 
     def __init_subclass__(cls, *, action: str, label_key: str, style: discord.ButtonStyle) -> None:
-        super().__init_subclass__(template=rf"{action}:(?P<subject>[\w@.-]{{1,80}})")
+        super().__init_subclass__(template=rf"{action}:(?P<subject>.{{1,{LONGEST_SUBJECT}}})")
         cls.action, cls.label_key, cls.style = action, label_key, style
 
     def __init__(self, subject: str, locale: discord.Locale) -> None:

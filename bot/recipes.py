@@ -99,10 +99,13 @@ class Recipes:
         )
 
     async def update(self, recipe: Recipe) -> None:
-        """Keeps ``recipe`` in place of its earlier state, unless that was erased meanwhile."""
+        """Keeps ``recipe`` in place of its earlier state; whatever of that was erased meanwhile stays erased."""
         await self._store.change(
-            "UPDATE recipes SET model = ?, version = ?, parameters = ?, seed = ?, result = ? WHERE id = ?",
-            [recipe.model, recipe.version, json.dumps(recipe.parameters), recipe.seed, recipe.result, recipe.id],
+            "UPDATE recipes SET model = ?, version = ?, seed = ?, result = ?,"
+            " parameters = CASE json_extract(parameters, '$.pictures[0].owner')"
+            " WHEN 0 THEN json_set(?, '$.pictures', json_extract(parameters, '$.pictures')) ELSE ? END"
+            " WHERE id = ?",
+            [recipe.model, recipe.version, recipe.seed, recipe.result, *2 * [json.dumps(recipe.parameters)], recipe.id],
         )
 
     async def read(self, recipe_id: str) -> Recipe:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import aiohttp
 import aiosqlite
 import discord
 import structlog
@@ -87,7 +88,7 @@ async def perform(interaction: discord.Interaction[Bot], result: Result, work: W
         await bot.quota.take(result.recipe, interaction.guild_id, bot.guild_settings.of(interaction).quota)
         try:
             await interaction.response.defer(thinking=True)
-        except discord.HTTPException:  # too late, or Discord is down
+        except (discord.HTTPException, aiohttp.ClientError, OSError):  # too late, or Discord is out of reach
             await bot.quota.give_back(result.recipe)
             raise
         message = LiveMessage(interaction, bot.scheduler, result.draft)

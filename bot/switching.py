@@ -10,6 +10,7 @@ import discord
 from bot.audit import NONE, Audit, Entry
 from bot.errors import Refusal
 from bot.live_message import view_of
+from bot.markdown import escape
 from bot.operators import OperatorButton
 from bot.training_api import TrainingAPI
 
@@ -30,13 +31,15 @@ class Switching:
         return next((one.version for one in await self._trainings.versions(model) if one.serving), None)
 
     async def promote(self, interaction: discord.Interaction[Bot], model: str, version: str) -> str:
-        """Lets a version serve. Raises WorkerError."""
+        """Lets a version serve. Raises Refusal if it does already, and WorkerError."""
         async with self._one_at_a_time:
             switched = await self._trainings.promote(model, version)
+            if switched.before == switched.now:
+                raise Refusal("error.serves_already", model=escape(model), version=escape(version))
             return await self._done(interaction, "promote", model, switched.before, switched.now)
 
     async def roll_back(self, interaction: discord.Interaction[Bot], model: str, version: str | None = None) -> str:
-        """Lets the version serve again that served before the last promotion.
+        """Lets the version serve again that served before the last promotion, or before that of the one named.
 
         Raises Refusal if ``version`` is named and serves no more, and WorkerError.
         """
@@ -45,7 +48,11 @@ class Switching:
                 serving = await self.serving(model)
                 if serving != version:
                     raise Refusal("error.serves_no_more", version=version, serving=serving or NONE)
-            switched = await self._trainings.roll_back(model)
+            promotion = await self._audit.promotion(model, version) if version is not None else None
+            if promotion is not None and promotion.before is not None:  # others may have come and gone since
+                switched = await self._trainings.promote(model, promotion.before)
+            else:
+                switched = await self._trainings.roll_back(model)
             return await self._done(interaction, "rollback", model, switched.before, switched.now)
 
     async def keep(self, interaction: discord.Interaction[Bot], model: str, version: str) -> str:

@@ -40,7 +40,7 @@ class TrainingAPI:
     async def start(self, request: JobRequest) -> Job:
         return await self._worker.ask("POST", JOBS, Job, request)
 
-    async def jobs(self, limit: int = 20) -> list[Job]:
+    async def jobs(self, limit: int = 100) -> list[Job]:
         """The newest trainings, the newest first."""
         return (await self._worker.ask("GET", f"{JOBS}?limit={limit}", JobList)).data
 

@@ -82,15 +82,15 @@ class Uploads:
         self._session = session
         self._room = room
 
-    async def fetch(self, attachment: discord.Attachment, recipe: Recipe) -> str:
-        """Downloads a file, keeps it for ``recipe``, and returns its hash; raises Refusal."""
+    async def fetch(self, attachment: discord.Attachment, recipe: Recipe, owner: int) -> str:
+        """Downloads a file of ``owner``'s, keeps it for ``recipe``, and returns its hash; raises Refusal."""
         content = await self._download(attachment)
         if not content.startswith(BEGINNINGS):
             raise Refusal("error.picture_type")
         digest = hashlib.sha256(content).hexdigest()
         await asyncio.to_thread(self._write, digest, content)
         await self._store.change(
-            "INSERT OR IGNORE INTO uploads SELECT id, ?, owner FROM recipes WHERE id = ?", [digest, recipe.id]
+            "INSERT OR IGNORE INTO uploads SELECT id, ?, ? FROM recipes WHERE id = ?", [digest, owner, recipe.id]
         )
         await self._erase_unneeded([digest])  # if the recipe was erased meanwhile
         await self._make_room()

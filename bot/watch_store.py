@@ -50,8 +50,12 @@ class WatchStore:
         await self._store.change("UPDATE watches SET message = ? WHERE job = ?", [message, job])
 
     async def note_told(self, job: str) -> None:
-        """The end of the training was told."""
-        await self._store.change("UPDATE watches SET told = TRUE WHERE job = ?", [job])
+        """The end of the training was told, and whose it was is forgotten with what was asked for."""
+        await self._store.change(
+            "UPDATE watches SET told = TRUE,"
+            " owner = CASE WHEN recipe IN (SELECT id FROM recipes) THEN owner ELSE 0 END WHERE job = ?",
+            [job],
+        )
 
     async def follow_again(self, watch: Watch) -> None:
         """A training that ended goes on, in a new live message."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import discord
 import structlog
+from pydantic import BaseModel, ValidationError
 
 from bot import curve, sheets
 from bot.audit import Entry
@@ -20,7 +22,7 @@ from bot.recipes import Recipe
 from bot.training_message import LiveTraining, describe, failed, reported
 from bot.watch_store import Watch, WatchStore
 from bot.worker_api import WorkerError, WorkerLocked, WorkerRefused
-from worker.schemas.training import JobRequest, Report, Step
+from worker.schemas.training import JobEvent, JobRequest, Report, Step
 
 if TYPE_CHECKING:
     from bot.client import Bot
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 POLL = 8.0  # seconds between questions to the worker: Discord takes about three edits in 20 s of messages an hour old
 
 logger = structlog.get_logger(__name__)
+
+Told = TypeVar("Told", bound=BaseModel)
 
 
 class Watches:
@@ -152,15 +156,17 @@ class Follower:
         except WorkerError as error:
             logger.debug("a training cannot be asked about", job=self.watch.job, error=str(error))
             self.shown.is_away = True
+        except Exception:  # a fault of ours: its end is told all the same, once it can be
+            logger.exception("a training cannot be followed", job=self.watch.job)
+            self.shown.is_away = True
         return self.shown.is_lost or before != (self.shown.job, self._known, self.shown.is_away)
 
     async def _ask(self) -> None:
         trainings, shown = self._bot.trainings, self.shown
         job = await trainings.job(self.watch.job)  # first, so that a job that has ended has told all its events
         events = await trainings.events_since(self.watch.job, self._known)
-        steps = [Step.model_validate(event.data, extra="ignore") for event in events if event.type == "metrics"]
-        reports = [Report.model_validate(event.data, extra="ignore") for event in events if event.type == "report"]
-        report = next(iter(reports), None)
+        steps = _told(events, "metrics", Step)
+        report = next(iter(_told(events, "report", Report)), None)
         if steps:
             shown.picture = await self._picture(job.model, [*shown.steps, *steps])
         if report is not None:
@@ -213,3 +219,15 @@ class Follower:
 
     def _channel(self) -> discord.PartialMessageable:
         return self._bot.get_partial_messageable(self.watch.channel, guild_id=self.watch.guild)
+
+
+def _told(events: Sequence[JobEvent], kind: str, shape: type[Told]) -> list[Told]:
+    """What the events of a kind tell; one that is not as it should be is logged and left out."""
+    found = []
+    for event in events:
+        if event.type == kind:
+            try:
+                found.append(shape.model_validate(event.data, extra="ignore"))
+            except ValidationError as error:
+                logger.warning("an event cannot be read", event_id=event.id, reason=str(error))
+    return found

@@ -177,11 +177,9 @@ class Run:
     def report(self, metrics: Mapping[str, float], sample: Path | None = None, **parts: Stateful) -> Progress:
         """Progress of the run up to and with this step; ``parts`` are kept in the snapshot."""
         losses = {name: float(total) / self._observed for name, total in self._sums.items()}
-        for name, loss in losses.items():
-            if not math.isfinite(loss):
-                raise TrainingError(
-                    f"The loss {name} is {loss} at step {self.step}; train with a lower learning rate.", NAN
-                )
+        for name, value in {**losses, **metrics}.items():
+            if math.isnan(value) or (name in losses and math.isinf(value)):
+                raise TrainingError(f"{name} is {value} at step {self.step}; train with a lower learning rate.", NAN)
         self._sums, self._observed, self._reported = {}, 0, self.seconds
         seconds = self.seconds + time.monotonic() - self._began
         fraction = self._share(self.step + 1, seconds)

@@ -81,11 +81,18 @@ class Autoencoder(commands.Cog):
 
 
 async def _reconstruct_picture_in(interaction: discord.Interaction[Bot], message: discord.Message) -> None:
-    await examine(interaction, replace(asked(interaction), operation=RECONSTRUCT), first_picture(message))
+    recipe = replace(asked(interaction), operation=RECONSTRUCT)
+    await examine(interaction, recipe, first_picture(message), owner=_whose(message))
 
 
 async def _judge_picture_in(interaction: discord.Interaction[Bot], message: discord.Message) -> None:
-    await examine(interaction, replace(asked(interaction), operation=OUTLIER), first_picture(message))
+    recipe = replace(asked(interaction), operation=OUTLIER)
+    await examine(interaction, recipe, first_picture(message), owner=_whose(message))
+
+
+def _whose(message: discord.Message) -> int | None:
+    """The person whose pictures a message has; a bot's are of whoever uses them."""
+    return None if message.author.bot else message.author.id
 
 
 async def setup(bot: Bot) -> None:

@@ -14,7 +14,7 @@ from bot.errors import Refusal
 from bot.live_message import view_of
 from bot.locale import command_text, translate
 from bot.markdown import escape
-from bot.operators import OperatorCog, offered_to_operators
+from bot.operators import LONGEST_SUBJECT, OperatorCog, offered_to_operators
 from bot.switching import RollBack
 from bot.table import table
 from bot.training_options import options
@@ -80,8 +80,11 @@ class Model(OperatorCog):
     async def promote(self, interaction: discord.Interaction[Bot], model: str, version: str) -> None:
         await interaction.response.defer(thinking=True)
         said = await self.bot.switching.promote(interaction, model.strip(), version.strip())
-        back = RollBack(f"{model.strip()}@{version.strip()}", self.bot.guild_settings.locale(interaction))
-        await interaction.edit_original_response(content=said, view=view_of([back]))
+        subject = f"{model.strip()}@{version.strip()}"
+        back = (
+            [RollBack(subject, self.bot.guild_settings.locale(interaction))] if len(subject) <= LONGEST_SUBJECT else []
+        )
+        await interaction.edit_original_response(content=said, view=view_of(back))
 
     @model.command(
         name=command_text("command.rollback.name"), description=command_text("command.model_rollback.description")

@@ -135,7 +135,7 @@ class Training(OperatorCog):
     async def status(self, interaction: discord.Interaction[Bot]) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
         jobs = [job for job in await self.bot.trainings.jobs() if job.status in ("queued", "running")]
-        await self._list(interaction, jobs, "training.none_running")
+        await self._list(interaction, jobs[::-1], "training.none_running")  # what runs before what waits
 
     @training.command(
         name=command_text("command.history.name"), description=command_text("command.training_history.description")

@@ -1,5 +1,6 @@
 """/settings as managers and members see it, and how what was chosen holds for everyone, also after a restart."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -137,6 +138,12 @@ async def test_a_channel_that_was_deleted_binds_nobody(island: Island, bot: Bot,
         assert "I answer in every channel." in message["content"]
         assert "default_values" not in controls(message)[1]
         await verse(miranda, told_worker)
+
+
+async def test_channels_bind_while_a_server_is_not_known_yet(bot: Bot) -> None:
+    await bot.guild_settings.change(7, channels=(1, 2))
+    away = SimpleNamespace(guild_id=7, guild=SimpleNamespace(unavailable=True, get_channel=lambda _: None))
+    assert bot.guild_settings.of(away).channels == (1, 2)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("length", "temperature"), [("100", "1.2"), ("3200", "0.0")])

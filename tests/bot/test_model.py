@@ -59,8 +59,6 @@ async def test_promote_and_roll_back(ariel: Person, trainer: Trainer) -> None:
     assert trainer.history[-1] == "v2"
     again = await said(ariel, "model rollback", model="gan-digits")
     assert again["content"].endswith("v1 serves again, v2 no more.")
-    refused = await said(ariel, "model rollback", model="gan-digits")
-    assert refused["content"].endswith("gan-digits has had no other version to roll back to.")
     assert await audit(ariel) == [
         f"<@{ariel.id}> rolled gan-digits back: v1 serves again, v2 no more.",
         f"<@{ariel.id}> rolled gan-digits back: v2 serves again, v1 no more.",
@@ -76,6 +74,33 @@ async def test_a_promotion_that_another_one_followed_is_not_taken_back_by_its_bu
     refused = await (await ariel.press(first, "Roll back")).message()
     assert refused["content"].startswith("v1 serves no more, v2 does;")
     assert trainer.history[-1] == "v2"
+
+
+async def test_roll_back_leads_to_what_its_message_names_whatever_came_between(ariel: Person, trainer: Trainer) -> None:
+    name = "v3+ema of my own"
+    trainer.versions[name] = 1.0
+    first = await said(ariel, "model promote", model="gan-digits", version="v1")
+    second = await said(ariel, "model promote", model="gan-digits", version=name)
+    await ariel.press(second, "Roll back")
+    await ariel.message(second, lambda message: not labels(message))
+    assert trainer.history[-1] == "v1"
+    await ariel.press(first, "Roll back")
+    back = await ariel.message(first, lambda message: not labels(message))
+    assert back["content"].endswith(f"\n<@{ariel.id}> rolled gan-digits back: v2 serves again, v1 no more.")
+    assert trainer.history[-1] == "v2"
+
+
+async def test_a_name_too_long_for_a_button_is_promoted_without_one(ariel: Person, trainer: Trainer) -> None:
+    trainer.versions["v" * 150] = 1.0
+    promoted = await said(ariel, "model promote", model="gan-digits", version="v" * 150)
+    assert "serves now" in promoted["content"]
+    assert not labels(promoted)
+
+
+async def test_what_serves_already_is_not_promoted_again(ariel: Person) -> None:
+    told = await said(ariel, "model promote", model="gan-digits", version="v2")
+    assert told["content"] == "gan-digits@v2 serves already; nothing has changed."
+    assert not labels(told)
 
 
 async def test_two_versions_side_by_side(ariel: Person) -> None:

@@ -13,7 +13,7 @@ from sandbox.permissions import Permission
 from tests.bot.conftest import Island, said
 from tests.bot.trainer import Trainer, serve
 from tests.person import JSON, Answer, Person, labels
-from worker.schemas.training import Hyperparameters, Job, JobError
+from worker.schemas.training import Hyperparameters, Job, JobError, Step
 
 EPHEMERAL = 1 << 6
 
@@ -245,6 +245,28 @@ async def test_an_operator_who_is_forgotten(ariel: Person, island: Island, train
     assert refused["content"] == "An operator has decided about this version already; see `/model list`."
 
 
+async def test_an_operator_who_is_forgotten_while_it_trains(ariel: Person, island: Island, trainer: Trainer) -> None:
+    assert island.bot is not None
+    job, _ = await retrain(ariel, trainer)
+    asked = await said(ariel, "forget-me")
+    await ariel.press(asked, "Erase everything")
+    await ariel.message(asked, lambda message: message["content"].startswith("Done:"))
+    seen = set(ariel.seen)
+    trainer.succeed(job, "v3", 1.0)
+    await new_message(ariel, seen)
+    await until_let_go(island)
+    assert ariel.id not in str(await island.bot.store.rows("SELECT * FROM watches"))
+
+
+async def test_an_event_that_cannot_be_read_hides_no_other(ariel: Person, trainer: Trainer) -> None:
+    job, _ = await retrain(ariel, trainer)
+    broken = Step.model_construct(step=1, fraction=0.5, seconds=1, seconds_left=1, losses={"loss": None}, metrics={})
+    trainer._tell(job, "metrics", "step 1", broken)
+    seen = set(ariel.seen)
+    trainer.succeed(job, "v3", 1.0)
+    assert "is ready" in (await new_message(ariel, seen))["content"]
+
+
 async def test_operators_are_heard_in_every_channel(ariel: Person, island: Island, trainer: Trainer) -> None:
     assert island.bot is not None
     gallery = int(ariel.channels["gallery"])
@@ -457,8 +479,8 @@ async def test_status_history_and_cancel(ariel: Person, trainer: Trainer) -> Non
     running = await said(ariel, "training status")
     assert running["flags"] & EPHEMERAL
     assert [line.partition("> ")[2] for line in running["content"].split("\n")] == [
-        "**gan-digits** on digits, for 5 min, from scratch · 1st in line…",
         "**gan-digits** on digits, for 30 min, from scratch · 1st in line…",
+        "**gan-digits** on digits, for 5 min, from scratch · 1st in line…",
     ]
     assert (await said(ariel, "training cancel"))["content"].startswith("Several trainings run or wait;")
     cancelled = await said(ariel, "training cancel", training=first)

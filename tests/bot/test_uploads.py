@@ -149,9 +149,13 @@ async def test_to_forget_someone_is_to_forget_whose_pictures_others_used(miranda
     strip, _ = await picture(miranda, await miranda.slash("vae interpolate", first=hers, second=own))
     async with island.person("Caliban") as caliban:
         walk, _ = await picture(caliban, await caliban.press(strip, "Animate"))
+        recipes = island.bot.recipes
+        unfinished = [await recipes.read(recipe) for (recipe,) in await store.rows("SELECT id FROM recipes")]
         asked = await (await miranda.slash("forget-me")).message()
         await miranda.press(asked, "Erase everything")
         await miranda.message(asked, lambda message: message["content"].startswith("Done:"))
+        for recipe in unfinished:  # as if they had been in the making
+            await recipes.update(recipe)
         for (table,) in await store.rows("SELECT name FROM sqlite_master WHERE type = 'table'"):
             rows = str(await store.rows(f"SELECT * FROM {table}"))
             assert miranda.id not in rows and "hers.png" not in rows, table
@@ -159,6 +163,20 @@ async def test_to_forget_someone_is_to_forget_whose_pictures_others_used(miranda
         assert told["content"].startswith("```\n/vae interpolar primeira: segunda: ")
         await caliban.press(walk, "Apagar")
         await until_gone(caliban, walk)
+
+
+async def test_a_picture_in_somebodys_message_is_theirs_whoever_has_it_looked_at(
+    miranda: Person, island: Island
+) -> None:
+    said = await miranda.say("Look", [handed_in("hers.png")])
+    async with island.person("Caliban") as caliban:
+        caliban.channel = miranda.channel
+        await picture(caliban, await caliban.context("Reconstruct", said))
+        assert len(kept(island)) == 1
+        asked = await (await miranda.slash("forget-me")).message()
+        await miranda.press(asked, "Erase everything")
+        await miranda.message(asked, lambda message: message["content"].startswith("Done:"))
+    assert kept(island) == []
 
 
 async def test_whoever_is_forgotten_holds_on_to_no_picture_of_others(miranda: Person, island: Island) -> None:

@@ -227,8 +227,9 @@ class Trainer:
     async def roll_back(self, _: web.Request) -> web.Response:
         if len(self.history) == 1:
             return refusal(409, f"{MODEL} has had no other version to roll back to.")
-        before = self.history.pop()
-        return answer(Switched(model=MODEL, before=before, now=self.history[-1]))
+        before, now = self.history[-1], self.history[-2]  # of versions before the last two nothing is remembered
+        self.history.append(now)
+        return answer(Switched(model=MODEL, before=before, now=now))
 
     async def delete_version(self, request: web.Request) -> web.Response:
         version = request.match_info["version"]

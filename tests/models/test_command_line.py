@@ -47,9 +47,9 @@ def test_from_training_to_rollback(run: Run, tmp_path: Path, capsys: pytest.Capt
     assert card["training"]["command"].endswith(card["training"]["hardware"].rpartition(" ")[2])  # where it is the same
     assert card["metrics"]["nats_per_character"]["command"] == f"python -m models evaluate {MODEL} --version first"
 
-    assert run("compare", "gpt", "second", "first", "--quick", "--data", "verse", "--annotate") == 0
+    assert run("compare", "gpt", "second", "first", "--quick", "--data", "shakespeare", "--annotate") == 0
     card = json.loads((tmp_path / "home" / "checkpoints" / MODEL / "second" / "card.json").read_text())
-    assert card["metrics"]["nats_per_character"]["command"].endswith("--version second --data verse --quick")
+    assert card["metrics"]["nats_per_character"]["command"].endswith("--version second --data shakespeare --quick")
 
     assert run("sample", "gpt", "--count", "2", "--seed", "7", "-o", str(tmp_path / "verse.txt")) == 0
     assert len((tmp_path / "verse.txt").read_text().split("\n\n---\n\n")) == 2

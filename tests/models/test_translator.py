@@ -78,6 +78,7 @@ def test_what_decides_between_versions_are_features_since_pixels_favour_what_is_
 ) -> None:
     judge = features.Network(features.Config(channels=3, widths="4,8", classes=10)).eval()
     monkeypatch.setattr(features, "frozen", lambda channels, device: judge)
+    monkeypatch.setattr(translator, "compare", lambda *_: {})  # of so few pictures nothing could be said
     trained = drive(translator.train(recipe(), run(tmp_path / "run", 1, 1))).trained
     stored = save_version(
         Store(tmp_path), "translator-cats@v1", "translator", trained.network, trained.config, "squares"

@@ -16,6 +16,7 @@ from bot import markdown
 from bot.live_message import Attached, Draft, LiveMessage
 from bot.locale import translate
 from bot.recipes import Recipe, as_command
+from bot.replaced import sentence
 from bot.result import Result
 from bot.views import Delete, RecipeButton, ShowRecipe, Stop, TryAgain, end_of
 from bot.worker_api import Finished, Piece, Queued, WorkerAPI
@@ -38,6 +39,7 @@ class NextLetters(Result):
 
     shares: Mapping[str, float] = field(default_factory=dict)  # of the likeliest letters, the likeliest first
     content: bytes | None = None
+    replaced: str = ""  # the prompt's characters that the model never saw
 
     async def foresee(self, worker: WorkerAPI, message: LiveMessage) -> None:
         """Asks the worker and draws the chart; ends early when its message is gone."""
@@ -57,7 +59,7 @@ class NextLetters(Result):
                         self.position = position
                         message.touch()
                     case Piece(version=version, logprobs=logprobs) if logprobs is not None and logprobs.top_logprobs:
-                        self.recipe = replace(recipe, version=version)
+                        self.recipe, self.replaced = replace(recipe, version=version), event.replaced
                         self.shares = _ranked(logprobs.top_logprobs[0] or {})
                     case Finished():
                         break
@@ -68,6 +70,8 @@ class NextLetters(Result):
 
     def draft(self) -> Draft:
         lines = self.news() if self.content is None else [self.recipe.pinned_model]
+        if self.replaced:
+            lines.insert(0, sentence(self.replaced, self.locale))
         return Draft(["\n".join(map(markdown.small, lines))], self._buttons(), self._file())
 
     def _buttons(self) -> Sequence[RecipeButton]:

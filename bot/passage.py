@@ -9,6 +9,7 @@ from bot.live_message import Attached, Draft
 from bot.locale import translate
 from bot.next_letters import ShowLetters
 from bot.recipes import Recipe
+from bot.replaced import sentence
 from bot.result import Result
 from bot.views import Continue, Delete, RecipeButton, Retry, ShowRecipe, Stop, TryAgain
 from bot.worker_api import Piece
@@ -18,7 +19,6 @@ SMALL_PRINT = 500  # of them kept free under the text on every page, so that pag
 MOST_PAGES = 3  # messages that one text may fill; more would flood the channel, so a longer one ends as a file
 SHOWN_PROMPT = 300  # characters of a long prompt that are repeated above the text: its end, where the text goes on
 SHOWN_CONTINUED = 80  # the same for a text that is continued: its readers have the rest above
-SHOWN_REPLACED = 20  # different characters named among those that the model never saw
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Passage(Result):
             lines.append(translate(self.locale, key, count=len(self.text)))
         lines += self.news()
         if self.replaced:
-            lines.append(translate(self.locale, "text.replaced", characters=_named(self.replaced)))
+            lines.append(sentence(self.replaced, self.locale))
         if self.ended and self.text:
             lines.append(self._how_it_was_made())
         return lines
@@ -105,10 +105,3 @@ class Passage(Result):
         retry = Retry if self.failure is None else TryAgain
         kinds = [Continue, retry, ShowLetters, ShowRecipe, Delete] if self.text else [retry]
         return [kind(self.recipe.id, self.locale) for kind in kinds]
-
-
-def _named(characters: str) -> str:
-    """The characters as a reader can tell them apart, those without a shape by their Unicode number."""
-    different = list(dict.fromkeys(characters))
-    named = [markdown.escape(c) if c.isprintable() and c != " " else f"U+{ord(c):04X}" for c in different]
-    return " ".join(named[:SHOWN_REPLACED]) + (" …" if len(named) > SHOWN_REPLACED else "")

@@ -44,8 +44,8 @@ def suited(models: Sequence[ModelInfo], operation: str) -> list[ModelInfo]:
 async def usual(catalogue: Catalogue, recipe: Recipe) -> str:
     """The model meant when none is named; Refusal when there is none.
 
-    It is the first by name, so cats before digits; but whose latents mean most, where a traversal is to show what they
-    mean and there is no picture that the model would have to know.
+    It is the first by name, so cats before digits; but one that has classes where one is asked for, and whose latents
+    mean most where a traversal is to show what they mean and there is no picture that the model would have to know.
     """
     asks = kind(recipe.operation)
     models = suited(await catalogue.ask(), recipe.operation)
@@ -53,4 +53,6 @@ async def usual(catalogue: Catalogue, recipe: Recipe) -> str:
         raise Refusal("error.no_model_of_digits" if asks == "number" else "error.no_model")
     if asks == "traverse" and "pictures" not in recipe.parameters:
         return max(models, key=lambda model: model.metrics.get(GAP, 0.0)).id
+    if recipe.parameters.get("label") is not None:
+        models = [model for model in models if model.classes > 1] or models
     return models[0].id

@@ -164,6 +164,14 @@ def read_trails(words: str, least: int = 1) -> list[Trail]:
     return [[read_seed(seed) for seed in trail] for trail in named]
 
 
+def read_trail(words: str) -> Trail:
+    """The one picture that a person named; Refusal for more, or for none."""
+    first, *others = read_trails(words)
+    if others:
+        raise Refusal("error.one_picture")
+    return first
+
+
 def _check_length(named: Sequence[Sequence[object]]) -> None:
     """Raises Refusal for trails that are longer than the worker takes."""
     if max(map(len, named)) > MAX_TRAIL:

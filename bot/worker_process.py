@@ -88,7 +88,7 @@ class WorkerProcess:
         """One life of the worker; returns its exit status. Raises OSError if it cannot even be started."""
         port = _free_port()
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "worker", "--port", str(port),
+            sys.executable, "-m", "worker", "--host", "127.0.0.1", "--port", str(port),
             stdin=asyncio.subprocess.PIPE,
             env=os.environ | {"PROSPERO_LEASH": "1"},
             start_new_session=True,  # an interrupt from the terminal reaches the bot, which ends this in order

@@ -30,7 +30,8 @@ def main() -> int:
     except OSError as error:
         address = authority(settings.sandbox_host, settings.sandbox_port)
         reason = os.strerror(error.errno) if error.errno else str(error)
-        print(f"The sandbox cannot listen on {address} ({reason}); choose another with --port.", file=sys.stderr)
+        advice = "choose another with --port or PROSPERO_SANDBOX_PORT"
+        print(f"The sandbox cannot listen on {address} ({reason}); {advice}.", file=sys.stderr)
         return 1
 
 

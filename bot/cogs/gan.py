@@ -12,7 +12,7 @@ from bot.errors import Refusal
 from bot.imagined import imagine
 from bot.locale import command_text
 from bot.picture_options import Count, Label, Share, Trails, asked, options
-from bot.picture_recipes import MOST, STOPS, STRENGTH, command, read_trails
+from bot.picture_recipes import MOST, STOPS, STRENGTH, command, read_trail, read_trails
 from worker.schemas.pictures import MAX_DIGITS
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Gan(commands.Cog):
         truncation: Share = 1.0,
         label: Label | None = None,
     ) -> None:
-        near = {"around": read_trails(picture)[0], "strength": strength}
+        near = {"around": read_trail(picture), "strength": strength}
         recipe = asked(interaction, model, seed, **near, n=count, truncation=truncation, label=label)
         await imagine(interaction, recipe)
 

@@ -102,6 +102,8 @@ class Model(OperatorCog):
     async def compare(self, interaction: discord.Interaction[Bot], model: str, version: str, other: str = "") -> None:
         await interaction.response.defer(thinking=True)
         first, second = await self._version(model, version), await self._version(model, other)
+        if first.version == second.version:
+            raise Refusal("error.same_version", version=escape(first.version))
         compared = await self.bot.trainings.compare(first.model, first.version, second.version)
         locale = self.bot.guild_settings.locale(interaction)
         both = [(one.version, one.sample) for one in (first, second)]

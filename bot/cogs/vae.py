@@ -16,7 +16,7 @@ from bot.examined import examine
 from bot.imagined import imagine
 from bot.locale import command_text
 from bot.picture_options import Count, Dimension, Share, Trails, asked, options
-from bot.picture_recipes import MOST, STOPS, STRENGTH, command, read_trails
+from bot.picture_recipes import MOST, STOPS, STRENGTH, command, read_trail, read_trails
 from bot.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Vae(commands.Cog):
         seed: str | None = None,
         truncation: Share = 1.0,
     ) -> None:
-        near = {"around": read_trails(picture)[0], "strength": strength}
+        near = {"around": read_trail(picture), "strength": strength}
         await imagine(interaction, asked(interaction, model, seed, **near, n=count, truncation=truncation))
 
     @vae.command(name=command_text("command.walk.name"), description=command_text("command.walk.description"))

@@ -84,6 +84,11 @@ async def test_reroll_keeps_the_parameters_and_anyone_may(miranda: Person, islan
         assert other != content
 
 
+async def test_a_class_is_asked_of_a_model_that_has_some(miranda: Person) -> None:
+    sheet, _ = await picture(miranda, await miranda.slash("gan sample", label=7, truncation=0.7, seed="42"))
+    assert "gan-digits@tiny" in sheet["content"]
+
+
 async def test_a_number(miranda: Person) -> None:
     message, content = await picture(miranda, await miranda.slash("gan number", digits="2026", seed="5"))
     assert message["content"] == "-# gan-digits@tiny · seed 5"
@@ -218,6 +223,7 @@ async def test_models_are_suggested_without_asking_the_worker(miranda: Person, i
         ("number", {"digits": "12a"}, "give me 1 to 20 digits"),
         ("number", {"digits": "7" * 21}, "give me 1 to 20 digits"),
         ("vary", {"picture": " , "}, "Name 1 to 16 pictures by their seeds"),
+        ("vary", {"picture": "42 43"}, "Name one picture to vary"),
         ("vary", {"picture": "42>"}, "That seed is not a number I can use"),
         ("vary", {"picture": ">".join("7" * 17)}, "begin again from another picture"),
         ("walk", {"pictures": "42"}, "Name 2 to 16 pictures"),

@@ -110,6 +110,8 @@ async def test_two_versions_side_by_side(ariel: Person) -> None:
         "frechet_distance   2  1.5  worse",
     ]
     (file,) = compared["attachments"]
+    refused = await said(ariel, "model compare", model="gan-digits", version="v2")
+    assert refused["content"] == "v2 would stand beside itself; name another version to compare it with."
     assert file["description"] == "Samples, from left to right: gan-digits@v1, gan-digits@v2."
     picture = Image.open(io.BytesIO(await ariel.fetch(file)))
     assert picture.getpixel((100, 200)) == (20, 0, 128)

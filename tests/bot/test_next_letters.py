@@ -42,6 +42,16 @@ async def test_a_chart_under_a_text(island: Island, bot: Bot, told_worker: ToldW
         assert told["content"] == "```\n/letters prompt:ROMEO: But model:gpt-shakespeare@told\n```"
 
 
+async def test_characters_that_the_model_never_saw_are_told(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
+    async with island.person() as miranda:
+        answer = await miranda.slash("letters", prompt="é☃")
+        (await told_worker.stream()).write("s", "length", replaced="é☃", alternatives=SHARES)
+        chart = await answer.message(charted)
+        assert chart["content"] == (
+            "-# The model has never seen these characters and read each as a space: é ☃\n-# gpt-shakespeare@told"
+        )
+
+
 async def test_in_portuguese_in_a_direct_message_after_a_restart(island: Island, told_worker: ToldWorker) -> None:
     await island.start_bot(told_worker.url)
     async with island.person("Caliban") as caliban:

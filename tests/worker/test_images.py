@@ -9,6 +9,7 @@ import json
 import threading
 from typing import Any
 
+import aiohttp
 import jsonschema
 import pytest
 from PIL import Image
@@ -141,6 +142,14 @@ async def test_pictures_are_enlarged_crisply(gallery: Gallery) -> None:
     small, large = await gallery.picture(seed=1, scale=1), await gallery.picture(seed=1)
     assert large.size == (756, 756)
     assert large.tobytes() == small.resize(large.size, Image.Resampling.NEAREST).tobytes()
+
+
+async def test_a_picture_that_is_handed_in_to_be_varied_is_told_what_goes_instead(gallery: Gallery) -> None:
+    form = aiohttp.FormData({"model": "gan-digits"})
+    form.add_field("image", b"\x89PNG", filename="cat.png")  # as OpenAI's client does
+    async with gallery.worker.session.post(VARIATIONS, data=form) as response:
+        assert response.status == 400
+        assert "send JSON with its seed in around" in (await response.json())["error"]["message"]
 
 
 async def test_variations_lie_near_their_picture(gallery: Gallery) -> None:

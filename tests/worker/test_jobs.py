@@ -18,11 +18,12 @@ import pytest
 from PIL import Image
 
 from models.checkpoint import Store
-from models.registry import resolve
+from models.registry import Recipe, resolve
 from tests.conftest import keep_gan
 from tests.worker.conftest import Start, Worker, write_version
 from tests.worker.operator import JOBS, MODEL, OPTIONS, Operator
 from worker.job_store import JobStore, Record
+from worker.routes.training import check_dataset
 from worker.schemas.training import Job, TrainingCatalogue
 from worker.trainer import Hear, Trainer
 
@@ -341,6 +342,10 @@ async def test_what_cannot_be_trained_is_refused_at_once(
     error = (await operator.ask("POST", JOBS, 400, json={"model": MODEL, **fields}))["error"]
     assert error["param"] == param
     assert sentence in error["message"]
+
+
+def test_a_recipe_whose_own_data_are_not_here_takes_others() -> None:
+    check_dataset("sprites", Recipe("linear-owls", "linear", "owls", "MIT", {}))
 
 
 async def test_a_job_that_is_not_there_is_named(operator: Operator) -> None:

@@ -88,6 +88,8 @@ async def test_of_a_damaged_version_the_previous_one_serves(worker: Worker, file
     damaged = worker.home / "checkpoints" / "gpt-shakespeare" / "2" / file
     damaged.write_bytes(damaged.read_bytes()[:100])
     assert (await worker.complete(max_tokens=3))["system_fingerprint"] == "gpt-shakespeare@1"
+    (listed,) = (await get(worker, "/v1/models"))["data"]
+    assert listed["version"] == ("1" if file == "card.json" else "2")  # what the card cannot tell, nobody can
     error = await worker.error(404, model="gpt-shakespeare@2")
     assert "damaged" in error["message"]
 

@@ -66,6 +66,8 @@ async def generate(request: web.Request) -> web.StreamResponse:
 @routes.post("/v1/images/variations")
 async def vary(request: web.Request) -> web.StreamResponse:
     """Draw pictures near one."""
+    if request.content_type.startswith("multipart/"):  # OpenAI's are of a picture that is handed in
+        raise BadRequest("Variations are of a picture drawn here: send JSON with its seed in around, no file.", "image")
     wanted = await read(request, VariationRequest)
 
     def plan(painter: Painter, seed: int) -> Points:

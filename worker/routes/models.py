@@ -6,7 +6,7 @@ from datetime import datetime
 
 from aiohttp import web
 
-from models.checkpoint import CheckpointError, Store
+from models.checkpoint import Card, CheckpointError, Store
 from models.registry import families
 from worker.errors import NotFound
 from worker.routes import GALLERY
@@ -38,7 +38,7 @@ def describe(store: Store, name: str) -> ModelInfo:
     """What the card of the version that serves (or of the one that is named) says; NotFound when there is none."""
     model, _, version = name.partition("@")
     try:
-        card = store.open(model, version or None).card
+        card = _card(store, model, version or None)
     except CheckpointError as error:
         raise NotFound(str(error), param="id") from error
     family = families().get(card.family)
@@ -54,3 +54,14 @@ def describe(store: Store, name: str) -> ModelInfo:
         operations=list(family.operations) if family else [],
         classes=card.config.get("classes", 1),
     )
+
+
+def _card(store: Store, model: str, version: str | None) -> Card:
+    """Where the version that serves is damaged, of the one that served before, which answers for it."""
+    try:
+        return store.open(model, version).card
+    except CheckpointError:
+        previous = store.previous(model) if version is None else None
+        if previous is None:
+            raise
+        return store.open(model, previous).card

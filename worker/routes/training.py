@@ -202,9 +202,9 @@ def check_dataset(name: str, recipe: Recipe) -> None:
         raise BadRequest(f"There is no data set {name!r}; choose from {listed}.", param="training_file")
     if name in SETS and SETS[name].file and find(SETS[name].file) is None:
         raise BadRequest(f"The data set {name} is {known[name].note}.", param="training_file")
-    kind = known[recipe.dataset].kind
-    if known[name].kind != kind:
-        raise BadRequest(f"{recipe.model} learns from {kind}, which {name} is not.", param="training_file")
+    usual = known.get(recipe.dataset)  # a plug-in's may be elsewhere
+    if usual is not None and known[name].kind != usual.kind:
+        raise BadRequest(f"{recipe.model} learns from {usual.kind}, which {name} is not.", param="training_file")
 
 
 def version_name(suffix: str | None, model: str, jobs: Jobs) -> str:

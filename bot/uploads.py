@@ -90,9 +90,11 @@ class Uploads:
         digest = hashlib.sha256(content).hexdigest()
         await asyncio.to_thread(self._write, digest, content)
         await self._store.change(
-            "INSERT OR IGNORE INTO uploads SELECT id, ?, ? FROM recipes WHERE id = ?", [digest, owner, recipe.id]
+            "INSERT OR IGNORE INTO uploads SELECT id, ?, ? FROM recipes"
+            " WHERE id = ? AND json_extract(parameters, '$.pictures[0].owner') IS NOT 0",
+            [digest, owner, recipe.id],
         )
-        await self._erase_unneeded([digest])  # if the recipe was erased meanwhile
+        await self._erase_unneeded([digest])  # if the recipe, or whose the picture is, was erased meanwhile
         await self._make_room()
         return digest
 

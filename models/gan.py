@@ -229,8 +229,8 @@ def _progress(average: Generator, data: Pictures, picture: Path) -> dict[str, fl
     drawn = generate(average, range(64))
     picture.parent.mkdir(parents=True, exist_ok=True)
     sheet(drawn, picture)
-    spread = drawn.float().std(0).mean() / data.test[:64].float().std(0).mean()  # far below 1: all pictures are alike
-    return {"spread against real": float(spread)}
+    spread, real = (part.float().std(0, correction=0).mean() for part in (drawn, data.test[:64]))
+    return {"spread against real": float(spread / real.clamp_min(1e-6))}  # far below 1: all pictures are alike
 
 
 # Evaluation

@@ -139,7 +139,9 @@ def sheet(pictures: Tensor, path: Path, columns: int = 8) -> None:
 
 
 def tiled(pictures: Tensor, columns: int) -> Image.Image:
-    """Pictures (N, C, H, W), uint8, as one, ``columns`` in a row, with white lines between them."""
+    """Pictures (N, C, H, W), uint8 (else TypeError), as one, ``columns`` in a row, with white lines between them."""
+    if pictures.dtype != torch.uint8:
+        raise TypeError(f"Pictures are shown as uint8, not {pictures.dtype}; from_unit makes that of [-1, 1].")
     count, channels, height, width = pictures.shape
     rows = math.ceil(count / columns)
     array = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, channels), 255, np.uint8)

@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-REFUSAL = "The sandbox answers to IP addresses, to localhost and to the name that --host gives it, not to {}."
+REFUSAL = "The sandbox answers to IP addresses, localhost, names of the local network and the one of --host, not to {}."
 
 
 def only_as(own: str) -> Any:
     """The middleware before every route: refuses requests that call this machine by another name than `own`.
 
     A site can let its own name lead to this machine (DNS rebinding); to the browser the sandbox would then be a part of
-    that site, which could do whatever people do here. An address or localhost it cannot take as its name.
+    that site, which could do whatever people do here. Addresses and names of the local network it cannot have.
     """
 
     @web.middleware
@@ -29,7 +29,12 @@ def only_as(own: str) -> Any:
 
 def _answers_to(host: str, own: str) -> bool:
     try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return name in ("localhost", own.lower()) or bool(ip_address(name))
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+        return name == own.lower() or _is_of_no_site(name) or bool(ip_address(name))
     except ValueError:  # no address
         return False
+
+
+def _is_of_no_site(name: str) -> bool:
+    """Whether a name has no dot, such as localhost or a container's, or is of a machine nearby (RFC 6762)."""
+    return name.endswith(".local") or (name != "" and not set(".:") & set(name))

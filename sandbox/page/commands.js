@@ -47,14 +47,14 @@ export function search(entries, typed) {
 }
 
 /**
- * What was typed for a command's `options`, taken apart where `name:` calls one of them: `texts` by option name, and the
- * `last` that was called. What stands before all names belongs to the option `first`.
+ * What was typed for a command's `options`, taken apart where `name:value` calls one of them (a colon before a space is a
+ * text's own): `texts` by option name, and the `last` that was called. What stands before all names belongs to the option `first`.
  */
 export function takeApart(typed, first, options, session) {
   const called = new Map(
     options.flatMap((option) => [option.name, session.nameOf(option)].map((name) => [name, option.name])),
   );
-  const [before, ...rest] = typed.split(new RegExp(`(?:^|\\s)(${[...called.keys()].join("|")}):`));
+  const [before, ...rest] = typed.split(new RegExp(`(?:^|\\s)(${[...called.keys()].join("|")}):(?=\\S)`));
   const texts = { [first]: before };
   let last = first;
   for (let at = 0; at < rest.length; at += 2) {

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -166,7 +167,7 @@ async def test_to_forget_someone_is_to_forget_whose_pictures_others_used(miranda
 
 
 async def test_a_picture_in_somebodys_message_is_theirs_whoever_has_it_looked_at(
-    miranda: Person, island: Island
+    miranda: Person, island: Island, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = await miranda.say("Look", [handed_in("hers.png")])
     async with island.person("Caliban") as caliban:
@@ -177,6 +178,15 @@ async def test_a_picture_in_somebodys_message_is_theirs_whoever_has_it_looked_at
         await miranda.press(asked, "Erase everything")
         await miranda.message(asked, lambda message: message["content"].startswith("Done:"))
     assert kept(island) == []
+    assert island.bot is not None
+    ((recipe,),) = await island.bot.store.rows("SELECT id FROM recipes")
+    monkeypatch.setattr(island.bot.uploads, "_download", downloaded)  # as if it had still been on its way
+    await island.bot.uploads.fetch(cast("Any", None), await island.bot.recipes.read(recipe), int(miranda.id))
+    assert kept(island) == []
+
+
+async def downloaded(_: object) -> bytes:
+    return handed_in("hers.png").content
 
 
 async def test_whoever_is_forgotten_holds_on_to_no_picture_of_others(miranda: Person, island: Island) -> None:

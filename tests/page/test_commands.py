@@ -151,6 +151,8 @@ async def test_a_pasted_command_fills_the_fields_it_names(visit: Visit) -> None:
     await expect(visit.last.locator(".prose")).to_have_text("heat=0.8 times=3 place=cell who=miranda")
     await visit.page.keyboard.insert_text("/recite opening:ROMEO: seed:7")
     await expect(visit.field("opening")).to_have_value("ROMEO: seed:7")
+    await visit.field("opening").fill("Mind the opening: it creaks")  # a text's own colon
+    await expect(visit.field("opening")).to_have_value("Mind the opening: it creaks")
 
 
 async def test_an_options_name_and_a_colon_lead_to_its_field(visit: Visit) -> None:

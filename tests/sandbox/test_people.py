@@ -126,7 +126,15 @@ async def test_addresses_localhost_and_its_own_name_lead_here() -> None:
         serve(create_app(Settings(sandbox_host="island.example"))) as sandbox,
         aiohttp.ClientSession() as http,
     ):
-        for name in ("192.168.1.2:8200", "[::1]:8200", "LOCALHOST:9", "localhost", "Island.example:8200"):
+        for name in (
+            "192.168.1.2:8200",
+            "[::1]:8200",
+            "LOCALHOST:9",
+            "localhost.",
+            "mybox:80",
+            "mybox.local",
+            "Island.example:8200",
+        ):
             async with http.get(sandbox.url, headers={"Host": name}) as response:
                 assert response.status == 200
                 assert response.headers["X-Frame-Options"] == "DENY"

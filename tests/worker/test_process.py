@@ -75,9 +75,12 @@ def test_a_signal_ends_the_worker_within_two_seconds_though_a_model_is_loading(t
     compiler, begun = tmp_path / "slow-cc", tmp_path / "begun"
     compiler.write_text(f"#!/bin/sh\ntouch {begun}\nexec sleep 20\n")
     compiler.chmod(0o755)
-    with started(tmp_path / "home", CC=str(compiler), XDG_CACHE_HOME=str(tmp_path / "cache")) as (process, _):
+    slow = {"CC": str(compiler), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    with started(tmp_path / "home", "--device", "cpu", **slow) as (process, _):
+        patience = time.monotonic() + 60
         while not begun.exists():
             assert process.poll() is None
+            assert time.monotonic() < patience
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         begin = time.monotonic()

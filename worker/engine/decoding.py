@@ -15,13 +15,14 @@ from threading import Lock
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from models.pictures import FORMATS, MALFORMED, MAX_PIXELS, middle, to_unit
+from models.pictures import MALFORMED, MAX_PIXELS, middle, to_unit
 from models.roles import Sight
 from worker.errors import BadRequest, TooManyPixels, Unreadable
 from worker.schemas.vision import MAX_PICTURE, Prepared
 
 ROOMY = 4_000_000  # pixels; larger pictures are decoded one at a time, since each may take 300 MB for a moment
 LARGE = Lock()
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF")  # what chats show
 ADVICE = "hand in a PNG, JPEG, WebP or GIF"
 ORIENTATION = 0x0112  # Exif's tag
 SIDEWAYS = range(5, 9)  # its values that exchange width and height

@@ -63,6 +63,9 @@ async def test_every_command_for_operators_is_among_them(island: Island, trainer
     commands = [one for one in bot.tree.walk_commands() if isinstance(one, discord.app_commands.Command)]
     theirs = [command for command in commands if isinstance(command.binding, OperatorCog)]
     assert {command.qualified_name for command in theirs} == set(COMMANDS)
+    roots = {command.root_parent or command for command in theirs}
+    assert all(root.to_dict(bot.tree)["integration_types"] == [0] for root in roots)  # of servers, never of a person
+    assert all(root.to_dict(bot.tree)["contexts"] == [0] for root in roots)
     async with island.person("Caliban") as caliban:
         offered = {command["name"] for command in await caliban.commands()}
     assert not offered & {command.qualified_name.split()[0] for command in theirs}

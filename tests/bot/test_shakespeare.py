@@ -49,6 +49,7 @@ async def test_a_text_grows_and_finishes(island: Island, bot: Bot, told_worker: 
 
 async def test_what_is_written_is_shown_and_never_obeyed(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
     async with island.person() as miranda:
+        island.sandbox.state.grant(island.sandbox.state.bot, Permission.MENTION_EVERYONE)  # what it may, it never does
         answer = await miranda.slash("shakespeare", prompt="@everyone *")
         (await told_worker.stream()).finish(f" **loud** <@{miranda.id}>\n# head")
         message = await answer.message(finished)

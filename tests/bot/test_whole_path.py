@@ -37,8 +37,10 @@ async def test_two_people_at_once(island: Island, tiny_store: Store) -> None:
         await island.start_bot(url)
         first = await miranda.slash("shakespeare", prompt="MIRANDA:", length=1000)
         second = await caliban.slash("shakespeare", prompt="PROSPERO:", length=1000)
-        assert (await first.message(finished))["content"].startswith("**MIRANDA:**")
-        assert (await second.message(finished))["content"].startswith("**PROSPERO:**")
+        for answer, prompt in ((first, "MIRANDA:"), (second, "PROSPERO:")):
+            message = await answer.message(finished)
+            assert message["content"].startswith(f"**{prompt}**")
+            assert "1000 c" in footer(message)  # characters, or caracteres
 
 
 async def idle(url: str) -> None:

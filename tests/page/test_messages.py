@@ -127,7 +127,7 @@ async def test_typing_is_shown_until_the_message_comes(visit: Visit, players: Pl
     await channel.typing()
     await expect(visit.page.locator("#typing")).to_contain_text("Prospero is typing…")
     await channel.send("Here it is.")
-    await expect(visit.page.locator("#typing")).to_be_empty()
+    await expect(visit.page.locator("#typing")).to_be_empty(timeout=5_000)  # after ten seconds it is forgotten anyway
 
 
 async def test_a_message_elsewhere_marks_its_channel(visit: Visit, players: Players) -> None:

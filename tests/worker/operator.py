@@ -59,12 +59,12 @@ class Operator:
 
     async def until_it_steps(self, job: Job) -> None:
         """Wait for the first progress."""
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(240):
             while not await self.steps(job):  # noqa: ASYNC110 (what is waited for belongs to another process)
                 await asyncio.sleep(0.05)
 
     async def until_it_ends(self, job: Job) -> Job:
-        async with asyncio.timeout(100):
+        async with asyncio.timeout(240):
             while (now := await self.job(job)).status in ("queued", "running"):  # noqa: ASYNC110 (as above)
                 await asyncio.sleep(0.05)
         return now

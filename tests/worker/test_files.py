@@ -19,6 +19,8 @@ from worker.schemas.training import File
 
 FILES = "/v1/files"
 
+pytestmark = pytest.mark.timeout(900)  # trainers come last of all on a busy machine
+
 
 def form(content: bytes | None = None, filename: str = "My_Owls.zip", **fields: str) -> aiohttp.FormData:
     data = aiohttp.FormData(default_to_multipart=True)

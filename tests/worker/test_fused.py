@@ -118,6 +118,7 @@ def test_what_is_no_number_draws_nothing_and_harms_no_other() -> None:
     tokens[0] = 5, 6
     block: Block = decoder.write([0, 1], [0, 0], tokens, free(2, decoder.steps))
     assert (block.drawn[:, 0] == -1).all()
+    assert torch.isfinite(block.logits[0, 1]).all()
     decoder.clear(0)
     tokens[0] = 6
     again = decoder.write([0, 1], [0, 0], tokens, free(2, decoder.steps))

@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import threading
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -405,7 +406,7 @@ async def test_a_batch_waits_for_more_while_its_pictures_would_only_wait_for_enc
     sizes = await batches(gallery)
     release = threading.Event()
     backlog = 2 * cores() + 1
-    encoding = [asyncio.create_task(gallery.engine.finish(release.wait)) for _ in range(backlog)]
+    encoding = [asyncio.create_task(gallery.engine.finish(partial(release.wait, 30))) for _ in range(backlog)]
     drawing = [asyncio.create_task(gallery.files(seed=i, user=str(i))) for i in range(5)]
     await gallery.worker.until(lambda: gallery.engine.waiting == 5)
     release.set()

@@ -9,6 +9,7 @@ import shutil
 import signal
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from worker.trainer import Hear, Trainer
 SPRITES = {"channels": 1, "classes": 1, "base": 4, "widths": "16,8,8", "blocks": "0,0,0", "latent": 8, "batch": 16}
 A_WHILE = {"minutes": 0.1, "options": OPTIONS}  # six seconds of training: long enough to be ended in the middle
 
+pytestmark = pytest.mark.timeout(900)  # trainers come last of all on a busy machine
+
 
 @pytest.fixture
 async def operator(start: Start, verse_data: Path) -> Operator:
@@ -43,7 +46,12 @@ async def started(start: Start, version: str | None = None, **settings: Any) -> 
 def trainers(parent: int | None = None) -> list[psutil.Process]:
     """The children of a process that train now."""
     children = psutil.Process(parent).children()
-    return [child for child in children if "train" in child.cmdline()]
+    found = []
+    for child in children:
+        with suppress(psutil.NoSuchProcess):  # it ended meanwhile
+            if "train" in child.cmdline():
+                found.append(child)
+    return found
 
 
 async def test_a_gan_from_the_request_to_a_rollback(start: Start, tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from worker.schemas.training import Comparison
 
 MODELS = "/v1/models"
 
+pytestmark = pytest.mark.timeout(900)  # trainers come last of all on a busy machine
+
 
 def drawn(path: Path, names: tuple[str, ...]) -> None:
     """Let there be GANs that draw different pictures, the last of which serves."""

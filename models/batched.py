@@ -75,12 +75,12 @@ class Batched:
 def lanes(number: int) -> ThreadPoolExecutor:
     """Threads on each of which PyTorch computes alone."""
     threads = torch.get_num_threads()
-    started_alone = ThreadPoolExecutor(number, "lane", initializer=_compute_alone)
-    started = Barrier(number)
-    for _ in started_alone.map(lambda _: started.wait(), range(number)):
+    pool = ThreadPoolExecutor(number, "lane", initializer=_compute_alone)
+    all_run = Barrier(number)
+    for _ in pool.map(lambda _: all_run.wait(), range(number)):
         pass
     torch.set_num_threads(threads)  # they have set it for all threads to come, too
-    return started_alone
+    return pool
 
 
 def _compute_alone() -> None:

@@ -14,6 +14,7 @@ from aiohttp import web
 from torch import Tensor
 
 from models.batched import Batched, Rows
+from models.pictures import from_unit
 from models.roles import Sight
 from worker.engine.decoding import Seen, decode
 from worker.engine.images import ImageEngine
@@ -55,6 +56,10 @@ class Visit:
     async def finish(self, function: Callable[..., Result], *given: object) -> Result:
         """Anything that takes a while, needs no device and follows the computations."""
         return await self._engine.finish(partial(function, *given))
+
+    async def encode(self, layout: Callable[..., list[bytes]], pictures: Tensor, *given: object) -> list[bytes]:
+        """The files that a layout of worker.engine.encoding makes of pictures (N, C, S, S) in [-1, 1]."""
+        return await self.finish(lambda: layout(from_unit(pictures), *given))
 
     async def look(self, image: str, param: str = "image", finer: int = 1) -> Seen:
         """A picture that was handed in, as the model sees it or ``finer`` times as fine."""

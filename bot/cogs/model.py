@@ -80,11 +80,10 @@ class Model(OperatorCog):
     async def promote(self, interaction: discord.Interaction[Bot], model: str, version: str) -> None:
         await interaction.response.defer(thinking=True)
         said = await self.bot.switching.promote(interaction, model.strip(), version.strip())
-        subject = f"{model.strip()}@{version.strip()}"
-        back = (
-            [RollBack(subject, self.bot.guild_settings.locale(interaction))] if len(subject) <= LONGEST_SUBJECT else []
-        )
-        await interaction.edit_original_response(content=said, view=view_of(back))
+        subject, buttons = f"{model.strip()}@{version.strip()}", []
+        if len(subject) <= LONGEST_SUBJECT:
+            buttons.append(RollBack(subject, self.bot.guild_settings.locale(interaction)))
+        await interaction.edit_original_response(content=said, view=view_of(buttons))
 
     @model.command(
         name=command_text("command.rollback.name"), description=command_text("command.model_rollback.description")

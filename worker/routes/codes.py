@@ -74,7 +74,7 @@ async def decompress(request: web.Request) -> web.StreamResponse:
 
     async def work(visit: Visit) -> VisionAnswer:
         (pictures,) = await visit.compute(coder.paint, numbers[None])
-        files = await visit.finish(encoding.stills, from_unit(pictures), wanted.scale, wanted.max_bytes)
+        files = await visit.encode(encoding.stills, pictures, wanted.scale, wanted.max_bytes)
         return visit.describe(files)
 
     return await answer(request, wanted, model, work)

@@ -6,7 +6,6 @@ import torch
 from aiohttp import web
 
 from models.density import measure
-from models.pictures import from_unit
 from models.roles import Sight, Space
 from worker.engine import encoding
 from worker.engine.atlas import lay_out
@@ -60,7 +59,7 @@ async def show_density(request: web.Request) -> web.StreamResponse:
             figures["percentile"] = density.percentile(latents[0])
         chosen = torch.cat((density.crowded(ROW), density.lonely(ROW)))
         (pictures,) = await visit.compute(space.decode, space.remembered[chosen])
-        files = await visit.finish(encoding.rows, from_unit(pictures), ROW, wanted.scale, wanted.max_bytes)
+        files = await visit.encode(encoding.rows, pictures, ROW, wanted.scale, wanted.max_bytes)
         return visit.describe(files, seen, figures=figures)
 
     return await answer(request, wanted, model, work)

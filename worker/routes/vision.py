@@ -54,7 +54,7 @@ async def reconstruct(request: web.Request) -> web.StreamResponse:
             figures["log_likelihood"] = nats = role.likelihood.nats(estimates)
             figures["percentile"] = role.likelihood.percentile(nats)
         shown = torch.cat((pictures, reconstructions, difference(pictures, reconstructions)))
-        files = await visit.finish(encoding.rows, from_unit(shown), len(shown), wanted.scale, wanted.max_bytes)
+        files = await visit.encode(encoding.rows, shown, len(shown), wanted.scale, wanted.max_bytes)
         return visit.describe(files, [seen], figures=figures)
 
     return await answer(request, wanted, model, work)
@@ -71,7 +71,7 @@ async def judge(request: web.Request) -> web.StreamResponse:
         pictures = seen.picture[None]  # (1, C, S, S)
         reconstructions, score, percentile, heat = await visit.compute(model.role(Judge).judge, pictures)
         shown = torch.cat((pictures, reconstructions, glow(heat).expand_as(pictures)))
-        files = await visit.finish(encoding.rows, from_unit(shown), len(shown), wanted.scale, wanted.max_bytes)
+        files = await visit.encode(encoding.rows, shown, len(shown), wanted.scale, wanted.max_bytes)
         return visit.describe(files, [seen], figures={"score": float(score), "percentile": float(percentile)})
 
     return await answer(request, wanted, model, work)
@@ -93,10 +93,10 @@ async def blend(request: web.Request) -> web.StreamResponse:
         (way,) = await visit.compute(space.blend, begins, goals, shares)
         if wanted.layout == "strip":
             shown = torch.cat((first[None], way, second[None]))
-            files = await visit.finish(encoding.strip, from_unit(shown), wanted.scale, wanted.max_bytes)
+            files = await visit.encode(encoding.strip, shown, wanted.scale, wanted.max_bytes)
         else:
-            loop = from_unit(torch.cat((way, way[1:-1].flip(0))))
-            files = await visit.finish(encoding.animation, loop, wanted.output_format, wanted.scale, wanted.max_bytes)
+            loop = torch.cat((way, way[1:-1].flip(0)))
+            files = await visit.encode(encoding.animation, loop, wanted.output_format, wanted.scale, wanted.max_bytes)
         return visit.describe(files, seen)
 
     return await answer(request, wanted, model, work)
@@ -125,7 +125,7 @@ async def traverse(request: web.Request) -> web.StreamResponse:
             seen = [await visit.look(wanted.image)]
             (start,) = await visit.compute(role.encode, seen[0].picture[None])
         (pictures,) = await visit.compute(role.decode, role.strips(start[0], dimensions, wanted.steps))
-        files = await visit.finish(encoding.rows, from_unit(pictures), wanted.steps, wanted.scale, wanted.max_bytes)
+        files = await visit.encode(encoding.rows, pictures, wanted.steps, wanted.scale, wanted.max_bytes)
         return visit.describe(files, seen, seed=seed, dimensions=dimensions)
 
     return await answer(request, wanted, model, work)
@@ -149,7 +149,7 @@ async def translate(request: web.Request) -> web.StreamResponse:
         (painted,) = await visit.compute(model.role(Translator).translate, lines)
         paper = (1 - 2 * lines).expand_as(photo)  # dark on light
         shown = torch.cat((paper, painted) if drawn else (photo, paper, painted))
-        files = await visit.finish(encoding.rows, from_unit(shown), len(shown), wanted.scale, wanted.max_bytes)
+        files = await visit.encode(encoding.rows, shown, len(shown), wanted.scale, wanted.max_bytes)
         return visit.describe(files, [seen], lines="sketch" if drawn else "photo")
 
     return await answer(request, wanted, model, work)

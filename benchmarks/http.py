@@ -17,7 +17,7 @@ import torch
 from benchmarks.table import percentile, show
 from benchmarks.text import LENGTH, engine_rate, load_network
 from benchmarks.worker import running_worker
-from worker.engine.hardware import build_decoder, set_threads
+from worker.engine.hardware import build_decoder, pick_device, set_threads
 from worker.engine.text_model import TextModel
 
 CROWD = 32  # clients whose streams long prompts disturb
@@ -38,7 +38,7 @@ class Seen:
 def run(home: Path, rounds: int, threads: int) -> None:
     """Print what clients see, and how much of the engine's own speed reaches them."""
     set_threads(threads)
-    network = load_network(home)
+    network = load_network(home).to(pick_device("auto"))
     model = TextModel("benchmark", build_decoder(network, max(CLIENTS), "auto", torch.get_num_threads(), home))
     rows = []
     with running_worker(home, threads) as address:

@@ -59,6 +59,7 @@ def run(home: Path, rounds: int, threads: int) -> None:
             model = checkpoint.model
             for sheet in SHEETS:
                 asyncio.run(visit(address, model, sheet))  # the first requests of all pay for what is loaded late
+                draw_bare(painter, sheet)
                 visits = [(asyncio.run(visit(address, model, sheet)), draw_bare(painter, sheet)) for _ in range(rounds)]
                 rows.append(row(f"{model} in batches of {painter.draw.most}", sheet, visits))
     heads = ["model", "pictures", "over HTTP", "bare", "HTTP/bare", "forward pass alone", "wait p50", "wait p95"]

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import gpt
+from models.scoring import nats_per_character
 from models.training import Progress, Run, cosine
 
 RATE, DECAYED = 1e-3, 1e-4
@@ -87,6 +88,6 @@ def train(config: gpt.Config, text: Tensor, held_out: Tensor, run: Run) -> Itera
         run.observe(loss=loss)
         if run.due():
             network.eval()
-            metrics = {"held-out nats/char": gpt.nats_per_character(network, held_out)}  # type: ignore[arg-type]
+            metrics = {"held-out nats/char": nats_per_character(network, held_out)}  # type: ignore[arg-type]
             network.train()
             yield run.report(metrics, network=network, optimizer=optimizer)

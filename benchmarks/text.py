@@ -69,7 +69,7 @@ def run(home: Path, rounds: int, threads: int) -> None:
 def load_network(home: Path) -> gpt.GPT:
     """The GPT that serves, or where there is none, one of its shape with random weights."""
     try:
-        return gpt.load(Store(home).open("gpt-shakespeare"), torch.device("cpu"))
+        return gpt.restore(Store(home).open("gpt-shakespeare"), torch.device("cpu"))
     except CheckpointError:
         network = gpt.GPT(gpt.Config())
         for parameter in network.parameters():
@@ -156,14 +156,18 @@ def product_rate(network: gpt.GPT, streams: int, precision: torch.dtype, steps: 
 
 def timed(step: Callable[[], Any], streams: int, steps: int) -> float:
     step()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    _finish()
     begin = time.perf_counter()
     for _ in range(steps):
         step()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    _finish()
     return streams * steps / (time.perf_counter() - begin)
+
+
+def _finish() -> None:
+    """Wait for what the device was given to do."""
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
 
 
 def huggingface(network: gpt.GPT) -> Callable[[int], float] | None:
@@ -199,4 +203,5 @@ def huggingface(network: gpt.GPT) -> Callable[[int], float] | None:
         )
         return streams * LENGTH / (time.perf_counter() - begin)
 
+    rate(1)  # the first text pays for what libraries load late
     return rate

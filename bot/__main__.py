@@ -9,6 +9,7 @@ from bot.settings import SettingsError, load
 
 def main() -> int:
     """Runs until told to end; the exit status is 0, 1 after a failure, 2 for settings that are wrong."""
+    os.umask(0o077)  # what people write and hand in is kept, and is not for others on this machine
     try:
         settings = load()
     except SettingsError as error:

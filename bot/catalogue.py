@@ -16,19 +16,18 @@ RETRY = 2.0  # seconds, while the worker is away or starting
 logger = structlog.get_logger(__name__)
 
 
-def names(models: Sequence[ModelInfo], typed: str) -> list[str]:
-    """What can be typed for models and their versions, the newest first, that goes with what is typed so far."""
-    every = [model.id for model in models]
-    every += [f"{model.id}@{version}" for model in models for version in reversed(model.versions)]
-    return [name for name in every if typed.strip().lower() in name.lower()]
+def names(models: Sequence[ModelInfo]) -> list[str]:
+    """What can be typed for models and their versions, the newest first."""
+    versions = [f"{model.id}@{version}" for model in models for version in reversed(model.versions)]
+    return [model.id for model in models] + versions
 
 
 class Catalogue:
     """Asks the worker for its models from time to time."""
 
-    def __init__(self, worker: WorkerAPI) -> None:
+    def __init__(self, worker: WorkerAPI, trainings: TrainingAPI) -> None:
         self._worker = worker
-        self._trainings = TrainingAPI(worker)
+        self._trainings = trainings
         self._models: list[ModelInfo] = []
         self._trainable = TrainingCatalogue(recipes=[], datasets=[])
         self._files: list[File] = []

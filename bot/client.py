@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import json
+import secrets
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from importlib.metadata import entry_points
@@ -18,6 +20,7 @@ from discord.ext import commands
 from bot import errors
 from bot.audit import Audit
 from bot.catalogue import Catalogue
+from bot.confirmation import Leave
 from bot.guild_settings import ANYWHERE, GuildSettings
 from bot.locale import CommandTranslator
 from bot.operators import Operators
@@ -25,10 +28,11 @@ from bot.performances import Performances
 from bot.picture_buttons import PICTURE_BUTTONS
 from bot.quota import Quota
 from bot.recipes import Recipe, Recipes
+from bot.repeating import repeating
 from bot.scheduler import Scheduler
 from bot.settings import Settings
 from bot.store import Store
-from bot.switching import Switching
+from bot.switching import RollBack, Switching
 from bot.training_api import TrainingAPI
 from bot.uploads import MEBI, Uploads
 from bot.views import BUTTONS, Lasting
@@ -37,6 +41,7 @@ from bot.worker_api import WorkerAPI, at
 from bot.worker_process import WorkerProcess
 
 COGS = "prospero.cogs"  # the entry-point group through which this package's and other packages' cogs are found
+HOUR, DAY = 3_600.0, 86_400.0  # seconds
 LAST_WORDS = 0.5  # seconds that running requests get to say in their messages that the bot ends
 GOODBYE = 0.5  # seconds for Discord to acknowledge the end of the connection
 
@@ -129,24 +134,29 @@ class Bot(commands.Bot):
         self.audit = Audit(self.store)
         assert self.application is not None  # whoever logs in is told
         self.operators = Operators(self.settings, self.application)
+        await self._opened.enter_async_context(repeating(self._update_operators, HOUR))
         session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))  # the worker sets the limit
         self._opened.push_async_callback(session.close)
         self.uploads = Uploads(self.store, self.settings.home / "uploads", session, self.settings.uploads_mib * MEBI)
+        await self.uploads.sweep()
+        if self.settings.keep_days:
+            await self._opened.enter_async_context(repeating(self._erase_old, DAY))
         token = self.settings.worker_token.get_secret_value() if self.settings.worker_token else None
         if self.settings.worker_url is not None:
             self.worker = WorkerAPI(session, at(self.settings.worker_url), token)
         else:
+            token = token or secrets.token_urlsafe(32)
             self._worker_process = WorkerProcess(session, token)
             self._worker_process.start()
             self.worker = WorkerAPI(session, self._worker_process.address, token)
         self.trainings = TrainingAPI(self.worker)
         self.switching = Switching(self.trainings, self.audit)
         self.watches = Watches(self)
-        self.catalogue = Catalogue(self.worker)
+        self.catalogue = Catalogue(self.worker, self.trainings)
         self.catalogue.start()
         self._opened.push_async_callback(self.catalogue.close)
         self.forgetters += [self.recipes.forget, self.uploads.forget, self.watches.store.forget]
-        self.add_buttons(*BUTTONS, *PICTURE_BUTTONS)
+        self.add_buttons(*BUTTONS, *PICTURE_BUTTONS, Leave, RollBack)
         await self._load_cogs()
         await self.tree.set_translator(CommandTranslator())
         await self._sync_changed_commands()
@@ -187,6 +197,15 @@ class Bot(commands.Bot):
         if writer is None:
             raise errors.Refusal("error.operation_unknown", operation=recipe.operation)
         return writer(recipe, locale)
+
+    async def _update_operators(self) -> None:
+        """Whoever left the application's team since is an operator no more."""
+        self.operators.update(await self.application_info())
+
+    async def _erase_old(self) -> None:
+        """Forgets results that are older than the settings say."""
+        await self.recipes.erase_before(int(time.time() - self.settings.keep_days * DAY))
+        await self.uploads.release_orphaned()
 
     async def _load_cogs(self) -> None:
         found = entry_points(group=COGS)

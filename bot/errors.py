@@ -10,7 +10,7 @@ import structlog
 from discord import app_commands
 
 from bot.locale import translate
-from bot.markdown import escape
+from bot.markdown import cut, escape
 from bot.worker_api import (
     WorkerBusy,
     WorkerFailed,
@@ -23,9 +23,19 @@ from bot.worker_api import (
 REFUSALS = {  # sentences for what the worker calls wrong with a request, where it has a name for it
     "picture_unreadable": "error.picture_type",
     "picture_too_large": "error.picture_pixels",
+    "label_out_of_range": "error.label_range",
+    "no_classes": "error.no_classes",
+    "dimensions_out_of_range": "error.dimension_range",
+    "code_unreadable": "error.code_unreadable",
+    "training_not_found": "error.no_such_training",
+    "no_version_before": "error.no_version_before",
+    "version_serves": "error.version_serves",
+    "version_shipped": "error.version_shipped",
+    "name_taken": "error.name_taken",
+    "still_needed": "error.still_needed",
 }
 VERSION_FIELDS = ("model", "version")  # of a request, that name what may be there no more
-LONGEST_MESSAGE = 200  # characters of the worker's own sentence that are passed on
+LONGEST_MESSAGE = 500  # characters of the worker's own sentence that are passed on
 LONGEST_ANSWER = 2_000  # characters that Discord allows; a sentence that repeats what a person typed may have more
 
 logger = structlog.get_logger(__name__)
@@ -65,7 +75,7 @@ def sentence(error: BaseException, locale: discord.Locale) -> str:
         case WorkerRefused() if is_version_gone(error):
             return translate(locale, "error.version_gone")
         case WorkerRefused():
-            return translate(locale, "error.worker_refused", message=escape(str(error)[:LONGEST_MESSAGE]))
+            return translate(locale, "error.worker_refused", message=escape(cut(str(error), LONGEST_MESSAGE)))
         case WorkerInterrupted():
             logger.warning("worker interrupted", error=str(error))
             return translate(locale, "error.worker_interrupted")
@@ -84,9 +94,7 @@ def sentence(error: BaseException, locale: discord.Locale) -> str:
 
 async def answer(interaction: discord.Interaction[Any], error: BaseException) -> None:
     """Tells the person who acted, and only them where Discord allows it, what went wrong."""
-    content = sentence(error, interaction.locale)
-    if len(content) > LONGEST_ANSWER:
-        content = f"{content[: LONGEST_ANSWER - 1]}…"
+    content = cut(sentence(error, interaction.locale), LONGEST_ANSWER)
     try:
         if not interaction.response.is_done():
             await interaction.response.send_message(content, ephemeral=True)

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import discord
 
-from bot.locale import translate
+from bot.locale import number, translate
 from bot.table import table
 from worker.schemas.training import Figure
 
+NONE = "–"  # stands for a figure that there is not
 MOST = 16  # figures shown; with their names they fill half a message
 LONGEST_UNIT = 12  # characters, such as "nats/char"; a longer one is an explanation, for which the card has room
 
@@ -17,18 +18,22 @@ LONGEST_UNIT = 12  # characters, such as "nats/char"; a longer one is an explana
 def side_by_side(figures: Sequence[Figure], new: str, serving: str, locale: discord.Locale) -> str:
     """A table of two versions' figures, with a word on whether the first version's is better."""
     head = [translate(locale, "training.figure"), new, serving, ""]
-    rows = [[_named(one), plain(one.new), plain(one.serving), _verdict(one, locale)] for one in figures[:MOST]]
+    rows = [
+        [_named(one), plain(one.new, locale), plain(one.serving, locale), _verdict(one, locale)]
+        for one in figures[:MOST]
+    ]
     return table(head, rows)
 
 
 def alone(metrics: Mapping[str, float], version: str, locale: discord.Locale) -> str:
     """A table of one version's figures."""
-    rows = [[name, plain(value)] for name, value in list(metrics.items())[:MOST]]
+    rows = [[name, plain(value, locale)] for name, value in list(metrics.items())[:MOST]]
     return table([translate(locale, "training.figure"), version], rows)
 
 
-def plain(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+def plain(value: float | None, locale: discord.Locale) -> str:
+    """A figure alone; a dash where there is none."""
+    return NONE if value is None else number(locale, value, ".4g")
 
 
 def _named(figure: Figure) -> str:
@@ -36,9 +41,8 @@ def _named(figure: Figure) -> str:
 
 
 def _verdict(figure: Figure, locale: discord.Locale) -> str:
-    if figure.serving is None or figure.better is None:
+    if figure.improved is None:
         return ""
     if figure.new == figure.serving:
         return translate(locale, "training.same")
-    is_better = (figure.new > figure.serving) == (figure.better == "higher")
-    return translate(locale, "training.better" if is_better else "training.worse")
+    return translate(locale, "training.better" if figure.improved else "training.worse")

@@ -28,7 +28,7 @@ class Imagined(Picture[Drawing]):
 
     def take(self, answer: Drawing) -> bytes:
         self.recipe = replace(self.recipe, seed=answer.seed, version=answer.version)
-        return answer.files[0]
+        return answer.file
 
     def name(self) -> str:
         return f"{self.recipe.model}-{self.recipe.seed}"
@@ -43,10 +43,10 @@ class Imagined(Picture[Drawing]):
                 return translate(self.locale, "picture.shows_walk", **values)
             case "interpolate":
                 return translate(self.locale, "picture.shows_strip", **values)
-            case "vary":
-                return translate(self.locale, "picture.shows_variations", **values)
             case _ if values["count"] == 1:
                 return translate(self.locale, "picture.shows_one", **values)
+            case "vary":
+                return translate(self.locale, "picture.shows_variations", **values)
             case _:
                 return translate(self.locale, "picture.shows_sheet", **values)
 

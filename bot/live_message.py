@@ -1,9 +1,9 @@
 """A message that grows: edited on its own clock, continued in further messages, its last state always delivered."""
 
+import asyncio
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import discord
@@ -11,7 +11,7 @@ import discord
 from bot.delivery import Delivery
 from bot.scheduler import Scheduler
 
-TOKEN_LIFE = timedelta(minutes=14)  # Discord's interaction tokens die after 15; one minute is kept for the last edits
+TOKEN_LIFE = 14 * 60.0  # seconds; Discord's interaction tokens die after 15 minutes, and one is kept for the last edits
 DEAD_TOKEN = {10015, 50027}  # Discord's error codes: unknown webhook, invalid webhook token
 
 Buttons = Sequence[discord.ui.DynamicItem[discord.ui.Button[Any]]]
@@ -55,7 +55,8 @@ class LiveMessage(Delivery):
     """The answer to a deferred interaction, growing over as many messages as it needs.
 
     ``render`` gives the newest draft; it is asked only when an edit is about to be sent, so pieces that arrive faster
-    than Discord takes edits cost nothing. A draft's earlier pages never change once a later one exists.
+    than Discord takes edits cost nothing. A draft's earlier pages never change once a later one exists. It is made as
+    soon as the interaction was answered: from then on the token's life is measured, whatever the clock says.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class LiveMessage(Delivery):
         self._render = render
         self._shown: list[_Page] = []
         self._ids: list[int] = []
+        self._token_ends = asyncio.get_running_loop().time() + TOKEN_LIFE
         self._token_dead = False
 
     @property
@@ -98,7 +100,7 @@ class LiveMessage(Delivery):
     @property
     def seconds_of_token(self) -> float:
         """How long the interaction's token can still be used, in seconds; negative once it cannot."""
-        return (self._interaction.created_at + TOKEN_LIFE - datetime.now(UTC)).total_seconds()
+        return self._token_ends - asyncio.get_running_loop().time()
 
     async def send_newest(self) -> bool:
         draft = self._render()

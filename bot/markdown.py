@@ -32,6 +32,11 @@ def small(line: str) -> str:
     return f"-# {line}"
 
 
+def cut(text: str, longest: int) -> str:
+    """``text`` in at most ``longest`` characters; a sign at its end says that there was more."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
 def fitting(lines: Iterable[str], room: int) -> str:
     """As many of the first lines as ``room`` characters hold."""
     lines = list(lines)

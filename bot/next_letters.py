@@ -14,7 +14,7 @@ import discord
 
 from bot import markdown
 from bot.live_message import Attached, Draft, LiveMessage
-from bot.locale import translate
+from bot.locale import number, translate
 from bot.recipes import Recipe, as_command
 from bot.replaced import sentence
 from bot.result import Result
@@ -65,7 +65,7 @@ class NextLetters(Result):
                         break
                 if message.gone:
                     return
-        self.content = await asyncio.to_thread(chart, self._bars(), self._title())
+        self.content = await asyncio.to_thread(chart, self._bars(), self._title(), self.locale)
         self.finished = True
 
     def draft(self) -> Draft:
@@ -83,7 +83,7 @@ class NextLetters(Result):
     def _file(self) -> Attached | None:
         if self.content is None:
             return None
-        shares = ", ".join(f"{name} {_percent(share)}" for name, share in self._bars())
+        shares = ", ".join(f"{name} {_percent(share, self.locale)}" for name, share in self._bars())
         description = translate(self.locale, "letters.shows", model=self.recipe.model, shares=shares)
         return Attached("next-letters.png", self.content, description)
 
@@ -108,7 +108,7 @@ class NextLetters(Result):
         return translate(self.locale, "letters.after", text="…" * (len(prompt) > SHOWN_PROMPT) + end)
 
 
-def chart(bars: Sequence[tuple[str, float]], title: str) -> bytes:
+def chart(bars: Sequence[tuple[str, float]], title: str, locale: discord.Locale) -> bytes:
     """A PNG file of horizontal bars, each with its name and share (of 1); the last one, of all others, is grey."""
     from matplotlib.figure import Figure  # takes a second to load, which only those who want a chart shall wait
 
@@ -118,7 +118,7 @@ def chart(bars: Sequence[tuple[str, float]], title: str) -> bytes:
     names, shares = [name for name, _ in bars], [share for _, share in bars]
     colours = [VIOLET] * (len(bars) - 1) + [GREY]
     drawn = axes.barh(range(len(bars)), shares, color=colours)
-    axes.bar_label(drawn, [_percent(share) for share in shares], padding=6, fontsize=14)
+    axes.bar_label(drawn, [_percent(share, locale) for share in shares], padding=6, fontsize=14)
     axes.set_yticks(range(len(bars)), names, fontsize=14, parse_math=False)
     axes.tick_params(length=0)
     axes.invert_yaxis()
@@ -160,5 +160,5 @@ def _ranked(logprobs: Mapping[str, float]) -> dict[str, float]:
     return {letter: math.exp(logprob) for letter, logprob in ranked}
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}%"
+def _percent(share: float, locale: discord.Locale) -> str:
+    return f"{number(locale, 100 * share, '.1f')}%"

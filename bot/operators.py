@@ -31,14 +31,18 @@ class Operators:
     """The application's owner or team, and the people and roles that the settings name."""
 
     def __init__(self, settings: Settings, application: discord.AppInfo) -> None:
-        """Who owns the application is known as of the bot's start."""
         self._home = settings.home_guild
         self._roles = settings.operator_roles
+        self._named = settings.operators
+        self.update(application)
+
+    def update(self, application: discord.AppInfo) -> None:
+        """Takes note of who owns the application now."""
         if application.team is None:
             owners = {application.owner.id}
         else:  # the owner of a team's application is the team itself, which presses nothing
             owners = {member.id for member in application.team.members if _works_on(member)}
-        self._people = settings.operators | owners
+        self._people = self._named | owners
 
     def accept(self, interaction: discord.Interaction[Any]) -> bool:
         """Whether an operator acts where operators may."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from bot import markdown
 from bot.live_message import Attached, Draft
-from bot.locale import translate
+from bot.locale import number, translate
 from bot.next_letters import ShowLetters
 from bot.recipes import Recipe
 from bot.replaced import sentence
@@ -94,7 +94,9 @@ class Passage(Result):
             parts.append(f"top_k {parameters['top_k']}")
         if parameters["top_p"] < 1:
             parts.append(f"top_p {parameters['top_p']:g}")
-        parts.append(translate(self.locale, "text.speed", count=len(self.text), seconds=f"{self.seconds:.1f}"))
+        key = "text.speed_one" if len(self.text) == 1 else "text.speed"
+        seconds = number(self.locale, self.seconds, ".1f")
+        parts.append(translate(self.locale, key, count=len(self.text), seconds=seconds))
         return " · ".join(parts)
 
     def _buttons(self) -> Sequence[RecipeButton]:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import discord
 
 from bot import markdown
+from bot.errors import Refusal, is_version_gone
 from bot.live_message import Attached, Draft, LiveMessage
 from bot.picture_models import usual
 from bot.picture_recipes import kind
 from bot.result import Result, perform
 from bot.views import RecipeButton, Retry, Stop, TryAgain
-from bot.worker_api import Queued
+from bot.worker_api import Queued, WorkerRefused
 
 if TYPE_CHECKING:
     from bot.client import Bot
@@ -63,9 +64,20 @@ class Picture(Result, Generic[Answer]):
 
     async def make(self, bot: Bot, max_bytes: int, message: LiveMessage) -> None:
         """Has the worker make it; ends early when its message is gone."""
-        if not self.recipe.model and kind(self.recipe.operation) != "decompress":  # a code names its model
+        from_code = kind(self.recipe.operation) == "decompress"  # which names its version
+        if not self.recipe.model and not from_code:
             self.recipe = replace(self.recipe, model=await usual(bot.catalogue, self.recipe))
-        async with aclosing(self.ask(bot, max_bytes)) as events:
+        try:
+            await self._take_from(self.ask(bot, max_bytes), message)
+        except WorkerRefused as error:
+            if from_code and is_version_gone(error):
+                self.is_lost = True
+                raise Refusal("error.code_version_gone") from error
+            raise
+
+    async def _take_from(self, asked: AsyncGenerator[Queued | Answer, None], message: LiveMessage) -> None:
+        """Takes in what the worker makes once it is there; ends early when the message is gone."""
+        async with aclosing(asked) as events:
             async for event in events:
                 if not isinstance(event, Queued):
                     self.content = self.take(event)

@@ -12,7 +12,8 @@ from bot.catalogue import names
 from bot.locale import command_text
 from bot.picture_models import suited
 from bot.picture_recipes import LONGEST_LIST, MOST
-from bot.recipes import Recipe, check_range, read_seed
+from bot.recipes import Recipe, check_range, read_model, read_seed
+from bot.suggestions import choices
 from worker.schemas.vision import MAX_CODE
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 LINE_STRENGTH = 0.5  # of a photo's edges: the lines that a person would draw
 HIGHEST_LABEL = 999  # which labels a model has, it says itself
 HIGHEST_DIMENSION = 999  # the same for the dimensions of its latent space
-MOST_CHOICES = 25  # that Discord shows
 
 NAMES = {
     "model": command_text("option.model.name"),
@@ -95,8 +95,8 @@ async def suggest(interaction: discord.Interaction[Bot], typed: str) -> list[app
     """Models that can do what the command is about, and their versions; never waits for the network."""
     command = interaction.command
     assert isinstance(command, app_commands.Command)  # only those have options
-    fitting = names(suited(interaction.client.catalogue.models, command.qualified_name), typed)
-    return [app_commands.Choice(name=name, value=name) for name in fitting[:MOST_CHOICES]]
+    models = suited(interaction.client.catalogue.models, command.qualified_name)
+    return choices(((name, name) for name in names(models)), typed)
 
 
 def asked(interaction: discord.Interaction[Bot], model: str = "", seed: str | None = None, **parameters: Any) -> Recipe:
@@ -104,13 +104,13 @@ def asked(interaction: discord.Interaction[Bot], model: str = "", seed: str | No
     for parameter, (option, low, high) in RANGES.items():
         if parameters.get(parameter) is not None:
             check_range(option, parameters[parameter], low, high)
-    name, _, version = model.strip().partition("@")
+    name, version = read_model(model)
     assert interaction.command is not None
     return Recipe(
         owner=interaction.user.id,
         operation=interaction.command.qualified_name,
         model=name,
-        version=version or None,
+        version=version,
         parameters=parameters,
         seed=None if seed is None else read_seed(seed),
     )

@@ -24,7 +24,8 @@ class Quota:
         Nothing is counted outside servers and where ``limit`` is 0.
         """
         now = int(time.time())
-        await self._store.change("DELETE FROM quota WHERE taken <= ?", [now - HOUR])
+        elsewhen = "taken <= ? OR taken > ?"  # what was counted by a clock that was ahead would lock people out
+        await self._store.change(f"DELETE FROM quota WHERE {elsewhen}", [now - HOUR, now])
         if guild is None or not limit:
             return
         taken = await self._store.row(  # one statement, so that requests made at once do not all find the last place

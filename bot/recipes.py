@@ -1,6 +1,7 @@
 """What made a result, kept under a short id so that its buttons work weeks later and after any restart."""
 
 import json
+import math
 import re
 import secrets
 import time
@@ -25,6 +26,12 @@ def read_seed(typed: str) -> int:
     if not SEED.fullmatch(digits) or int(digits) >= SEEDS:
         raise Refusal("error.seed", largest=SEEDS - 1)
     return int(digits)
+
+
+def read_model(typed: str) -> tuple[str, str | None]:
+    """The model's name that a person typed, which may be empty, and its version where they named one."""
+    name, _, version = typed.strip().partition("@")
+    return name, version or None
 
 
 def check_range(option: str, value: float, low: float, high: float) -> None:
@@ -58,6 +65,13 @@ class Recipe:
     result: str = ""  # what was written, for an operation whose result later ones build upon
     id: str = field(default_factory=new_id)
     created: int = field(default_factory=lambda: int(time.time()))  # seconds since the epoch
+    learnt: float = field(default_factory=time.monotonic, compare=False)  # when what it says was asked for or read
+
+    @property
+    def people(self) -> set[int]:
+        """Whose words and pictures it tells of."""
+        pictures = self.parameters.get("pictures", [])
+        return {self.owner, self.origin or self.owner, *(picture["owner"] for picture in pictures)}
 
     @property
     def pinned_model(self) -> str:
@@ -76,9 +90,12 @@ class Recipes:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._forgotten: dict[int, float] = {}  # when each person last was
 
     async def write(self, recipe: Recipe) -> None:
-        """Keeps a new recipe."""
+        """Keeps a new recipe, unless someone was forgotten since whose words or pictures it tells of."""
+        if any(self._forgotten.get(person, -math.inf) >= recipe.learnt for person in recipe.people):
+            return
         await self._store.change(
             "INSERT INTO recipes"
             " (id, created, owner, operation, model, version, parameters, seed, parent, origin, result)"
@@ -155,8 +172,18 @@ class Recipes:
     async def forget(self, person: int) -> None:
         """Keeps no record of anything that a person asked for, nor of what others made of their words."""
         theirs = "FROM recipes WHERE owner = ? OR origin = ?"
-        await self._store.change(f"DELETE FROM messages WHERE recipe IN (SELECT id {theirs})", [person, person])
-        await self._store.change(f"DELETE {theirs}", [person, person])
+        self._forgotten[person] = math.inf  # for as long as it takes
+        try:
+            await self._store.change(f"DELETE FROM messages WHERE recipe IN (SELECT id {theirs})", [person, person])
+            await self._store.change(f"DELETE {theirs}", [person, person])
+        finally:
+            self._forgotten[person] = time.monotonic()
+
+    async def erase_before(self, created: int) -> None:
+        """Keeps no record of recipes that are older than that, in seconds since the epoch, and of their messages."""
+        older = "FROM recipes WHERE created < ?"
+        await self._store.change(f"DELETE FROM messages WHERE recipe IN (SELECT id {older})", [created])
+        await self._store.change(f"DELETE {older}", [created])
 
     async def erase(self, recipe_id: str) -> None:
         """Keeps no record of a recipe and of its messages."""

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import aiohttp
-import aiosqlite
 import discord
-import structlog
 
 from bot.errors import is_version_gone, sentence
 from bot.live_message import Draft, LiveMessage
 from bot.locale import ordinal, translate
 from bot.performances import Interruption
 from bot.recipes import Recipe
+from bot.store import logged_if_unwritten
+from bot.uploads import is_unfit
 
 if TYPE_CHECKING:
     from bot.client import Bot
 
 Work = Callable[[LiveMessage], Coroutine[None, None, None]]  # makes a result, and touches the message when it has news
-
-logger = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -36,7 +33,7 @@ class Result:
     finished: bool = False
     interruption: Interruption | None = None
     failure: str | None = None  # the sentence about what went wrong
-    is_lost: bool = False  # something that the recipe needs is there no more
+    is_lost: bool = False  # something that the recipe needs is there no more, or of no use
 
     @property
     def ended(self) -> bool:
@@ -100,7 +97,7 @@ async def perform(interaction: discord.Interaction[Bot], result: Result, work: W
             await performance.until_interrupted(work(message))
         except Exception as error:  # whatever it is, the message ends with a sentence about it
             result.failure = sentence(error, result.locale)
-            result.is_lost |= is_version_gone(error)
+            result.is_lost |= is_version_gone(error) or is_unfit(error)
         finally:
             if expiry is not None:
                 expiry.cancel()
@@ -109,17 +106,10 @@ async def perform(interaction: discord.Interaction[Bot], result: Result, work: W
         with logged_if_unwritten():
             if result.failure is not None or not result.begun:
                 await bot.quota.give_back(result.recipe)
+            if not result.repeatable:
+                await bot.uploads.release(result.recipe)
             await bot.recipes.update(result.outcome())
         await message.finish()
         if not message.gone:
             with logged_if_unwritten():
                 await bot.recipes.show(result.recipe.id, message.channel_id, message.ids)
-
-
-@contextmanager
-def logged_if_unwritten() -> Iterator[None]:
-    """Only logs that the store cannot be written, such as on a full disk: what was made is shown all the same."""
-    try:
-        yield
-    except aiosqlite.Error as error:
-        logger.error("a result cannot be kept", error=str(error))

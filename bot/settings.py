@@ -56,6 +56,9 @@ class Settings(BaseSettings):
         ge=20,  # the two largest that one request can need
         description="how many MiB of pictures that people hand in are kept, a whole number from 20",
     )
+    keep_days: int = Field(
+        365, ge=0, description="after how many days results are forgotten, a whole number from 0 (never)"
+    )
     requests_per_person: int = Field(3, ge=1, le=100, description="a whole number from 1 to 100")
     operators: Ids = Field(
         frozenset(), description="the ids of people who may train and promote models, separated by commas"

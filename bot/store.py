@@ -1,10 +1,12 @@
 """The bot's memory on disk: one SQLite file, opened once, brought up to date by numbered migrations."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import aiosqlite
+import structlog
 
 MIGRATIONS = (
     """
@@ -84,11 +86,25 @@ MIGRATIONS = (
     ALTER TABLE recipes ADD COLUMN origin INTEGER;
     CREATE INDEX recipes_by_origin ON recipes (origin) WHERE origin IS NOT NULL;
     """,
+    """
+    CREATE INDEX recipes_by_age ON recipes (created);
+    """,
 )
+
+logger = structlog.get_logger(__name__)
 
 
 class StoreError(Exception):
     """The file cannot be used; the message is the sentence to show."""
+
+
+@contextmanager
+def logged_if_unwritten() -> Iterator[None]:
+    """Only logs that the store cannot be written, such as on a full disk: what is shown matters more."""
+    try:
+        yield
+    except aiosqlite.Error as error:
+        logger.error("the store cannot be written", error=str(error))
 
 
 class Store:

@@ -13,6 +13,7 @@ from bot.live_message import view_of
 from bot.markdown import escape
 from bot.operators import OperatorButton
 from bot.training_api import TrainingAPI
+from worker.schemas.training import Switched
 
 if TYPE_CHECKING:
     from bot.client import Bot
@@ -25,6 +26,7 @@ class Switching:
         self._trainings = trainings
         self._audit = audit
         self._one_at_a_time = asyncio.Lock()
+        self._unlogged: dict[tuple[str, str], Switched] = {}  # promotions that could not be logged, by version
 
     async def serving(self, model: str) -> str | None:
         """The version that serves; None when none does. Raises WorkerError."""
@@ -34,9 +36,14 @@ class Switching:
         """Lets a version serve. Raises Refusal if it does already, and WorkerError."""
         async with self._one_at_a_time:
             switched = await self._trainings.promote(model, version)
-            if switched.before == switched.now:
-                raise Refusal("error.serves_already", model=escape(model), version=escape(version))
-            return await self._done(interaction, "promote", model, switched.before, switched.now)
+            if switched.before == switched.now:  # unless what is left to do of an earlier try is to log it
+                if (model, version) not in self._unlogged:
+                    raise Refusal("error.serves_already", model=escape(model), version=escape(version))
+                switched = self._unlogged[model, version]
+            self._unlogged[model, version] = switched
+            said = await self._done(interaction, "promote", model, switched.before, switched.now)
+            del self._unlogged[model, version]
+            return said
 
     async def roll_back(self, interaction: discord.Interaction[Bot], model: str, version: str | None = None) -> str:
         """Lets the version serve again that served before the last promotion, or before that of the one named.

@@ -23,7 +23,7 @@ from worker.schemas.training import (
 )
 
 JOBS = "/v1/fine_tuning/jobs"
-PAGE = 100  # events in one answer
+PAGE = 100  # trainings or events in one answer
 MEASURING = 600.0  # seconds that two versions may take to be measured, of an interaction's 900
 
 
@@ -40,9 +40,9 @@ class TrainingAPI:
     async def start(self, request: JobRequest) -> Job:
         return await self._worker.ask("POST", JOBS, Job, request)
 
-    async def jobs(self, limit: int = 100) -> list[Job]:
+    async def jobs(self) -> list[Job]:
         """The newest trainings, the newest first."""
-        return (await self._worker.ask("GET", f"{JOBS}?limit={limit}", JobList)).data
+        return (await self._worker.ask("GET", f"{JOBS}?limit={PAGE}", JobList)).data
 
     async def job(self, job: str) -> Job:
         return await self._worker.ask("GET", f"{JOBS}/{_part(job)}", Job)

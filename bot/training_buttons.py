@@ -1,15 +1,21 @@
-"""The buttons of trainings: to begin one, to cancel it, to go on with it, and to decide on the version it left."""
+"""The buttons of trainings: to begin one, to cancel it, to go on with it, and to decide on the version it left.
+
+What cannot be undone has two: one asks, and one under the question does it.
+"""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import discord
 
 from bot.audit import Entry
+from bot.confirmation import ask
 from bot.errors import Refusal
 from bot.locale import translate
 from bot.operators import OperatorButton
+from bot.store import logged_if_unwritten
 from bot.switching import RollBack, add_line
 
 if TYPE_CHECKING:
@@ -33,22 +39,30 @@ class Begin(OperatorButton, action="train", label_key="button.begin", style=disc
         await interaction.edit_original_response(content=said, view=None)
 
 
-class Leave(OperatorButton, action="train-not", label_key="button.leave", style=discord.ButtonStyle.secondary):
-    """Leaves a training alone that was about to begin."""
-
-    async def press(self, interaction: discord.Interaction[Bot]) -> None:
-        said = translate(interaction.locale, "training.left")
-        await interaction.response.edit_message(content=said, view=None)
-
-
 class CancelTraining(
     OperatorButton, action="train-cancel", label_key="button.cancel", style=discord.ButtonStyle.danger
 ):
-    """Ends a training, named by its job, in the middle."""
+    """Asks whether to end a training, named by its job, in the middle."""
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        await ask_to_cancel(interaction, self.subject)
+
+
+class CancelSurely(
+    OperatorButton, action="train-cancel-surely", label_key="button.cancel_surely", style=discord.ButtonStyle.danger
+):
+    """Ends it."""
+
+    async def press(self, interaction: discord.Interaction[Bot]) -> None:
+        bot = interaction.client
+        assert interaction.guild_id is not None  # an operator acts in a server
         await interaction.response.defer()
-        await cancel(interaction, self.subject)
+        cancelled = await bot.trainings.cancel(self.subject)
+        entry = Entry(interaction.user.id, interaction.guild_id, "cancel", cancelled.model)
+        await bot.audit.write(entry)
+        bot.watches.hurry(self.subject)
+        await interaction.edit_original_response(content=entry.sentence(interaction.locale), view=None)
 
 
 class Resume(OperatorButton, action="train-resume", label_key="button.resume", style=discord.ButtonStyle.primary):
@@ -64,57 +78,82 @@ class Promote(OperatorButton, action="train-promote", label_key="button.promote"
     """Lets the version serve that a training left."""
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
-        await _decide(interaction, self.subject, "promote")
+        await interaction.response.defer()
+        said, name = await _decide(interaction, self.subject, "promote")
+        await add_line(interaction, said, RollBack(name, interaction.client.guild_settings.locale(interaction)))
 
 
 class Keep(OperatorButton, action="train-keep", label_key="button.keep", style=discord.ButtonStyle.secondary):
     """Leaves that version where it is."""
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
-        await _decide(interaction, self.subject, "keep")
+        await interaction.response.defer()
+        said, _ = await _decide(interaction, self.subject, "keep")
+        await add_line(interaction, said)
 
 
 class Discard(OperatorButton, action="train-discard", label_key="button.discard", style=discord.ButtonStyle.danger):
-    """Deletes that version."""
+    """Asks whether to delete that version."""
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
-        await _decide(interaction, self.subject, "discard")
+        bot, locale, report = interaction.client, interaction.locale, interaction.message
+        assert report is not None
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        await _check_undecided(bot, self.subject)
+        name = (await bot.trainings.job(self.subject)).fine_tuned_model or ""
+        question = translate(locale, "confirm.delete_version", version=name)
+        await ask(interaction, question, DiscardSurely(f"{self.subject}/{report.id}", locale))
 
 
-async def cancel(interaction: discord.Interaction[Bot], job: str) -> str:
-    """Ends a training; returns the sentence about it. Raises WorkerError."""
+class DiscardSurely(
+    OperatorButton, action="train-discard-surely", label_key="button.delete_surely", style=discord.ButtonStyle.danger
+):
+    """Deletes it, and says so in the report; both are named, as "job/message"."""
+
+    async def press(self, interaction: discord.Interaction[Bot]) -> None:
+        job, _, message = self.subject.partition("/")
+        await interaction.response.defer()
+        said, _ = await _decide(interaction, job, "discard")
+        await interaction.edit_original_response(content=said, view=None)
+        channel = interaction.client.get_partial_messageable(interaction.channel_id or 0)
+        with suppress(discord.HTTPException):  # gone or out of reach; whoever presses its buttons is told
+            report = await channel.fetch_message(int(message))
+            await report.edit(content=f"{report.content}\n{said}", view=None)
+
+
+async def ask_to_cancel(interaction: discord.Interaction[Bot], job: str) -> None:
+    """Asks whether to end a training as the answer to an interaction that is deferred. Raises WorkerError."""
+    asked = await interaction.client.trainings.job(job)
+    question = translate(interaction.locale, "confirm.cancel", model=asked.model)
+    await ask(interaction, question, CancelSurely(asked.id, interaction.locale))
+
+
+async def _check_undecided(bot: Bot, job: str) -> None:
+    """Raises Refusal if an operator decided about a training's version already, which tells who that was."""
+    watch = await bot.watches.store.read(job)
+    if watch.decision is not None:
+        if not watch.decider:
+            raise Refusal("error.decided_already")
+        raise Refusal(DECIDED[watch.decision], who=watch.decider)
+
+
+async def _decide(interaction: discord.Interaction[Bot], job: str, act: str) -> tuple[str, str]:
+    """Does what an operator decided, of several at once what the first did; the sentence about it, and the version."""
     bot = interaction.client
-    assert interaction.guild_id is not None  # an operator acts in a server
-    cancelled = await bot.trainings.cancel(job)
-    entry = Entry(interaction.user.id, interaction.guild_id, "cancel", cancelled.model)
-    await bot.audit.write(entry)
-    bot.watches.hurry(job)
-    return entry.sentence(interaction.locale)
-
-
-async def _decide(interaction: discord.Interaction[Bot], job: str, act: str) -> None:
-    """Does what an operator decided, of several at once what the first did; Refusal tells the others who that was."""
-    bot = interaction.client
-    await interaction.response.defer()
     async with bot.watches.deciding:
-        watch = await bot.watches.store.read(job)
-        if watch.decision is not None:
-            if not watch.decider:
-                raise Refusal("error.decided_already")
-            raise Refusal(DECIDED[watch.decision], who=watch.decider)
+        await _check_undecided(bot, job)
         name = (await bot.trainings.job(job)).fine_tuned_model or ""
         model, _, version = name.partition("@")
-        buttons = []
         match act:
             case "promote":
                 said = await bot.switching.promote(interaction, model, version)
-                buttons.append(RollBack(name, bot.guild_settings.locale(interaction)))
             case "keep":
                 said = await bot.switching.keep(interaction, model, version)
             case _:
                 said = await bot.switching.discard(interaction, model, version)
-        await bot.watches.store.decide(job, act, interaction.user.id)
-    await add_line(interaction, said, *buttons)
+        with logged_if_unwritten():  # it is done; not to know it costs a second question
+            await bot.watches.store.decide(job, act, interaction.user.id)
+    return said, name
 
 
-TRAINING_BUTTONS = (Begin, Leave, CancelTraining, Resume, Promote, Keep, Discard)
+TRAINING_BUTTONS = (Begin, CancelTraining, CancelSurely, Resume, Promote, Keep, Discard, DiscardSurely)

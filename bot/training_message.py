@@ -10,8 +10,8 @@ import discord
 
 from bot import figures
 from bot.live_message import Attached, Buttons, Draft
-from bot.locale import ordinal, translate
-from bot.markdown import escape, small
+from bot.locale import number, ordinal, translate
+from bot.markdown import cut, escape, small
 from bot.switching import RollBack
 from bot.training_buttons import CancelTraining, Discard, Keep, Promote, Resume
 from bot.views import TryAgain
@@ -20,14 +20,13 @@ from worker.schemas.training import Hyperparameters, Job, Report, Step
 
 BAR = 20  # characters: as wide as the line under it on a telephone
 LONGEST_REASON = 500  # characters of the worker's about what went wrong
+LISTED_REASON = 60  # of them in a list, so that ten of its lines usually fit a message
 REASONS = {  # why trainings fail, by the worker's codes; what others stand for only the worker can say
     "disk_full": "training.disk_full",
     "interrupted": "training.interrupted",
     "not_a_number": "training.not_a_number",
     "out_of_memory": "training.out_of_memory",
 }
-LISTED_REASON = 60  # of them in a list, so that ten of its lines usually fit a message
-ENDED = ("succeeded", "failed", "cancelled")
 
 
 @dataclass
@@ -45,7 +44,7 @@ class LiveTraining:
 
     @property
     def ended(self) -> bool:
-        return self.is_lost or (self.job is not None and self.job.status in ENDED)
+        return self.is_lost or (self.job is not None and self.job.ended)
 
     def draft(self) -> Draft:
         """The live message's newest state."""
@@ -91,7 +90,7 @@ class LiveTraining:
         locale, step = self.watch.language, self.steps[-1]
         filled = round(BAR * step.fraction)
         bar = f"`{'█' * filled}{'░' * (BAR - filled)}`"
-        words = [f"{100 * step.fraction:.0f} %", translate(locale, "training.step", step=step.step)]
+        words = [f"{100 * step.fraction:.0f}%", translate(locale, "training.step", step=step.step)]
         if not self.ended:
             if step.fraction < 1:
                 end = datetime.now(UTC) + timedelta(seconds=step.seconds_left)
@@ -100,10 +99,10 @@ class LiveTraining:
                 words.append(translate(locale, "training.measuring"))
         lines = [f"{bar} {' · '.join(words)}"]
         if step.losses:
-            lines.append(translate(locale, "training.losses", figures=_listed(step.losses)))
+            lines.append(translate(locale, "training.losses", figures=_listed(step.losses, locale)))
         measured = next((one.metrics for one in reversed(self.steps) if one.metrics), None)
         if measured:
-            lines.append(translate(locale, "training.held_out", figures=_listed(measured)))
+            lines.append(translate(locale, "training.held_out", figures=_listed(measured, locale)))
         return lines
 
 
@@ -115,8 +114,8 @@ def describe(steps: Sequence[Step], locale: discord.Locale) -> str:
             locale,
             "training.from_to",
             name=name,
-            first=figures.plain(first.get(name)),
-            last=figures.plain(value),
+            first=figures.plain(first.get(name), locale),
+            last=figures.plain(value, locale),
         )
         for name, value in last.items()
     )
@@ -128,7 +127,7 @@ def plan(model: str, dataset: str, how: Hyperparameters, locale: discord.Locale)
     if how.n_steps is not None:
         length = translate(locale, "training.to_step", step=how.n_steps)
     elif how.minutes is not None:
-        length = translate(locale, "training.for_minutes", minutes=f"{how.minutes:g}")
+        length = translate(locale, "training.for_minutes", minutes=number(locale, how.minutes, "g"))
     else:
         length = translate(locale, "training.for_usual")
     key = "training.from_current" if how.start == "current" else "training.from_scratch"
@@ -142,7 +141,7 @@ def reported(watch: Watch, report: Report, picture: Attached | None) -> Draft:
     locale, name = watch.language, f"{report.model}@{report.version}"
     lines = [translate(locale, "training.report", who=watch.owner, version=name)]
     if report.figures:
-        against = report.serving or figures.plain(None)
+        against = report.serving or figures.NONE
         lines.append(figures.side_by_side(report.figures, report.version, against, locale))
     if report.promoted:
         lines.append(translate(locale, "training.promoted_itself", version=report.version, before=report.serving))
@@ -167,14 +166,14 @@ def _verdict(better: bool | None) -> str:
 
 def _reason(job: Job, locale: discord.Locale, longest: int = LONGEST_REASON) -> str:
     if job.error is None:
-        return figures.plain(None)
-    key = REASONS.get(job.error.code)
-    told = job.error.message if key is None else translate(locale, key)
-    return escape(told if len(told) <= longest else f"{told[:longest]}…")
+        return figures.NONE
+    if job.error.code in REASONS:
+        return translate(locale, REASONS[job.error.code])
+    return escape(cut(job.error.message, longest))
 
 
-def _listed(named: dict[str, float]) -> str:
-    return " · ".join(f"{escape(name)} {figures.plain(value)}" for name, value in named.items())
+def _listed(named: dict[str, float], locale: discord.Locale) -> str:
+    return " · ".join(f"{escape(name)} {figures.plain(value, locale)}" for name, value in named.items())
 
 
 def summary(job: Job, locale: discord.Locale) -> str:

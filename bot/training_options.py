@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import discord
@@ -10,12 +10,12 @@ from discord import app_commands
 
 from bot.locale import command_text, translate
 from bot.operators import by_operator
+from bot.suggestions import choices
+from bot.worker_api import WorkerError
+from worker.schemas.training import Job
 
 if TYPE_CHECKING:
     from bot.client import Bot
-
-MOST_CHOICES = 25  # that Discord shows
-LONGEST_CHOICE = 100  # characters
 
 NAMES = {
     "model": command_text("option.model.name"),
@@ -73,7 +73,7 @@ def options(*given: str) -> Callable[[Command], Command]:
 @app_commands.check(by_operator)
 async def suggest_model(interaction: discord.Interaction[Bot], typed: str) -> Choices:
     """The models that there are."""
-    return _fitting(((model.id, model.id) for model in interaction.client.catalogue.models), typed)
+    return choices(((model.id, model.id) for model in interaction.client.catalogue.models), typed)
 
 
 @app_commands.check(by_operator)
@@ -82,34 +82,39 @@ async def suggest_version(interaction: discord.Interaction[Bot], typed: str) -> 
     named = [model for model in interaction.client.catalogue.models if model.id == interaction.namespace.model]
     serves = translate(interaction.locale, "model.serves")
     versions = [(version, model.version) for model in named for version in reversed(model.versions)]
-    return _fitting(((f"{one} ({serves})" if one == serving else one, one) for one, serving in versions), typed)
+    return choices(((f"{one} ({serves})" if one == serving else one, one) for one, serving in versions), typed)
 
 
 @app_commands.check(by_operator)
 async def suggest_recipe(interaction: discord.Interaction[Bot], typed: str) -> Choices:
     """The models that can be trained, and how long that usually takes."""
     recipes = interaction.client.catalogue.trainable.recipes
-    return _fitting(((f"{one.model} ({one.minutes:g} min, {one.dataset})", one.model) for one in recipes), typed)
+    return choices(((f"{one.model} ({one.minutes:g} min, {one.dataset})", one.model) for one in recipes), typed)
 
 
 @app_commands.check(by_operator)
 async def suggest_dataset(interaction: discord.Interaction[Bot], typed: str) -> Choices:
     """The data sets that there are, and where each is."""
     datasets = interaction.client.catalogue.trainable.datasets
-    return _fitting(((f"{one.name} ({one.note})", one.name) for one in datasets), typed)
+    return choices(((f"{one.name} ({one.note})", one.name) for one in datasets), typed)
 
 
 @app_commands.check(by_operator)
 async def suggest_handed_in(interaction: discord.Interaction[Bot], typed: str) -> Choices:
     """The data sets that were handed in."""
-    return _fitting(((file.name, file.name) for file in interaction.client.catalogue.files), typed)
+    return choices(((file.name, file.name) for file in interaction.client.catalogue.files), typed)
 
 
 @app_commands.check(by_operator)
 async def suggest_job(interaction: discord.Interaction[Bot], typed: str) -> Choices:
-    """The trainings that are shown in a channel at the moment."""
-    jobs = [shown.job for shown in interaction.client.watches.running if shown.job is not None]
-    return _fitting(((f"{job.model} ({job.training_file})", job.id) for job in jobs), typed)
+    """The trainings that run or wait, then those that failed and may yet go on; none while the worker is away."""
+    try:
+        jobs = await interaction.client.trainings.jobs()
+    except WorkerError:
+        return []
+    failed = [job for job in jobs if job.status == "failed"]
+    jobs = [job for job in jobs if not job.ended] + failed
+    return choices(((_in_words(job, interaction.locale), job.id) for job in jobs), typed)
 
 
 SUGGESTIONS = {
@@ -123,7 +128,7 @@ SUGGESTIONS = {
 }
 
 
-def _fitting(named: Iterable[tuple[str, str]], typed: str) -> Choices:
-    """Choices out of (what is shown, what is meant) that contain what a person typed so far."""
-    fitting = [(shown, meant) for shown, meant in named if typed.strip().lower() in shown.lower()]
-    return [app_commands.Choice(name=shown[:LONGEST_CHOICE], value=meant) for shown, meant in fitting[:MOST_CHOICES]]
+def _in_words(job: Job, locale: discord.Locale) -> str:
+    """A training as it is suggested."""
+    state = f", {translate(locale, 'option.job.failed')}" if job.status == "failed" else ""
+    return f"{job.model} ({job.training_file}{state})"

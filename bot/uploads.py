@@ -2,7 +2,7 @@
 
 A file lies under the hash of its content in the data home; the store says which recipes need it and whose it is, which
 is whoever handed it in, not whoever pressed a button later. All together take no more room than the settings give them:
-those that were needed least recently go first.
+whoever takes most of it loses first what they needed least recently.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
-from itertools import accumulate
 from pathlib import Path
 
 import aiohttp
@@ -22,6 +21,7 @@ import discord
 from bot.errors import Refusal
 from bot.recipes import Recipe
 from bot.store import Store
+from bot.worker_api import WorkerRefused
 from worker.schemas.vision import MAX_PICTURE
 
 TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif")  # what the worker reads
@@ -30,6 +30,7 @@ HEIC = ("image/heic", "image/heif")
 HEIC_ENDINGS = (".heic", ".heif")  # for clients that name no type
 FETCH_TIMEOUT = 60  # seconds; ten MiB in that time is a slow connection
 CHUNK = 2**16  # bytes
+UNFIT = ("picture_unreadable", "picture_too_large")  # what the worker calls pictures that no model ever sees
 
 MEBI = 2**20
 
@@ -41,8 +42,7 @@ NAMELESS = """
     ) WHERE json_extract(parameters, '$.pictures[0].owner') = ?
 """
 
-# which recipes need what a person handed in, and what those needed that are erased themselves
-FORGOTTEN = "FROM uploads WHERE owner = ? OR recipe NOT IN (SELECT id FROM recipes)"
+ORPHANED = "recipe NOT IN (SELECT id FROM recipes)"  # what recipes needed that are erased themselves
 
 
 def check(attachment: discord.Attachment) -> None:
@@ -72,6 +72,11 @@ def media_type(attachment: discord.Attachment) -> str:
     return (attachment.content_type or "").partition(";")[0]
 
 
+def is_unfit(error: BaseException) -> bool:
+    """Whether the worker can do nothing with a picture that was handed in, so that another try is in vain."""
+    return isinstance(error, WorkerRefused) and error.code in UNFIT
+
+
 class Uploads:
     """The files that were handed in."""
 
@@ -88,14 +93,14 @@ class Uploads:
         if not content.startswith(BEGINNINGS):
             raise Refusal("error.picture_type")
         digest = hashlib.sha256(content).hexdigest()
-        await asyncio.to_thread(self._write, digest, content)
-        await self._store.change(
+        await self._store.change(  # before there is a file, which could otherwise be left with nobody to erase it
             "INSERT OR IGNORE INTO uploads SELECT id, ?, ? FROM recipes"
             " WHERE id = ? AND json_extract(parameters, '$.pictures[0].owner') IS NOT 0",
             [digest, owner, recipe.id],
         )
+        await asyncio.to_thread(self._write, digest, content)
         await self._erase_unneeded([digest])  # if the recipe, or whose the picture is, was erased meanwhile
-        await self._make_room()
+        await self._make_room(recipe)
         return digest
 
     async def read(self, digest: str, owner: int, recipe: Recipe) -> bytes:
@@ -115,9 +120,7 @@ class Uploads:
 
     async def release(self, recipe: Recipe) -> None:
         """Erases what nothing but ``recipe`` needed."""
-        held = await self._store.rows("SELECT digest FROM uploads WHERE recipe = ?", [recipe.id])
-        await self._store.change("DELETE FROM uploads WHERE recipe = ?", [recipe.id])
-        await self._erase_unneeded(str(digest) for (digest,) in held)
+        await self._let_go("recipe = ?", recipe.id)
 
     async def forget(self, owner: int) -> None:
         """Erases every file that a person handed in, whoever used it since, and whose it was and its name.
@@ -125,9 +128,22 @@ class Uploads:
         Their recipes are to be erased before, so that none of those still holds on to someone else's file.
         """
         await self._store.change(NAMELESS, [owner])
-        held = await self._store.rows(f"SELECT DISTINCT digest {FORGOTTEN}", [owner])
-        await self._store.change(f"DELETE {FORGOTTEN}", [owner])
-        await self._erase_unneeded(str(digest) for (digest,) in held)
+        await self._let_go(f"owner = ? OR {ORPHANED}", owner)
+
+    async def release_orphaned(self) -> None:
+        """Erases what only recipes needed that are erased themselves."""
+        await self._let_go(ORPHANED)
+
+    async def sweep(self) -> None:
+        """Erases files that no recipe needs, which a bot that was killed left; only for a start, before any fetch."""
+        needed = {digest for (digest,) in await self._store.rows("SELECT digest FROM uploads")}
+        await asyncio.to_thread(self._sweep, needed)
+
+    async def _let_go(self, condition: str, *values: object) -> None:
+        """Has nothing that fulfils the condition need its file any longer."""
+        held = await self._store.rows(f"SELECT DISTINCT digest FROM uploads WHERE {condition}", values)
+        await self._store.change(f"DELETE FROM uploads WHERE {condition}", values)
+        await self._erase_unneeded(digest for (digest,) in held)
 
     async def _erase_unneeded(self, digests: Iterable[str]) -> None:
         """Erases those files that no recipe needs."""
@@ -135,22 +151,41 @@ class Uploads:
             if await self._store.row("SELECT 1 FROM uploads WHERE digest = ?", [digest]) is None:
                 await asyncio.to_thread(self._path(digest).unlink, missing_ok=True)
 
-    async def _make_room(self) -> None:
-        """Erases what was needed least recently, for as long as all files together take too much room."""
-        for digest in await asyncio.to_thread(self._excess):
-            await self._store.change("DELETE FROM uploads WHERE digest = ?", [digest])
-            await self._erase_unneeded([digest])
+    async def _make_room(self, recipe: Recipe) -> None:
+        """Erases pictures, but none that ``recipe`` needs, for as long as all files together take too much room.
 
-    def _excess(self) -> list[str]:
-        """The files that there is no room for."""
-        ages = []
+        Whoever takes most of it loses the one that they needed least recently.
+        """
+        files = await asyncio.to_thread(self._files)
+        if _size(files.values()) <= self._room:
+            return
+        held: dict[int, dict[str, os.stat_result]] = {}  # each person's
+        not_needed_now = "digest NOT IN (SELECT digest FROM uploads WHERE recipe = ?)"
+        query = f"SELECT DISTINCT owner, digest FROM uploads WHERE {not_needed_now}"
+        for owner, digest in await self._store.rows(query, [recipe.id]):
+            if digest in files:
+                held.setdefault(owner, {})[digest] = files[digest]
+        while _size(files.values()) > self._room and any(held.values()):
+            most = max(held, key=lambda owner: _size(held[owner].values()))
+            oldest = min(held[most], key=lambda digest: held[most][digest].st_mtime_ns)
+            del held[most][oldest]
+            await self._let_go("digest = ? AND owner = ?", oldest, most)
+            if not any(oldest in theirs for theirs in held.values()):  # nobody else handed it in as well
+                del files[oldest]
+
+    def _files(self) -> dict[str, os.stat_result]:
+        """Every file by its hash."""
+        files = {}
         for path in self._folder.iterdir():
             with suppress(FileNotFoundError):  # erased this very moment, or its writing ended
-                state = path.stat()
-                ages.append((state.st_mtime_ns, state.st_size, path.name))
-        ages.sort(reverse=True)
-        taken = accumulate(size for _, size, _ in ages)
-        return [name for (_, _, name), so_far in zip(ages, taken, strict=True) if so_far > self._room]
+                files[path.name] = path.stat()
+        return files
+
+    def _sweep(self, needed: set[str]) -> None:
+        for path in self._folder.glob("*"):  # which finds nothing where nothing was ever handed in
+            if path.name not in needed:
+                with suppress(OSError):  # no file, or none that may be erased
+                    path.unlink()
 
     async def _download(self, attachment: discord.Attachment) -> bytes:
         """At most one byte more than may be handed in, whatever size was declared."""
@@ -173,11 +208,22 @@ class Uploads:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f"{digest}.{secrets.token_hex(4)}")  # others may hand in the same at this moment
-        beside.write_bytes(content)
-        beside.replace(path)
+        try:
+            with beside.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # or a power cut could leave less than its hash says, for good
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest
+
+
+def _size(files: Iterable[os.stat_result]) -> int:
+    """Of all of them together, in bytes."""
+    return sum(file.st_size for file in files)
 
 
 def _read(path: Path) -> bytes:

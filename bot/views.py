@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 import discord
 
 from bot.errors import Refusal, answering
+from bot.live_message import view_of
 from bot.locale import translate
 from bot.performances import Interruption
 from bot.recipes import ID_PATTERN, Recipe
@@ -87,9 +88,8 @@ class Stop(RecipeButton, action="stop", label_key="button.stop", style=discord.B
         if performance is None:
             if not await interaction.client.recipes.messages(self.recipe_id):
                 # the bot ended in the middle of it; nobody is left to take the button away
-                view = discord.ui.View(timeout=None)
-                view.add_item(TryAgain(self.recipe_id, interaction.client.guild_settings.locale(interaction)))
-                await interaction.response.edit_message(view=view)
+                again = TryAgain(self.recipe_id, interaction.client.guild_settings.locale(interaction))
+                await interaction.response.edit_message(view=view_of([again]))
             raise Refusal("error.not_running")
         if interaction.user.id != performance.recipe.owner and not interaction.permissions.manage_messages:
             raise Refusal("error.stop_not_yours", owner=performance.recipe.owner)

@@ -23,6 +23,8 @@ from worker.schemas.vision import (
     TraversalRequest,
 )
 
+TRANSLATIONS = 3  # of the same lines, side by side
+
 
 class HandedIn(TypedDict):
     """A picture among a recipe's parameters."""
@@ -57,7 +59,8 @@ def request(recipe: Recipe, images: Sequence[str], max_bytes: int) -> Presentati
         case "outlier":
             return AnomalyRequest(**fields, **image)
         case "translate":
-            return TranslationRequest(**fields, **image, lines=parameters["lines"], strength=parameters["strength"])
+            told = {"lines": parameters["lines"], "strength": parameters["strength"]}
+            return TranslationRequest(**fields, **image, **told, n=TRANSLATIONS, seed=recipe.seed)
         case "compress":
             return CompressionRequest(**fields, **image)
         case "decompress":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import discord
 
-from bot.locale import translate
+from bot.locale import number, translate
 from bot.picture_recipes import kind
 from bot.recipes import Recipe
 from worker.schemas.vision import VisionAnswer
@@ -36,19 +36,19 @@ def findings(recipe: Recipe, answer: VisionAnswer, locale: discord.Locale) -> li
     match kind(recipe.operation):
         case "reconstruct":
             lines.append(translate(locale, "vision.reconstruction"))
-            quality = {"psnr": f"{figures['psnr']:.1f}", "ssim": f"{figures['ssim']:.2f}"}
+            quality = {"psnr": number(locale, figures["psnr"], ".1f"), "ssim": number(locale, figures["ssim"], ".2f")}
             lines.append(translate(locale, "vision.quality", **quality))
             if "log_likelihood" in figures:
-                nats, share = f"{figures['log_likelihood']:.1f}", f"{figures['percentile']:.0f}"
+                nats, share = number(locale, figures["log_likelihood"], ".1f"), f"{figures['percentile']:.0f}"
                 lines.append(translate(locale, "vision.likelihood", nats=nats, share=share))
         case "outlier":
-            share, score = f"{figures['percentile']:.0f}", f"{figures['score']:.1f}"
+            share, score = f"{figures['percentile']:.0f}", number(locale, figures["score"], ".1f")
             lines.append(translate(locale, _verdict(figures["percentile"]), share=share, score=score))
             lines.append(translate(locale, "vision.heat"))
         case "compress":
             sizes = {name: f"{figures[f'{name}_bytes']:.0f}" for name in ("code", "webp", "jpeg")}
             lines.append(f"```\n{answer.code}\n```")
-            lines.append(translate(locale, "vision.sizes", **sizes, psnr=f"{figures['psnr']:.1f}"))
+            lines.append(translate(locale, "vision.sizes", **sizes, psnr=number(locale, figures["psnr"], ".1f")))
             lines.append(translate(locale, "vision.compression"))
         case "translate":
             lines.append(translate(locale, "vision.photo" if answer.lines == "photo" else "vision.sketch"))
@@ -62,7 +62,7 @@ def findings(recipe: Recipe, answer: VisionAnswer, locale: discord.Locale) -> li
                 place = {name: f"{100 * figures[name]:.0f}" for name in ("x", "y")}
                 lines.append(translate(locale, "vision.place", **place))
         case "density":
-            lines.append(translate(locale, "vision.density", ratio=f"{figures['ratio']:.1f}"))
+            lines.append(translate(locale, "vision.density", ratio=number(locale, figures["ratio"], ".1f")))
             if "percentile" in figures:
                 lines.append(translate(locale, "vision.loneliness", share=f"{figures['percentile']:.0f}"))
     if any(prepared.cropped for prepared in answer.prepared):

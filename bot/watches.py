@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+import aiosqlite
 import discord
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -19,6 +21,7 @@ from bot.live_message import Attached, Draft
 from bot.locale import translate
 from bot.post import Post
 from bot.recipes import Recipe
+from bot.store import logged_if_unwritten
 from bot.training_message import LiveTraining, describe, failed, reported
 from bot.watch_store import Watch, WatchStore
 from bot.worker_api import WorkerError, WorkerLocked, WorkerRefused
@@ -43,11 +46,6 @@ class Watches:
         self._bot = bot
         self._beginning = asyncio.Lock()
         self._followers: dict[str, Follower] = {}
-
-    @property
-    def running(self) -> list[LiveTraining]:
-        """What is followed at the moment, as it is shown."""
-        return [follower.shown for follower in self._followers.values()]
 
     async def start(self) -> None:
         """Picks up what was followed before the bot ended."""
@@ -142,7 +140,7 @@ class Follower:
                     await asyncio.wait_for(self.news.wait(), POLL)
         await live.finish()
         if await self._tell_end():
-            await self._store.note_told(self.watch.job)
+            await _until_written(partial(self._store.note_told, self.watch.job))
 
     async def _look(self) -> bool:
         """Asks the worker how it goes; whether there is anything new to show."""
@@ -197,7 +195,7 @@ class Follower:
         if report is not None:
             if report.promoted:
                 act = Entry(self.watch.owner, self.watch.guild, "automatic", job.model, report.serving, report.version)
-                await self._bot.audit.write_once(act)
+                await _until_written(partial(self._bot.audit.write_once, act))
             return await self._tell(reported(self.watch, report, self.shown.samples))
         return job.status != "failed" or await self._tell(failed(self.watch, job))
 
@@ -215,10 +213,22 @@ class Follower:
         return await sheets.of_versions(self._bot.trainings, report.model, versions, self.watch.language)
 
     async def _note_message(self, message: int) -> None:
-        await self._store.note_message(self.watch.job, message)
+        with logged_if_unwritten():  # or the message would not go on
+            await self._store.note_message(self.watch.job, message)
 
     def _channel(self) -> discord.PartialMessageable:
         return self._bot.get_partial_messageable(self.watch.channel, guild_id=self.watch.guild)
+
+
+async def _until_written(write: Callable[[], Awaitable[None]]) -> None:
+    """Has something written that must be, once the store can be."""
+    while True:
+        try:
+            await write()
+            return
+        except aiosqlite.Error as error:
+            logger.error("what a training came to cannot be written yet", error=str(error))
+            await asyncio.sleep(POLL)
 
 
 def _told(events: Sequence[JobEvent], kind: str, shape: type[Told]) -> list[Told]:

@@ -1,7 +1,7 @@
 """The only HTTP that the bot sends to the worker, and the errors that can come of it."""
 
 import base64
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Container, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
@@ -9,7 +9,7 @@ from typing import NoReturn, TypeVar
 import aiohttp
 from pydantic import ValidationError
 
-from worker.schemas.completions import Completion, CompletionRequest, FinishReason, Logprobs
+from worker.schemas.completions import Completion, CompletionRequest, Logprobs
 from worker.schemas.contract import Contract, ErrorBody, ErrorResponse
 from worker.schemas.models import ModelInfo, ModelList, Readiness
 from worker.schemas.pictures import GenerationRequest, Images, InterpolationRequest, PictureRequest, VariationRequest
@@ -40,7 +40,7 @@ class WorkerError(Exception):
 
     WorkerError
     ├── WorkerUnreachable    nobody answers at its address, or not in time
-    ├── WorkerBusy           every slot and every place in the queue is taken (position, retry_after)
+    ├── WorkerBusy           every slot and every place in the queue is taken (retry_after)
     ├── WorkerRefused        it cannot do what was asked (field, code)
     │   └── WorkerLocked     it wants another token than ours
     ├── WorkerFailed         it tried and failed, and said so
@@ -55,9 +55,8 @@ class WorkerUnreachable(WorkerError):
 class WorkerBusy(WorkerError):
     """Every slot and every place in the queue is taken."""
 
-    def __init__(self, message: str, position: int | None, retry_after: int) -> None:
+    def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
-        self.position = position  # the place in the queue that the request would have had
         self.retry_after = retry_after  # seconds
 
 
@@ -104,14 +103,12 @@ class Piece:
 class Finished:
     """The text is complete."""
 
-    reason: FinishReason
-
 
 @dataclass(frozen=True)
 class Drawing:
-    """Pictures as files, and what pins them."""
+    """Pictures as one file, and what pins them."""
 
-    files: list[bytes]
+    file: bytes
     seed: int  # of the first
     version: str
 
@@ -156,9 +153,9 @@ class WorkerAPI:
 
     async def readiness(self) -> Readiness:
         """What the worker says about itself; it may be alive and not ready. Raises WorkerError."""
-        async with self._request("GET", "/readyz", limits=aiohttp.ClientTimeout(total=ANSWER_TIMEOUT)) as response:
-            if response.status not in (200, 503):  # 503 is "not ready" and carries the same body
-                await _raise(response)
+        limits = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT)
+        accepted = (200, 503)  # 503 is "not ready" and carries the same body
+        async with self._request("GET", "/readyz", limits=limits, accepted=accepted) as response:
             return read(Readiness, await response.read())
 
     async def models(self) -> list[ModelInfo]:
@@ -177,16 +174,12 @@ class WorkerAPI:
         body = None if request is None else request.model_dump(mode="json", exclude_none=True)
         limits = aiohttp.ClientTimeout(total=patience)
         async with self._request(method, path, json=body, limits=limits) as response:
-            if response.status != 200:
-                await _raise(response)
             return read(shape, await response.read())
 
     async def fetch(self, path: str) -> bytes:
         """A file of the worker's. Raises WorkerError."""
         limits = aiohttp.ClientTimeout(total=FILE_TIMEOUT)
         async with self._request("GET", path, limits=limits) as response:
-            if response.status != 200:
-                await _raise(response)
             return await response.read()
 
     async def upload(
@@ -197,8 +190,6 @@ class WorkerAPI:
         form.add_field("file", content, filename=name, content_type="application/octet-stream")
         limits = aiohttp.ClientTimeout(total=FILE_TIMEOUT)
         async with self._request("POST", path, body=form, limits=limits) as response:
-            if response.status != 200:
-                await _raise(response)
             return read(shape, await response.read())
 
     async def complete(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
@@ -215,7 +206,7 @@ class WorkerAPI:
                 version = part.system_fingerprint.partition("@")[2]
                 yield Piece(choice.text, choice.seed, version, part.replaced, choice.logprobs)
                 if choice.finish_reason is not None:
-                    yield Finished(choice.finish_reason)
+                    yield Finished()
                     return
         raise WorkerInterrupted("the worker's answer ended before its text did")
 
@@ -229,8 +220,9 @@ class WorkerAPI:
                 if isinstance(part, Queued):
                     yield part
                     continue
-                files = [base64.b64decode(image.b64_json, validate=True) for image in part.data]
-                yield Drawing(files, part.data[0].seed, part.system_fingerprint.partition("@")[2])
+                image = part.data[0]  # a sheet or a walk is one, whatever is on it
+                file = base64.b64decode(image.b64_json, validate=True)
+                yield Drawing(file, image.seed, part.system_fingerprint.partition("@")[2])
                 return
         raise WorkerInterrupted("the worker's answer ended before its pictures came")
 
@@ -251,8 +243,6 @@ class WorkerAPI:
         body = request.model_copy(update={"stream": True}).model_dump(mode="json", exclude_none=True)
         limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=SILENCE_TIMEOUT)
         async with self._request("POST", path, json=body, limits=limits) as response:
-            if response.status != 200:
-                await _raise(response)
             async for line in _lines(response.content):
                 if line.startswith(": queued "):
                     yield Queued(int(line.removeprefix(": queued ")))
@@ -268,14 +258,20 @@ class WorkerAPI:
         limits: aiohttp.ClientTimeout,
         json: object = None,
         body: aiohttp.FormData | None = None,
+        accepted: Container[int] = (200,),
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Sends a request and closes its connection at the end, also in the middle of the answer."""
+        """Sends a request and closes its connection at the end, also in the middle of the answer.
+
+        Raises WorkerError, as an answer of another status than those ``accepted`` does.
+        """
         url = await self._address() + path
         response: aiohttp.ClientResponse | None = None
         try:
             response = await self._session.request(
                 method, url, json=json, data=body, headers=self._headers, timeout=limits
             )
+            if response.status not in accepted:
+                await _raise(response)
             yield response
         except (aiohttp.ClientError, TimeoutError) as error:
             if response is None:
@@ -327,7 +323,7 @@ async def _raise(response: aiohttp.ClientResponse) -> NoReturn:
             raise WorkerFailed(told) from None
         error = ErrorBody(message=told, type="server_error")
     if response.status == 429:
-        raise WorkerBusy(error.message, error.position, int(response.headers.get("Retry-After", "5")))
+        raise WorkerBusy(error.message, int(response.headers.get("Retry-After", "5")))
     if response.status in (401, 403):
         raise WorkerLocked(error)
     if 400 <= response.status < 500:

@@ -25,7 +25,8 @@ class WorkerProcess:
     Each start is a future: of the address, or of None if the worker ended before it was ready.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, token: str | None) -> None:
+    def __init__(self, session: aiohttp.ClientSession, token: str) -> None:
+        """``token`` is what the worker is to ask for: others on this machine can reach it, too."""
         self._session = session
         self._token = token
         self._start: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
@@ -87,10 +88,12 @@ class WorkerProcess:
     async def _run(self) -> int:
         """One life of the worker; returns its exit status. Raises OSError if it cannot even be started."""
         port = _free_port()
+        # what decodes pictures of strangers is not to know the bot's own secret
+        environment = {name: value for name, value in os.environ.items() if name.upper() != "DISCORD_TOKEN"}
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "worker", "--host", "127.0.0.1", "--port", str(port),
             stdin=asyncio.subprocess.PIPE,
-            env=os.environ | {"PROSPERO_LEASH": "1"},
+            env=environment | {"PROSPERO_LEASH": "1", "PROSPERO_WORKER_TOKEN": self._token},
             start_new_session=True,  # an interrupt from the terminal reaches the bot, which ends this in order
         )  # fmt: skip
         readiness = asyncio.create_task(self._wait_until_ready(f"http://127.0.0.1:{port}"))

@@ -377,6 +377,7 @@ def interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)  # what people hand in, and what is made of it, is for nobody else on this machine
     signal.signal(signal.SIGTERM, interrupt)
     if os.environ.get("PROSPERO_LEASH"):
         threading.Thread(target=follow_leash, name="leash", daemon=True).start()

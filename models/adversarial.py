@@ -1,9 +1,9 @@
 """Adversarial: the objective of two networks of which one draws and the other judges, after R3GAN (Huang et al. 2024).
 
-Each real picture is paired with a drawn one of the same condition (a class, or the lines it was drawn from), and the
-judge is asked which is real, its gradient held small on both (R1, R2).
+Each real picture is paired with a drawn one of the same condition (a class; the lines that a picture was drawn from are
+channels of its own), and the judge is asked which is real, its gradient held small on both (R1, R2).
 
-Shapes: B batch, P judgements of each picture (none, or patches), C channels, H height, W width.
+Shapes: B batch, C channels, H height, W width.
 """
 
 from __future__ import annotations
@@ -14,16 +14,13 @@ from torch import Tensor, nn
 
 
 def preference(better: Tensor, worse: Tensor) -> Tensor:
-    """-log sigmoid(better - worse), the mean over pairs of logits (B,) or (B, P)."""
+    """-log sigmoid(better - worse), the mean over pairs of logits (B,)."""
     return F.softplus(worse - better).mean()
 
 
 def squared_gradient(logits: Tensor, images: Tensor) -> Tensor:
-    """|dD(x)/dx|^2, the mean over pictures (B, C, H, W) and, where there are some, patches; differentiable once more.
-
-    The gradients of a picture's P patches are taken at once, as if those of different patches had nothing in common.
-    """
-    (gradient,) = torch.autograd.grad(logits.sum() / logits[0].numel() ** 0.5, images, create_graph=True)
+    """|dD(x)/dx|^2, the mean over pictures (B, C, H, W) with logits (B,); differentiable once more."""
+    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.square().sum((1, 2, 3)).mean()
 
 

@@ -63,6 +63,11 @@ class Config(Configuration):
     mirrored: bool = False  # show every picture left to right or right to left by chance
     warmup: int = 100  # steps
 
+    def __post_init__(self) -> None:
+        """ConfigurationError when a setting does not fit the others."""
+        if self.side % 2**self.stages:
+            raise ConfigurationError(f"side must be a multiple of {2**self.stages}; change side or stages.")
+
     @property
     def places(self) -> int:
         """Side of the map that the code describes."""
@@ -84,8 +89,6 @@ class Autoencoder(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        if config.side % 2**config.stages:
-            raise ConfigurationError(f"side must be a multiple of {2**config.stages}; change side or stages.")
         self.config = c = config
         last, map_side = widths(c.width, c.stages)[-1], c.side >> c.stages
         self.encoder = Encoder(c.channels, c.width, c.stages, c.blocks)
@@ -358,7 +361,7 @@ def _learn(config: Config, data: Pictures, device: torch.device, seed: int) -> S
 def _against_dogs(network: Autoencoder, data: Pictures) -> dict[str, Metric]:
     """AUROC of the detector that learnt cats, shown dogs."""
     cats, dogs = to_unit(data.test), to_unit(load("dogs").test)
-    told = auroc(judge(network, cats).score, judge(network, dogs).score)
+    told = auroc(judge(network, cats).score.cpu(), judge(network, dogs).score.cpu())
     score = nearest_on_axes(data)
     return {
         "auroc_dogs": Metric(told, "AUROC", "0.5 is chance", "higher"),

@@ -14,6 +14,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from functools import lru_cache
 from glob import escape
 from pathlib import Path
@@ -27,11 +28,19 @@ from torch import Tensor
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 ABSENT = (FileNotFoundError, NotADirectoryError)  # what opening a file raises where there is none
 WEIGHTS, CARD, POINTER = "model.safetensors", "card.json", "current.json"
+KINDS = {"family": str, "config": dict, "parameters": int, "dataset": dict, "training": dict, "metrics": dict}
 LONGEST = 200  # bytes of a name: file systems take 255, and some is put before and behind it
 
 
 class CheckpointError(Exception):
-    """A version that is missing, damaged or cannot be changed; the message names it and says what to do."""
+    """A version that is missing, damaged or cannot be changed; the message names it and says what to do.
+
+    What people meet has a code besides, for programs that say it in words of their own.
+    """
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,20 @@ class Card:
     created: str  # ISO 8601
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)  # name: value, unit, reference, command
     notes: str = ""
+
+    def check(self, model: str, version: str) -> None:
+        """ValueError, TypeError or OverflowError unless it is that version's and holds what is asked of cards."""
+        if (self.model, self.version) != (model, version):
+            raise ValueError(f"it is of {self.model}@{self.version}")
+        for name, kind in KINDS.items():
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(f"its {name} is no {kind.__name__}")
+        if not isinstance(self.dataset.get("name"), str) or not isinstance(self.training.get("command", ""), str):
+            raise TypeError("its data set or command has no name")
+        for name, figure in self.metrics.items():
+            if not isinstance(figure, dict) or not isinstance(figure.get("value"), int | float):
+                raise TypeError(f"its {name} is no figure")
+        datetime.fromisoformat(self.created).timestamp()
 
     @property
     def quick(self) -> bool:
@@ -77,15 +100,16 @@ class Checkpoint:
 
     @property
     def samples(self) -> Path | None:
-        """The sample sheet, a picture or a text."""
-        return next((file for file in sorted(self.path.glob("samples.*"))), None)
+        """The sample sheet, a picture or a text; no link, which might show any file of this machine."""
+        return next((file for file in sorted(self.path.glob("samples.*")) if not file.is_symlink()), None)
 
     def tensors(self) -> dict[str, Tensor]:
         """The weights by name, float32; CheckpointError when the file is damaged."""
         try:
             stored = load_file(self.path / WEIGHTS)
         except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"{self.path / WEIGHTS} is damaged ({error}); delete the version.") from error
+            place = f"{self.model}/{self.version}/{WEIGHTS}"
+            raise CheckpointError(f"{place} is damaged ({error}); delete the version.") from error
         return {name: t.float() if t.is_floating_point() else t for name, t in stored.items()}
 
 
@@ -124,7 +148,7 @@ class Store:
             except ABSENT:
                 continue
             except (ValueError, KeyError, TypeError) as error:
-                raise CheckpointError(f"{pointer} is damaged; promote a version again.") from error
+                raise CheckpointError(f"{model}/{POINTER} is damaged; promote a version again.") from error
         if versions := self.versions(model):
             raise CheckpointError(f"No version of {model} serves yet; promote one of them: {', '.join(versions)}.")
         raise CheckpointError(f"There is no model {model!r}; train it with `python -m models train {model}`.")
@@ -143,11 +167,14 @@ class Store:
         for folder in self.folders:
             path = folder / model / version
             try:
-                return Checkpoint(path, Card(**read_json(path / CARD)))
+                card = Card(**read_json(path / CARD))
+                card.check(model, version)
+                return Checkpoint(path, card)
             except ABSENT:
                 continue
-            except (ValueError, TypeError) as error:
-                raise CheckpointError(f"{path / CARD} is damaged ({error}); delete the version.") from error
+            except (ValueError, TypeError, OverflowError) as error:
+                place = f"{model}/{version}/{CARD}"
+                raise CheckpointError(f"{place} is damaged ({error}); delete the version.") from error
         known = ", ".join(self.versions(model)) or "none"
         raise CheckpointError(f"{model} has no version {version!r}; there are: {known}.")
 
@@ -163,7 +190,7 @@ class Store:
         final = self.written / card.model / card.version
         if final.exists():
             raise CheckpointError(f"{card.model} already has a version {card.version!r}; name another.")
-        beside = final.with_name(f".{card.version}.part")
+        beside = self._unfinished(card.model, card.version)
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         try:
@@ -179,6 +206,14 @@ class Store:
             shutil.rmtree(beside, ignore_errors=True)
             raise
         return Checkpoint(final, card)
+
+    def _unfinished(self, model: str, version: str) -> Path:
+        """Where a version lies until it is whole."""
+        return self.written / model / f".{version}.part"
+
+    def abandon(self, model: str, version: str) -> None:
+        """Remove what a training that was ended by force had written of a version."""
+        shutil.rmtree(self._unfinished(model, version), ignore_errors=True)
 
     def annotate(self, checkpoint: Checkpoint, card: Card) -> Checkpoint:
         """Replace a version's card, for example with its measured figures; CheckpointError when it was deleted."""
@@ -202,7 +237,7 @@ class Store:
         """Let the version serve again that served before the last promotion; returns its name."""
         previous = self.previous(model)
         if previous is None:
-            raise CheckpointError(f"{model} has had no other version to roll back to.")
+            raise CheckpointError(f"{model} has had no other version to roll back to.", "no_version_before")
         self.promote(model, previous)
         return previous
 
@@ -210,11 +245,13 @@ class Store:
         """Remove a version that was trained here and does not serve, be it damaged or not."""
         _check_names(model, version)
         if self.serving(model) == version:
-            raise CheckpointError(f"{model}@{version} serves; promote another version before deleting it.")
+            message = f"{model}@{version} serves; promote another version before deleting it."
+            raise CheckpointError(message, "version_serves")
         path = self.written / model / version
         if not path.exists():
             self.open(model, version)  # there is none, or else
-            raise CheckpointError(f"{model}@{version} is shipped with Prospero and cannot be deleted.")
+            message = f"{model}@{version} is shipped with Prospero and cannot be deleted."
+            raise CheckpointError(message, "version_shipped")
         doomed = path.with_name(f".{version}.deleted")
         shutil.rmtree(doomed, ignore_errors=True)
         path.rename(doomed)  # at once: nobody finds half of it

@@ -31,7 +31,11 @@ CHUNK = 2**16
 
 
 class DataError(Exception):
-    """A data set that is missing or damaged; the message says what to do."""
+    """A data set that is missing or damaged; the message says what to do, a code what is wrong where people meet it."""
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 Kind = Literal["pictures", "text"]
@@ -161,14 +165,19 @@ def listing() -> Iterator[Listed]:
             yield Listed(name, known.kind, str(found) if found else f"not here: put {known.file} into {folders()[0]}")
         else:
             yield Listed(name, known.kind, known.licence)
-    ours = {known.file for known in SETS.values()}
-    ours |= {PurePosixPath(download.file).parts[0] for known in SETS.values() for download in known.downloads}
+    ours = known_files()
     for folder in folders():
         entries = sorted(folder.iterdir()) if folder.is_dir() else []
         for entry in entries:
             if (entry.is_dir() or entry.suffix in (".zip", ".txt")) and entry.name not in ours:
                 name = entry.name if entry.is_dir() else entry.stem
                 yield Listed(name, "text" if entry.suffix == ".txt" else "pictures", str(entry))
+
+
+def known_files() -> set[str]:
+    """What lies in data folders under these names belongs to a data set that the recipes know."""
+    files = {known.file for known in SETS.values() if known.file}
+    return files | {PurePosixPath(download.file).parts[0] for known in SETS.values() for download in known.downloads}
 
 
 def fetch(download: Download) -> Path:

@@ -76,6 +76,8 @@ class FusedDecoder:
         self._recordings: dict[int, Recording] = {}
         try:
             self._recording(1)  # compiles the kernels, now rather than when the first text waits
+        except torch.OutOfMemoryError:  # nothing else would need less
+            raise
         except Exception as error:  # Triton needs a C compiler, and raises whatever its own parts raise
             raise FusedError(f"the kernels cannot be compiled: {error}") from error
 

@@ -1,4 +1,4 @@
-"""GPT: a character-level language model, its objective, its training and what it can be asked.
+"""GPT: a character-level language model, its objective and its training.
 
 Pre-normalised transformer with RMSNorm (Zhang & Sennrich 2019), rotary positions (Su et al. 2021), grouped key/value
 heads (Ainslie et al. 2023), normalised queries and keys (Henry et al. 2020) and SwiGLU (Shazeer 2020). Every layer
@@ -22,6 +22,7 @@ from models.checkpoint import Checkpoint
 from models.configuration import Configuration, ConfigurationError
 from models.data import DataError
 from models.registry import Metric, Recipe
+from models.scoring import calibrate, nats_per_character
 from models.speakers import Speakers
 from models.training import Progress, Run, Stateful, Trained, renew, renewal, warm_up
 
@@ -313,69 +314,12 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
     return Trained(average, asdict(config))
 
 
-@torch.inference_mode()
-def calibrate(network: GPT, tokens: Tensor) -> float:
-    """Scale the logits so that the network is as sure as it is right on ``tokens`` (N,), which it did not learn.
-
-    What was learnt by heart makes it too sure of everything else. The likelihood is greatest where the network expects
-    of the next character's logit what it is in the mean: temperature scaling (Guo et al. 2017), done once and for all.
-    Returns the factor.
-    """
-    found = list(predictions(network, tokens))  # logits (B, T, V) and characters (B, T)
-    observed = sum(float(logits.gather(2, targets[..., None]).sum()) for logits, targets in found)
-    low, high = 0.25, 4.0
-    for _ in range(30):
-        factor = (low + high) / 2
-        # the larger, the larger the factor is
-        expected = sum(float(((factor * logits).softmax(-1) * logits).sum()) for logits, _ in found)
-        low, high = (factor, high) if expected < observed else (low, factor)
-    network.head.weight.mul_(factor)
-    return factor
-
-
 # Evaluation
-
-
-@torch.inference_mode()
-def nats_per_character(network: GPT, tokens: Tensor, before: int = 0) -> float:
-    """Mean negative log-likelihood over ``tokens`` (N,), in nats per character, one deterministic pass.
-
-    Windows and ``before`` are those of :func:`predictions`.
-    """
-    total, count = 0.0, 0
-    for logits, targets in predictions(network, tokens, before):
-        total += F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum").item()
-        count += targets.numel()
-    return total / count
-
-
-def predictions(
-    network: GPT, tokens: Tensor, before: int = 0, batch: int = 32
-) -> Generator[tuple[Tensor, Tensor], None, None]:
-    """Logits (B, T, V) for the characters of ``tokens`` (N,), and those characters (B, T).
-
-    The text is cut into non-overlapping windows of ``context`` characters, each predicted from its own beginning (as
-    nanoGPT's figure is) or, with ``before`` > 0, from that many characters of the text before it as well. The first
-    character of the text has nothing before it and is not predicted.
-    """
-    device = next(network.parameters()).device
-    context = network.config.context
-    windows: list[tuple[Tensor, int]] = []  # (characters, how many of the last ones are predicted)
-    for start in range(0, len(tokens) - 1, context):
-        first = max(0, start - before)
-        end = min(start + context, len(tokens) - 1)
-        windows.append((tokens[first : end + 1], end - start))
-    while windows:
-        length, predicted = len(windows[0][0]), windows[0][1]
-        group = [w for w in windows[:batch] if len(w[0]) == length and w[1] == predicted]
-        windows = windows[len(group) :]
-        excerpt = torch.stack([w[0] for w in group]).to(device)
-        yield network(excerpt[:, :-1])[:, -predicted:], excerpt[:, -predicted:]
 
 
 def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) -> dict[str, Metric]:
     """The figures of the card, over the last 10 % of the text (``quick``: over the first 20,000 characters of that)."""
-    network = load(checkpoint, device)
+    network = restore(checkpoint, device)
     held_out = encode_part(texts.split(checkpoint.card.dataset["name"])[1], network.config.vocabulary)
     held_out = held_out[:20_000] if quick else held_out
     reference = "nanoGPT 1.4697 (its README); best public recipe known to us 1.39"
@@ -391,10 +335,7 @@ def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) 
     }
 
 
-# What it can be asked
-
-
-def load(checkpoint: Checkpoint, device: torch.device) -> GPT:
+def restore(checkpoint: Checkpoint, device: torch.device) -> GPT:
     """The network of a checkpoint, float32, ready to be asked."""
     network = GPT(Config.parse(checkpoint.card.config))
     network.load_state_dict(checkpoint.tensors())

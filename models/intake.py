@@ -18,8 +18,8 @@ from pathlib import Path, PurePosixPath
 
 from torch import Tensor, stack
 
-from models.data import COLLECTED, SETS, DataError, Kind, find
-from models.pictures import DAMAGED, MAX_BYTES, MAX_PICTURES, SUFFIXES, decode, sheet
+from models.data import COLLECTED, SETS, DataError, Kind, find, known_files
+from models.pictures import DAMAGED, MAX_BYTES, MAX_PICTURES, decode, is_picture, part_of, sheet
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 LEAST_PICTURES = 100  # a tenth is held out, and figures compare a picture with several neighbours
@@ -47,10 +47,7 @@ def add(file: Path, name: str, home: Path, shown: Path | None = None) -> Found:
 
     DataError says what is wrong with the file or the name; then nothing is kept.
     """
-    if not NAME.fullmatch(name):
-        raise DataError(f"{name!r} is no name for a data set; use up to 32 small letters, digits and hyphens.")
-    if name in SETS or find(name) is not None:
-        raise DataError(f"There is a data set {name} already; choose another name.")
+    check_name(name)
     if not file.is_file():
         raise DataError(f"There is no file {file}; name a zip of pictures or a text.")
     folder = home / COLLECTED
@@ -69,6 +66,15 @@ def add(file: Path, name: str, home: Path, shown: Path | None = None) -> Found:
     return found
 
 
+def check_name(name: str) -> None:
+    """DataError unless a new data set may have that name."""
+    if not NAME.fullmatch(name):
+        raise DataError(f"{name!r} is no name for a data set; use up to 32 small letters, digits and hyphens.")
+    files = {name, *(f"{name}{suffix}" for suffix in (".zip", ".txt"))}
+    if name in SETS or files & known_files() or find(name) is not None:
+        raise DataError(f"There is a data set {name} already; choose another name.", "name_taken")
+
+
 def unfinished(home: Path, name: str) -> Path:
     """Where a data set lies until it is whole."""
     return home / COLLECTED / f".{name}.part"
@@ -83,7 +89,7 @@ def _pack(file: Path, beside: Path, shown: Path | None) -> Found:
     with _open(file) as archive, zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as packed:
         for entry in _checked(archive, file.stat().st_size):
             path = PurePosixPath(entry.filename)
-            if path.suffix.lower() not in SUFFIXES or path.name.startswith("._"):
+            if not is_picture(path):
                 left_out["no picture"] += 1
                 continue
             try:
@@ -99,14 +105,14 @@ def _pack(file: Path, beside: Path, shown: Path | None) -> Found:
             hashes.add(same)
             if len(first) < SHOWN:
                 first.append(picture)
-            part = next((f"{folder}/" for folder in path.parts[:-1] if folder in ("train", "test")), "")
+            part = part_of(path)
             parts[part] += 1
-            packed.writestr(f"{part}{len(hashes):06}{path.suffix.lower()}", content)
+            packed.writestr(str(PurePosixPath(part, f"{len(hashes):06}{path.suffix.lower()}")), content)
     if len(hashes) < LEAST_PICTURES:
         why = f" ({', '.join(f'{count} {reason}' for reason, count in left_out.items())})" if left_out else ""
         raise DataError(f"The archive holds {len(hashes)} usable pictures{why}; {LEAST_PICTURES} are the least.")
-    if parts["train/"] and 0 < parts["test/"] < LEAST_HELD_OUT:
-        count = parts["test/"]
+    if parts["train"] and 0 < parts["test"] < LEAST_HELD_OUT:
+        count = parts["test"]
         raise DataError(f"test/ holds {count} usable pictures; {LEAST_HELD_OUT} are the least, or leave it out.")
     if shown is not None:
         sheet(stack(first), shown)

@@ -36,7 +36,7 @@ def bounds(weigh: Callable[[Tensor], Tensor], pictures: Tensor, samples: int) ->
         )  # (b, K)
         for part in torch.split(pictures, group)
     ]
-    w = torch.cat(weights).double()  # (B, K)
+    w = torch.cat(weights).cpu().double()  # (B, K); not every device has numbers as exact
     return Bounds(w.mean(1), w.logsumexp(1) - math.log(samples))
 
 

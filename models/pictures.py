@@ -12,11 +12,12 @@ import logging
 import lzma
 import math
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ SIZE = 64  # pixels a side of the pictures in folders and archives
 HELD_OUT = 10  # every tenth picture is held out where a data set has no train and test folders
 MAX_PIXELS = 40_000_000  # of one picture: more than a camera's, far less than what fills the memory
 MAX_BYTES = 32 * 2**20  # of one picture's file
+MAX_SCANS = 100  # of a JPEG: a progressive one has ten, and each goes over the whole picture anew
 MAX_PICTURES = 200_000  # of one data set: 2.5 GB at 64x64
 SAID = 10  # problems of a data set that are logged; all are in Pictures.problems
 MALFORMED = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error, zlib.error)  # Pillow's
@@ -39,7 +41,8 @@ DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, Ru
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # Pillow knows others, some of which start programs
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
 
-Image.MAX_IMAGE_PIXELS = None  # its limit warns only; ours is asked before anything is decoded
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses twice as many, before it allocates anything for them
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of what is below ours
 
 logger = logging.getLogger(__name__)
 
@@ -61,12 +64,12 @@ class Pictures:
         """Whether each picture is of one class."""
         return self.train_labels is not None and self.train_labels.ndim == 1
 
-    def check(self, channels: int, side: int) -> None:
-        """DataError unless they are (N, channels, side, side)."""
+    def check(self, channels: int, side: int, settings: str = "channels and side") -> None:
+        """DataError unless they are (N, channels, side, side), as the network's settings of those names say."""
         shape = tuple(self.train.shape)
         if shape[1:] != (channels, side, side):
             found = f"{shape[0]:,} training pictures of {shape[1]}x{shape[2]}x{shape[3]}"
-            raise DataError(f"{self.name} has {found}, not of {channels}x{side}x{side}; set channels and side to fit.")
+            raise DataError(f"{self.name} has {found}, not of {channels}x{side}x{side}; set {settings} to fit.")
 
 
 def load(name: str) -> Pictures:
@@ -103,12 +106,21 @@ def decode(content: bytes, channels: int = 3, size: int = SIZE) -> Tensor:
     The size in pixels is read from the header before anything is decoded.
     """
     try:
-        picture = Image.open(io.BytesIO(content), formats=FORMATS)
-        if picture.width * picture.height > MAX_PIXELS:
-            raise DataError(f"has {picture.width}x{picture.height} pixels, more than {MAX_PIXELS:,}; make it smaller.")
-        return middle(picture, channels, size)
+        return middle(opened(content), channels, size)
+    except Image.DecompressionBombError as error:
+        raise DataError(f"has more than {MAX_PIXELS:,} pixels; make it smaller.") from error
     except MALFORMED as error:
         raise DataError("is no picture that can be decoded; save it again as PNG or JPEG.") from error
+
+
+def opened(content: bytes, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+    """A picture file of one of the formats, not decoded yet.
+
+    DecompressionBombError for more than MAX_PIXELS, MALFORMED errors for what is no picture or would take minutes.
+    """
+    if content.startswith(b"\xff\xd8") and (scans := content.count(b"\xff\xda")) > MAX_SCANS:
+        raise ValueError(f"it has {scans:,} scans")
+    return Image.open(io.BytesIO(content), formats=formats)
 
 
 def middle(picture: Image.Image, channels: int, size: int) -> Tensor:
@@ -174,9 +186,7 @@ def _idx(name: str) -> Tensor:
     try:
         content = gzip.decompress(file.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{file} is damaged ({error}); delete it and run `python -m models data get digits`."
-        ) from error
+        raise DataError(f"{file} is damaged ({error}); {again}.") from error
     axes = content[3] if content[:3] == b"\x00\x00\x08" else 0
     lengths = [int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(axes)]
     if not axes or len(content) != 4 + 4 * axes + math.prod(lengths):
@@ -217,8 +227,7 @@ def _collection(name: str, place: Path) -> Pictures:
         except DataError as error:
             problems.append(f"{place.name}: {file} {error}")
             continue
-        part = next((folder for folder in file.parts[:-1] if folder in ("train", "test")), "")
-        parts[part].append(picture)
+        parts[part_of(file)].append(picture)
     train, test, loose = parts.values()
     if not loose and not (train and test):
         train, test, loose = [], [], train + test
@@ -237,6 +246,16 @@ def _collection(name: str, place: Path) -> Pictures:
     return Pictures(name, licence, _stack(train), _stack(test), problems=tuple(problems))
 
 
+def is_picture(path: PurePath) -> bool:
+    """Whether a file is taken for a picture, by its name; macOS puts others beside it that begin with ._"""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith("._")
+
+
+def part_of(path: PurePath) -> str:
+    """The part of a data set that a file is meant for, by its folders: train, test, or what is left open."""
+    return next((folder for folder in path.parts[:-1] if folder in ("train", "test")), "")
+
+
 def _stack(pictures: list[Tensor]) -> Tensor:
     return torch.stack(pictures) if pictures else torch.empty(0, 3, SIZE, SIZE, dtype=torch.uint8)
 
@@ -245,7 +264,7 @@ def _files(place: Path) -> Iterator[tuple[PurePosixPath, Callable[[], bytes]]]:
     """The pictures of a folder or zip by name, each with what reads it; reading raises DataError."""
     if place.is_dir():
         for path in sorted(place.rglob("*")):
-            if path.suffix.lower() in SUFFIXES and path.is_file():
+            if is_picture(path) and path.is_file():
                 yield PurePosixPath(path.relative_to(place).as_posix()), lambda path=path: _read_file(path)  # type: ignore[misc]
         return
     try:
@@ -255,7 +274,7 @@ def _files(place: Path) -> Iterator[tuple[PurePosixPath, Callable[[], bytes]]]:
     with archive:
         for entry in sorted(archive.infolist(), key=lambda entry: entry.filename):
             name = PurePosixPath(entry.filename)
-            if name.suffix.lower() in SUFFIXES and not entry.is_dir() and not name.name.startswith("._"):
+            if is_picture(name) and not entry.is_dir():
                 yield name, lambda entry=entry: _read_entry(archive, entry)  # type: ignore[misc]
 
 

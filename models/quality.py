@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from models.pictures import to_image
+
 WINDOW = 7  # pixels a side over which SSIM takes its moments (Wang et al. 2004, uniform window)
 
 
@@ -72,8 +74,7 @@ def shown(files: Sequence[bytes], channels: int) -> Tensor:
 
 
 def _image(picture: Tensor) -> Image.Image:
-    array = picture.permute(1, 2, 0).numpy()
-    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+    return to_image(picture.permute(1, 2, 0).numpy())
 
 
 def _best(image: Image.Image, codec: str, budget: int) -> bytes:

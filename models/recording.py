@@ -8,12 +8,15 @@ function reads.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
 import torch
 
 log = logging.getLogger(__name__)
+
+_recording = threading.Lock()  # a process records one at a time, and PyTorch has one stream for it
 
 Answer = TypeVar("Answer")
 Replay = Callable[[], Answer]
@@ -27,18 +30,22 @@ def recorded(function: Replay[Answer], device: torch.device) -> Replay[Answer]:
     if device.type != "cuda":
         return function
     graph = torch.cuda.CUDAGraph()
-    try:
-        aside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        aside.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(aside):  # libraries set themselves up in calls that are not recorded
-            for _ in range(3):
-                function()
-        torch.cuda.current_stream(device).wait_stream(aside)
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may load models meanwhile
-            answer = function()
-    except RuntimeError as error:
-        log.warning("operations are launched one by one, since they could not be recorded: %s", error)
-        return function
+    current = torch.cuda.current_stream(device)
+    with _recording, torch.cuda.stream(current):  # which the thread goes back to, whatever fails
+        try:
+            aside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+            aside.wait_stream(current)
+            with torch.cuda.stream(aside):  # libraries set themselves up in calls that are not recorded
+                for _ in range(3):
+                    function()
+            current.wait_stream(aside)
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may load models meanwhile
+                answer = function()
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            log.warning("operations are launched one by one, since they could not be recorded: %s", error)
+            return function
 
     def replay() -> Answer:
         graph.replay()

@@ -54,7 +54,7 @@ class Recipe:
 
     def on(self, device: torch.device) -> Recipe:
         """The recipe as it is trained on a device."""
-        if device.type == "cpu":
+        if device.type != "cuda":
             return self
         config = {**self.config, **self.gpu_config}
         return replace(self, config=config, minutes=self.gpu_minutes or self.minutes, gpu_config={}, gpu_minutes=None)

@@ -180,4 +180,5 @@ class Translator:
     operations: ClassVar[tuple[str, ...]] = ("translations",)
     deed: ClassVar[str] = "paint over lines"
 
-    translate: Batched  # lines (N, 1, S, S), 1 on 0, to pictures (N, C, S, S)
+    translate: Batched  # lines (N, 1, S, S), 1 on 0, and latents (N, Z) to pictures (N, C, S, S)
+    latent: int  # numbers that say what the lines leave open

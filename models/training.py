@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from models.checkpoint import Checkpoint
 
 NAN = "not_a_number"  # the code of a training that diverged
+RARELY = 30  # a pause between reports is this part of the run so far, where that is longer than what was asked for
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -89,7 +90,7 @@ class Run:
     seed: int = 0
     steps: int | None = None
     minutes: float | None = None
-    report_every: float = 60.0  # seconds between reports
+    report_every: float = 60.0  # seconds between reports, at least; 0: after each step
     report_steps: int | None = None  # or steps, where a run must not depend on the clock
     start: Checkpoint | None = None  # whose weights the network begins with; None: random ones
     bfloat16: bool = True
@@ -169,10 +170,12 @@ class Run:
         self._observed += 1
 
     def due(self) -> bool:
-        """Whether a report (with a snapshot) should follow this step."""
+        """Whether a report (with a snapshot) should follow this step; days would make thousands, so they grow rarer."""
         if self.report_steps is not None:
             return (self.step + 1) % self.report_steps == 0
-        return self.seconds - self._reported >= self.report_every
+        if not self.report_every:  # each step's was asked for
+            return True
+        return self.seconds - self._reported >= max(self.report_every, self.seconds / RARELY)
 
     def report(self, metrics: Mapping[str, float], sample: Path | None = None, **parts: Stateful) -> Progress:
         """Progress of the run up to and with this step; ``parts`` are kept in the snapshot."""

@@ -70,7 +70,7 @@ class Config(Configuration):
     def pixels(self) -> int:
         return self.channels * self.side**2
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         """ConfigurationError when a setting does not fit the others."""
         for name, allowed in {
             "network": ("convolutional", "dense"),
@@ -103,7 +103,6 @@ class VAE(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        config.check()
         self.config = c = config
         if c.network == "dense":
             self.encoder: nn.Module = nn.Sequential(nn.Flatten(), Dense(c.pixels, c.width, 2 * c.latent, c.blocks))

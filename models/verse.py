@@ -11,7 +11,7 @@ import torch
 from models import texts
 from models.checkpoint import Checkpoint
 from models.decoder import CHUNK, TorchDecoder
-from models.gpt import GPT, Config, encode, evaluate, load, train
+from models.gpt import GPT, Config, encode, evaluate, restore, train
 from models.registry import Family, Recipe
 from models.roles import Writer
 
@@ -40,7 +40,7 @@ def complete(network: GPT, prompt: str, temperature: float = 0.8, seed: int = 0)
 
 def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: torch.device) -> None:
     """Write ``count`` texts, each begun by a line break, or where the model knows none by its first character."""
-    network = load(checkpoint, device)
+    network = restore(checkpoint, device)
     letters = network.config.vocabulary
     begin = "\n" if "\n" in letters else letters[0]
     texts = ("".join(islice(complete(network, begin, seed=seed + i), LENGTH)).strip() for i in range(count))
@@ -76,7 +76,7 @@ FAMILY = Family(
     train=train,
     evaluate=evaluate,
     sample=sample,
-    restore=load,
+    restore=restore,
     roles={Writer: Writer},
     sheet="samples.txt",
     sheet_count=4,

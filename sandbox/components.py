@@ -7,7 +7,7 @@ from sandbox.errors import JSON, Form, Path
 
 ROW, BUTTON, STRING_SELECT, TEXT_INPUT, LABEL = 1, 2, 3, 4, 18
 SELECTS = (3, 5, 6, 7, 8)  # string, user, role, mentionable, channel
-LINK_STYLE, PREMIUM_STYLE = 5, 6
+LINK_STYLE = 5
 
 MOST_ROWS = 5
 MOST_BUTTONS_IN_ROW = 5

@@ -73,11 +73,17 @@ def keep_autoencoder(
     keep(store, model, "autoencoder", version, network, asdict(config))
 
 
+SMALL_TRANSLATOR = {"widths": "8,8", "blocks": "0,0", "latent": 4}  # for pictures of 16 x 16 pixels
+
+
 def keep_translator(store: Store, model: str = "translator-cats", version: str = "tiny") -> None:
     """Let a translator serve that paints over lines what nobody taught it."""
-    config = translator.Config.parse({"side": 16, "widths": "8,8"})
+    config = translator.Config.parse(SMALL_TRANSLATOR)
     torch.manual_seed(0)
-    keep(store, model, "translator", version, translator.UNet(config).eval(), asdict(config))
+    network = translator.UNet(config).eval()
+    for joint in network.joints.parameters():  # untaught they do not look at the lines
+        torch.nn.init.normal_(joint)
+    keep(store, model, "translator", version, network, asdict(config))
 
 
 def keep(

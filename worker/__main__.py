@@ -14,6 +14,8 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
+from ipaddress import ip_address
 
 from worker.log import configure
 from worker.settings import Settings, SettingsError, read_settings
@@ -29,7 +31,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     host, port = listener.getsockname()[:2]
-    print(f"Prospero's worker answers on http://{host}:{port}", flush=True)
+    with suppress(OSError):  # of a full disk: it answers all the same
+        print(f"Prospero's worker answers on http://{host}:{port}", flush=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))  # while there is nothing to close yet
     if os.environ.get("PROSPERO_LEASH"):
@@ -50,10 +53,10 @@ def parse_flags() -> argparse.Namespace:
 
 
 def listen(settings: Settings) -> socket.socket:
-    """An open socket on the settings' address; OSError says what to change."""
+    """An open socket on the settings' address; OSError and SettingsError say what to change."""
     host, port = settings.worker_host, settings.worker_port
     try:
-        return socket.create_server((host, port), backlog=1024)
+        listener = socket.create_server((host, port), backlog=1024)
     except OSError as error:
         number = error.errno or 0
         reason = os.strerror(number) if number > 0 else "there is no such host"  # below 0: of looking its name up
@@ -62,6 +65,10 @@ def listen(settings: Settings) -> socket.socket:
             f"The worker cannot listen on {host}:{port} ({reason}); choose another {what} with --{what} or "
             f"PROSPERO_WORKER_{what.upper()}."
         ) from error
+    if not settings.worker_token and not ip_address(listener.getsockname()[0]).is_loopback:
+        listener.close()
+        raise SettingsError(f"Others reach the worker on {host}: set PROSPERO_WORKER_TOKEN to any long random text.")
+    return listener
 
 
 def follow_leash() -> None:
@@ -90,7 +97,10 @@ async def run(settings: Settings, listener: socket.socket) -> int:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)  # what people write and hand in is for nobody else on this machine
+    os.environ.pop("DISCORD_TOKEN", None)  # the bot's: trainings, which open what people hand in, are not to know it
     status = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(status)  # everything is closed; taking torch apart object by object would take longer than all that

@@ -1,9 +1,11 @@
-"""The HTTP application: routes, the bearer token, and the one place where errors become responses."""
+"""The HTTP application: routes, who may ask, and the one place where errors become responses."""
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
@@ -11,10 +13,11 @@ from aiohttp import web
 from worker.datasets import Datasets
 from worker.engine.images import ImageEngine
 from worker.engine.text import TextEngine
-from worker.errors import MethodNotAllowed, NotFound, Unauthorized, WorkerError
+from worker.errors import Forbidden, MethodNotAllowed, NotFound, Unauthorized, WorkerError
 from worker.gallery import Gallery
 from worker.jobs import Jobs
 from worker.metrics import Metrics
+from worker.replies import reply
 from worker.routes import (
     DATASETS,
     ENGINE,
@@ -50,7 +53,7 @@ def create_app(
 
     Serve it with ``handler_cancellation=True``, so that a closed connection frees its slot.
     """
-    app = web.Application(middlewares=[answer_errors, check_token])
+    app = web.Application(middlewares=[answer_errors, check_sender, check_token])
     app[SETTINGS], app[ENGINE], app[IMAGES], app[GALLERY] = settings, engine, painting, gallery
     app[JOBS], app[DATASETS] = jobs, datasets
     app[METRICS] = Metrics(engine, painting)
@@ -78,6 +81,29 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 
 
 @web.middleware
+async def check_sender(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse web pages: what they send to this machine names an origin.
+
+    A site can also let its own name lead here (DNS rebinding) and then reads what it wants. Without a token, which no
+    site has, the worker therefore answers to no name but localhost.
+    """
+    if "Origin" in request.headers:
+        raise Forbidden("The worker takes nothing from web pages; ask it from a program.")
+    if not request.app[SETTINGS].worker_token and not names_this_machine(request.host):
+        raise Forbidden(f"The worker does not answer to {request.host}; use its IP address, or set a token.")
+    return await handler(request)
+
+
+def names_this_machine(host: str) -> bool:
+    """Whether a host, with or without a port, is an IP address or localhost."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or bool(ip_address(name))
+    except ValueError:
+        return False
+
+
+@web.middleware
 async def check_token(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Ask for the bearer token, if one is set."""
     token = request.app[SETTINGS].worker_token
@@ -88,4 +114,4 @@ async def check_token(request: web.Request, handler: Handler) -> web.StreamRespo
 
 
 def error_response(error: WorkerError) -> web.Response:
-    return web.json_response(text=error.response().model_dump_json(), status=error.status, headers=error.headers)
+    return reply(error.response(), error.status, error.headers)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models.checkpoint import Store
-from worker.job_words import compare_words
+from worker.job_words import compare_words, log_named
 from worker.schemas.training import Figure
 from worker.trainer import Trainer
 
@@ -24,16 +24,14 @@ class Measured:
     @property
     def better(self) -> bool | None:
         """Whether the first figure that has a direction and both sides is better; None when there is none."""
-        for figure in self.figures:
-            if figure.better and figure.serving is not None:
-                return figure.new > figure.serving if figure.better == "higher" else figure.new < figure.serving
-        return None
+        return next((figure.improved for figure in self.figures if figure.improved is not None), None)
 
 
 class Comparisons:
     """Measures versions, and remembers what it found for as long as this process lives."""
 
-    def __init__(self, versions: Store, trainer: Trainer) -> None:
+    def __init__(self, home: Path, versions: Store, trainer: Trainer) -> None:
+        self._home = home
         self._versions = versions
         self._trainer = trainer
         self._known: dict[tuple[str, ...], Measured] = {}
@@ -60,7 +58,7 @@ class Comparisons:
             for version, problem in answer.get("problems", {}).items()
         ]
         if status:
-            said = answer.get("error", {}).get("message", f"{log} says why.")
+            said = answer.get("error", {}).get("message", f"{log_named(log, self._home)} says why.")
             problems.append(f"The versions cannot be measured: {said}")
         measured = Measured(beside(metrics.get(first, {}), metrics.get(second, {})), problems)
         if not problems:

@@ -12,8 +12,8 @@ import structlog
 from pydantic import ValidationError
 
 from models.checkpoint import write_json
-from models.data import COLLECTED
-from models.intake import NAME, unfinished
+from models.data import COLLECTED, DataError
+from models.intake import check_name, unfinished
 from worker.errors import BadRequest
 from worker.schemas.training import File, Found
 from worker.trainer import Trainer
@@ -31,15 +31,18 @@ class Datasets:
         self._kept = home / COLLECTED  # whatever else has a data set's name elsewhere is not ours
         self._trainer = trainer
         self._one = asyncio.Lock()  # two of one name must not be checked at once
+        self._damaged: set[Path] = set()  # cards that were logged
 
     def all(self) -> list[File]:
-        """The newest first; a damaged card is logged and left out."""
+        """The newest first; a damaged card is left out, and logged once."""
         files = []
         for card in self.folder.glob("file-*.json"):
             try:
                 files.append(File.model_validate_json(card.read_bytes()))
             except ValidationError as error:
-                log.error("card of a data set damaged", file=str(card), reason=str(error))
+                if card not in self._damaged:
+                    log.error("card of a data set damaged", file=str(card), reason=str(error))
+                self._damaged.add(card)
         return sorted(files, key=lambda file: (file.created_at, file.id), reverse=True)
 
     def get(self, id: str) -> File | None:
@@ -55,8 +58,10 @@ class Datasets:
 
     async def add(self, upload: Path, filename: str, name: str) -> File:
         """Make a data set of an uploaded file; BadRequest says what is wrong with it, and nothing of it stays."""
-        if not NAME.fullmatch(name):
-            raise BadRequest("name must be up to 32 small letters, digits and hyphens, a hyphen not first.", "name")
+        try:
+            check_name(name)
+        except DataError as error:
+            raise BadRequest(str(error), "name", error.code) from error
         id = f"file-{secrets.token_hex(12)}"
         answer: dict[str, Any] = {}
         words = ["data", "add", name, str(upload), "--sheet", str(self.sheet(id)), "--json"]

@@ -1,30 +1,28 @@
 """Errors that a client is told about, each with its HTTP status.
 
     WorkerError                 500
+    ├── ModelFailed             500
     ├── BadRequest              400   names the field
-    │   ├── Unreadable          400   a picture that is none, or damaged
-    │   ├── TooManyPixels       400
+    │   ├── Forbidden           403   what web pages send, and what calls this machine by another name
     │   ├── TooLong             413
     │   └── MethodNotAllowed    405   names the methods that there are
     ├── Unauthorized            401
     ├── NotFound                404
     ├── QueueFull               429   names the place in the queue that the request would have had
     ├── Unavailable             503
+    │   └── Closing             503
     └── DeadlineExceeded        504
 
 The application's middleware turns them into OpenAI's error shape; every message is one sentence that says what to do.
+What people meet has a code besides, for programs that say it in words of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from worker.schemas.contract import ErrorBody, ErrorResponse
-
-ErrorType = Literal[
-    "invalid_request_error", "authentication_error", "not_found_error", "rate_limit_error", "server_error"
-]
+from worker.schemas.contract import ErrorBody, ErrorResponse, ErrorType
 
 
 class WorkerError(Exception):
@@ -32,11 +30,12 @@ class WorkerError(Exception):
 
     status: ClassVar[int] = 500
     type: ClassVar[ErrorType] = "server_error"
-    code: ClassVar[str | None] = None
+    code: str | None = None
+    position: int | None = None
 
-    def __init__(self, message: str, param: str | None = None, position: int | None = None) -> None:
+    def __init__(self, message: str, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
-        self.message, self.param, self.position = message, param, position
+        self.message, self.param, self.code = message, param, code or self.code
 
     @classmethod
     def of(cls, error: Exception) -> WorkerError:
@@ -55,17 +54,20 @@ class WorkerError(Exception):
         )
 
 
+class ModelFailed(WorkerError):
+    """A computation of the model's that ended in an error, or in what is no number."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"The model failed: {error}; try again, and read the worker's log if it recurs.")
+
+
 class BadRequest(WorkerError):
     status = 400
     type = "invalid_request_error"
 
 
-class Unreadable(BadRequest):
-    code = "picture_unreadable"
-
-
-class TooManyPixels(BadRequest):
-    code = "picture_too_large"
+class Forbidden(BadRequest):
+    status = 403
 
 
 class TooLong(BadRequest):
@@ -106,10 +108,8 @@ class QueueFull(WorkerError):
     code = "queue_full"
 
     def __init__(self, position: int, retry_after: int) -> None:
-        super().__init__(
-            f"The queue is full (your place would be {position}); try again in {retry_after} s.", position=position
-        )
-        self.retry_after = retry_after
+        super().__init__(f"The queue is full (your place would be {position}); try again in {retry_after} s.")
+        self.position, self.retry_after = position, retry_after
 
     @property
     def headers(self) -> dict[str, str]:
@@ -119,6 +119,11 @@ class QueueFull(WorkerError):
 class Unavailable(WorkerError):
     status = 503
     code = "unavailable"
+
+
+class Closing(Unavailable):
+    def __init__(self) -> None:
+        super().__init__("The worker is ending; try again in a moment.")
 
 
 class DeadlineExceeded(WorkerError):

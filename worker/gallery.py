@@ -56,6 +56,8 @@ class Gallery:
         self._settings = settings
         self._models: OrderedDict[Key, TextModel | ImageModel] = OrderedDict()  # the most recently used last
         self._loading: dict[Key, asyncio.Future[TextModel | ImageModel]] = {}
+        self._damaged: dict[Key, str] = {}  # what is wrong with versions that cannot be loaded
+        self._told: set[str] = set()  # what was logged of them
         self._loaders = ThreadPoolExecutor(LOADERS, "loader")  # of its own: the end of the loop waits for its usual one
 
     @property
@@ -122,7 +124,9 @@ class Gallery:
                 previous = None if pinned else self.store.previous(model)
                 if previous is None:
                     raise
-                log.error("version damaged", model=model, version=version, reason=str(error))
+                if str(error) not in self._told:
+                    log.error("version damaged", model=model, version=version, reason=str(error))
+                self._told.add(str(error))
                 return await self._open(model, previous, role)
         except CheckpointError as error:
             raise NotFound(str(error), param="model") from error
@@ -152,6 +156,8 @@ class Gallery:
         if key in self._models:
             self._models.move_to_end(key)
             return self._models[key]
+        if key in self._damaged:
+            raise CheckpointError(self._damaged[key])
         if key not in self._loading:
             loop = asyncio.get_running_loop()
             self._loading[key] = loop.run_in_executor(self._loaders, self._build, key[0], checkpoint)
@@ -162,18 +168,31 @@ class Gallery:
     def _take(self, key: Key, loaded: asyncio.Future[TextModel | ImageModel]) -> None:
         """Keep what was loaded, whether or not anybody still waits for it."""
         del self._loading[key]
-        if not loaded.cancelled() and loaded.exception() is None:
+        if loaded.cancelled():
+            return
+        error = loaded.exception()
+        if error is None:
             self._models[key] = loaded.result()
             self._forget()
+        elif isinstance(error, CheckpointError) and not isinstance(error.__cause__, OSError):  # which may pass
+            self._damaged[key] = str(error)
 
     def _build(self, name: str, checkpoint: Checkpoint) -> TextModel | ImageModel:
+        try:
+            return self._restore(name, checkpoint)
+        except (MemoryError, RuntimeError) as error:
+            if wants_memory(error):
+                raise Unavailable(f"There is not enough memory to load {name}; try again later.") from error
+            raise
+
+    def _restore(self, name: str, checkpoint: Checkpoint) -> TextModel | ImageModel:
         family = families()[checkpoint.card.family]
         assert family.restore is not None  # where there are roles
         try:
             network = family.restore(checkpoint, self.device)
         except (RuntimeError, ConfigurationError) as error:  # the weights do not fit the card
             if wants_memory(error):
-                raise Unavailable(f"There is not enough memory to load {name}; try again later.") from error
+                raise
             raise CheckpointError(f"{name} cannot be loaded ({error}); delete the version.") from error
         roles: dict[type[Role], Any] = {role: build(network) for role, build in family.roles.items()}
         if Writer not in roles:

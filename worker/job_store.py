@@ -9,15 +9,13 @@ from __future__ import annotations
 import sqlite3
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 from pydantic import BaseModel, ConfigDict
 
-from worker.schemas.training import Job, JobEvent, JobStatus
+from worker.schemas.training import EventLevel, EventType, Job, JobEvent, JobStatus
 
-Level = Literal["info", "warn", "error"]
-Kind = Literal["message", "metrics", "report"]
 log = structlog.get_logger()
 
 EVENT = "ftevent-{:012d}"  # so that ids grow as texts, too
@@ -126,13 +124,18 @@ class JobStore:
         return [Record.model_validate_json(row[0]) for row in rows]
 
     def tell(
-        self, job: str, message: str, level: Level = "info", type: Kind = "message", data: dict[str, Any] | None = None
+        self,
+        job: str,
+        message: str,
+        level: EventLevel = "info",
+        type: EventType = "message",
+        data: dict[str, Any] | None = None,
     ) -> None:
         """Note that something happened to a job."""
         event = JobEvent(id="", created_at=int(time.time()), level=level, type=type, message=message, data=data)
         self._connection.execute("INSERT INTO events (job, event) VALUES (?, ?)", (job, event.model_dump_json()))
 
-    def events(self, job: str, after: str | None, limit: int, type: Kind | None = None) -> list[JobEvent]:
+    def events(self, job: str, after: str | None, limit: int, type: EventType | None = None) -> list[JobEvent]:
         """What happened to a job, the newest first, from the event after ``after`` on."""
         before = int(after.rpartition("-")[2]) if after else None
         rows = self._connection.execute(

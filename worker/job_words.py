@@ -43,6 +43,18 @@ def compare_words(model: str, version: str, against: str, annotate: bool) -> lis
     return ["compare", model, version, against, "--quick", "--json", *(["--annotate"] if annotate else [])]
 
 
+def log_named(log: Path, home: Path) -> str:
+    """Where a log is, for people in a channel, to whom a path says nothing and need not be told."""
+    return f"{log.relative_to(home)} in the data home"
+
+
+def needed_words(record: Record, what: str) -> str:
+    """Why something has to stay that a job needs, and what to do."""
+    if record.job.status == "failed":
+        return f"{record.job.id} failed and may be resumed, which needs {what}; cancel it to give it up."
+    return f"{record.job.id} needs {what} to go on; cancel it first, or wait."
+
+
 def sample_address(id: str, step: int) -> str:
     """Where the picture of a job's step is."""
     return f"/v1/fine_tuning/jobs/{id}/samples/{step}"

@@ -23,13 +23,14 @@ import structlog
 from models.checkpoint import CheckpointError, Store
 from worker.comparison import Comparisons
 from worker.job_store import JobStore, Record
-from worker.job_words import sample_address, sheet_address, train_words
+from worker.job_words import log_named, sample_address, sheet_address, train_words
+from worker.leftovers import sweep
 from worker.schemas.training import JobError, Report, Step
 from worker.settings import Settings
 from worker.trainer import Trainer
 
 ATTEMPTS = 3  # to get a training any further before it has failed
-PICTURED = 50  # jobs that ended whose sample pictures are kept: thirty each, of which ten make a megabyte
+KEPT = 50  # jobs that ended whose folders are kept: thirty to a few hundred pictures each, of which ten make a megabyte
 LOOK = 0.5  # seconds between looks at what other processes with the same data home do
 FULL = 5.0  # seconds until a full disk is tried again
 
@@ -52,7 +53,7 @@ class Jobs:
     def __init__(self, settings: Settings, records: JobStore, versions: Store, trainer: Trainer) -> None:
         self.records = records
         self.versions = versions
-        self.comparisons = Comparisons(versions, trainer)
+        self.comparisons = Comparisons(settings.home, versions, trainer)
         self.device = trainer.device  # where trainings compute
         self._settings = settings
         self._trainer = trainer
@@ -106,7 +107,7 @@ class Jobs:
                 self.versions.delete(record.job.model, record.version)
             except CheckpointError as error:  # it was promoted meanwhile
                 kept = f"its version stays: {error}"
-        await asyncio.to_thread(shutil.rmtree, self.folder(id), ignore_errors=True)
+        await self._clear(record)
         self.records.tell(id, f"The training is cancelled; {kept}")
 
     async def run(self) -> None:
@@ -115,6 +116,7 @@ class Jobs:
             return
         try:
             async with self._alone() as lock:
+                await asyncio.to_thread(sweep, self._settings.home)
                 await self._written(self._requeue)
                 async with asyncio.TaskGroup() as group:
                     for _ in range(self._settings.trainings):
@@ -184,21 +186,26 @@ class Jobs:
             if not task.done() and record and record.job.status == "cancelled":
                 task.cancel()
                 await asyncio.wait([task])
-                await asyncio.to_thread(shutil.rmtree, self.folder(id), ignore_errors=True)
+                await self._clear(record)
+
+    async def _clear(self, record: Record) -> None:
+        """Forget what a training that does not go on has written."""
+        await asyncio.to_thread(shutil.rmtree, self.folder(record.job.id), ignore_errors=True)
+        await asyncio.to_thread(self.versions.abandon, record.job.model, record.version)
 
     async def _perform(self, record: Record, lock: int) -> None:
         """A whole job, whose end is written down whatever it is; only being cancelled leaves that to others."""
         id = record.job.id
         try:
-            await self._forget_pictures()
+            await self._forget_old()
             await self._train(record, lock)
             report = await self._compare(record, lock)
             await self._conclude(record, status="succeeded", fine_tuned_model=f"{report.model}@{report.version}")
         except Failed as failed:
             await self._conclude(record, status="failed", error=failed.error)
-        except Exception as error:  # a fault of ours: logged whole, told in one sentence
+        except Exception:  # a fault of ours: logged whole, told in one sentence
             log.exception("job failed", job=id)
-            told = JobError(code="failed", message=f"The worker failed: {error!r}; its log says more.")
+            told = JobError(code="failed", message="The worker failed; its log says more.")
             await self._conclude(record, status="failed", error=told)
 
     async def _conclude(self, record: Record, **changes: Any) -> None:
@@ -211,11 +218,11 @@ class Jobs:
         """The last change of a job."""
         self.records.save(record.with_job(finished_at=int(time.time()), **changes))
 
-    async def _forget_pictures(self) -> None:
-        """Remove the sample pictures of all jobs that ended but the newest; snapshots of failed ones stay."""
+    async def _forget_old(self) -> None:
+        """Remove the folders of all jobs that ended but the newest: nobody resumes what failed so long ago."""
         ended = self.records.with_status("succeeded", "failed", "cancelled")
-        for record in ended[::-1][PICTURED:]:
-            await asyncio.to_thread(shutil.rmtree, self.folder(record.job.id) / "samples", ignore_errors=True)
+        for record in ended[::-1][KEPT:]:
+            await asyncio.to_thread(shutil.rmtree, self.folder(record.job.id), ignore_errors=True)
 
     async def _train(self, record: Record, lock: int) -> None:
         """Train until there is a version; Failed says why there will be none."""
@@ -244,7 +251,8 @@ class Jobs:
             if said is not None and said.code != "interrupted":
                 raise Failed(said)
             if ended > 0 and said is None:
-                raise Failed(JobError(code="failed", message=f"The training broke off; {folder / 'log.txt'} says why."))
+                where = log_named(folder / "log.txt", self._settings.home)
+                raise Failed(JobError(code="failed", message=f"The training broke off; {where} says why."))
             if ended:
                 self.records.tell(id, "The training was ended from outside.", "warn")
 
@@ -262,20 +270,22 @@ class Jobs:
     async def _compare(self, record: Record, lock: int) -> Report:
         """Measure the new version against the one that serves, and let it serve if that was asked for."""
         job = record.job
-        serving = beside = self.versions.serving(job.model)
+        serving = self.versions.serving(job.model)
+        promoted = serving == record.version  # the worker was ended between that and its report
+        beside = self.versions.previous(job.model) if promoted else serving
         self.records.tell(job.id, f"{job.model}@{record.version} is written and being measured.")
-        try:
-            self.versions.open(job.model, serving)
-        except CheckpointError as error:  # none serves yet, or it was damaged or removed by hand
-            beside = None
-            if serving is not None:
+        if beside is not None:
+            try:
+                self.versions.open(job.model, beside)
+            except CheckpointError as error:  # it was damaged or removed by hand
                 self.records.tell(job.id, f"There is nothing to compare it with: {error}", "warn")
+                beside = None
         measured = await self.comparisons.of(
             job.model, record.version, beside, self.folder(job.id) / "log.txt", annotate=True, holds=[lock]
         )
         for problem in measured.problems:
             self.records.tell(job.id, problem, "warn")
-        promoted = (
+        promoted = promoted or (
             job.promote == "if_better" and bool(measured.better) and self.versions.serving(job.model) == serving
         )  # a version that was promoted meanwhile is not what was compared with
         report = Report(

@@ -20,6 +20,7 @@ from worker.engine.decoding import Seen, decode
 from worker.engine.images import ImageEngine
 from worker.engine.stream import Queued
 from worker.gallery import ImageModel
+from worker.replies import reply
 from worker.routes import IMAGES
 from worker.schemas.contract import Contract
 from worker.schemas.vision import File, VisionAnswer
@@ -86,7 +87,7 @@ async def answer(
         return await work(Visit(request.app[IMAGES], model, wanted.user, tell))
 
     if not wanted.stream:
-        return web.json_response(text=(await visit(ignore)).model_dump_json())
+        return reply(await visit(ignore))
     async with aclosing(told(visit)) as parts:
         return await stream(request, parts)
 

@@ -8,22 +8,37 @@ import discord
 from discord import app_commands
 
 from bot.audit import Entry
+from bot.confirmation import ask
 from bot.errors import Refusal
 from bot.live_message import Attached
 from bot.locale import command_text, translate
 from bot.markdown import escape
-from bot.operators import OperatorCog, offered_to_operators
+from bot.operators import OperatorButton, OperatorCog, offered_to_operators
 from bot.table import table
 from bot.training_options import options
-from worker.schemas.training import File, Found
+from worker.schemas.training import File
 
 if TYPE_CHECKING:
     from bot.client import Bot
 
 LARGEST = 100 * 2**20  # bytes of a file: what a well-boosted server takes, and what the bot can hold in memory
+LONGEST_NAME = 32  # characters, as the worker keeps it
 SHOWN = 20  # data sets in a list, so that it fits a message
 REASONS = 8  # for leaving something out that are told
 EXCERPT = 300  # characters of a text
+
+
+class DeleteDataset(
+    OperatorButton, action="delete-dataset", label_key="button.delete_surely", style=discord.ButtonStyle.danger
+):
+    """Deletes a data set, named by its file, once an operator was asked."""
+
+    async def press(self, interaction: discord.Interaction[Bot]) -> None:
+        await interaction.response.defer()
+        file = await _handed_in(interaction.client, self.subject)
+        await interaction.client.trainings.delete_file(file.id)
+        said = await _note(interaction, "delete dataset", file.name)
+        await interaction.edit_original_response(content=said, view=None)
 
 
 class Dataset(OperatorCog):
@@ -41,13 +56,16 @@ class Dataset(OperatorCog):
     @dataset.command(name=command_text("command.add.name"), description=command_text("command.dataset_add.description"))
     @options("file", "name")
     async def add(
-        self, interaction: discord.Interaction[Bot], file: discord.Attachment, name: app_commands.Range[str, 1, 64]
+        self,
+        interaction: discord.Interaction[Bot],
+        file: discord.Attachment,
+        name: app_commands.Range[str, 1, LONGEST_NAME],
     ) -> None:
         if file.size > LARGEST:
             raise Refusal("error.file_large", size=file.size // 2**20 + 1, largest=LARGEST // 2**20)
         await interaction.response.defer(ephemeral=True, thinking=True)
         kept = await self.bot.trainings.upload(name.strip(), file.filename, await file.read())
-        await self._note(interaction, "add dataset", kept.name)
+        await _note(interaction, "add dataset", kept.name)
         locale = interaction.locale
         attachments = []
         if kept.found.sheet is not None:
@@ -66,7 +84,7 @@ class Dataset(OperatorCog):
         trainable = await self.bot.catalogue.ask_trainable()
         handed_in = {file.name: file for file in await self.bot.catalogue.ask_files()}
         rows = [
-            [one.name, _kind(one.kind, locale), _items(handed_in[one.name].found) if one.name in handed_in else ""]
+            [one.name, _kind(one.kind, locale), str(handed_in[one.name].found.items) if one.name in handed_in else ""]
             for one in trainable.datasets[:SHOWN]
         ]
         head = [translate(locale, key) for key in ("dataset.column_name", "dataset.column_kind", "dataset.column_size")]
@@ -79,20 +97,27 @@ class Dataset(OperatorCog):
     @options("handed_in")
     async def delete(self, interaction: discord.Interaction[Bot], handed_in: str) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        files = await self.bot.catalogue.ask_files()
-        named = next((file for file in files if handed_in.strip() in (file.name, file.id)), None)
-        if named is None:
-            known = ", ".join(file.name for file in files[:SHOWN]) or "–"
-            raise Refusal("error.not_handed_in", name=escape(handed_in), known=known)
-        await self.bot.trainings.delete_file(named.id)
-        said = await self._note(interaction, "delete dataset", named.name)
-        await interaction.edit_original_response(content=said)
+        file = await _handed_in(self.bot, handed_in.strip())
+        question = translate(interaction.locale, "confirm.delete_dataset", name=escape(file.name))
+        await ask(interaction, question, DeleteDataset(file.id, interaction.locale))
 
-    async def _note(self, interaction: discord.Interaction[Bot], act: str, name: str) -> str:
-        assert interaction.guild_id is not None  # an operator acts in a server
-        entry = Entry(interaction.user.id, interaction.guild_id, act, name)
-        await self.bot.audit.write(entry)
-        return entry.sentence(interaction.locale)
+
+async def _handed_in(bot: Bot, named: str) -> File:
+    """The data set with that name or id; raises Refusal if nobody handed one in."""
+    files = await bot.catalogue.ask_files()
+    file = next((file for file in files if named in (file.name, file.id)), None)
+    if file is None:
+        known = ", ".join(file.name for file in files[:SHOWN]) or "–"
+        raise Refusal("error.not_handed_in", name=escape(named), known=known)
+    return file
+
+
+async def _note(interaction: discord.Interaction[Bot], act: str, name: str) -> str:
+    """Writes into the audit log what was done to a data set; the sentence about it."""
+    assert interaction.guild_id is not None  # an operator acts in a server
+    entry = Entry(interaction.user.id, interaction.guild_id, act, name)
+    await interaction.client.audit.write(entry)
+    return entry.sentence(interaction.locale)
 
 
 def _found(file: File, locale: discord.Locale) -> str:
@@ -113,9 +138,6 @@ def _kind(kind: str, locale: discord.Locale) -> str:
     return translate(locale, "dataset.pictures" if kind == "pictures" else "dataset.text")
 
 
-def _items(found: Found) -> str:
-    return str(found.items)
-
-
 async def setup(bot: Bot) -> None:
+    bot.add_buttons(DeleteDataset)
     await bot.add_cog(Dataset(bot))

@@ -14,7 +14,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.guild_settings import ANYWHERE
-from bot.locale import command_text, translate
+from bot.locale import command_text, number, translate
 from bot.markdown import fitting
 from bot.operators import OperatorCog
 from bot.views import Lasting
@@ -30,8 +30,6 @@ ANY_PLACE = 30  # of a topic whose cog does not say: after verse (10) and pictur
 MOST_TOPICS = 24  # beside the overview: Discord's menus take 25 options
 PATIENCE = 5.0  # seconds; a worker that takes longer to say how it is doing, or is still starting, is not doing well
 LONGEST_FIELD = 1_024  # characters that Discord allows
-
-MILLION = 1e6
 
 
 class Topics(Lasting[discord.ui.Select[Any]], template="help"):
@@ -147,10 +145,10 @@ def _worker_state(state: Readiness, seconds: float, locale: discord.Locale) -> s
 
 def _serving(models: list[ModelInfo], locale: discord.Locale) -> str:
     """A line for each model with the version that serves, as many as fit."""
-    lines = [
-        translate(locale, "about.model", model=f"{one.id}@{one.version}", millions=f"{one.parameters / MILLION:.1f}")
-        for one in models
-    ]
+    lines = []
+    for one in models:
+        millions = number(locale, one.parameters / 1e6, ".1f")
+        lines.append(translate(locale, "about.model", model=f"{one.id}@{one.version}", millions=millions))
     return fitting(lines, LONGEST_FIELD) or "–"
 
 

@@ -10,11 +10,12 @@ import discord
 from discord import app_commands
 
 from bot import figures, sheets
+from bot.confirmation import ask
 from bot.errors import Refusal
 from bot.live_message import view_of
-from bot.locale import command_text, translate
+from bot.locale import command_text, number, translate
 from bot.markdown import escape
-from bot.operators import LONGEST_SUBJECT, OperatorCog, offered_to_operators
+from bot.operators import LONGEST_SUBJECT, OperatorButton, OperatorCog, offered_to_operators
 from bot.switching import RollBack
 from bot.table import table
 from bot.training_options import options
@@ -25,6 +26,18 @@ if TYPE_CHECKING:
     from bot.client import Bot
 
 MOST_ROWS = 20  # models or versions in one list, so that it fits a message
+
+
+class DeleteVersion(
+    OperatorButton, action="delete-version", label_key="button.delete_surely", style=discord.ButtonStyle.danger
+):
+    """Deletes a version, named "model@version", once an operator was asked."""
+
+    async def press(self, interaction: discord.Interaction[Bot]) -> None:
+        model, _, version = self.subject.partition("@")
+        await interaction.response.defer()
+        said = await interaction.client.switching.delete(interaction, model, version)
+        await interaction.edit_original_response(content=said, view=None)
 
 
 class Model(OperatorCog):
@@ -62,7 +75,7 @@ class Model(OperatorCog):
         made = translate(
             locale,
             "model.made",
-            parameters=f"{told.parameters / 1e6:.2f}",
+            parameters=number(locale, told.parameters / 1e6, ".2f"),
             dataset=escape(told.dataset),
             when=int(datetime.fromisoformat(told.created).timestamp()),
         )
@@ -116,9 +129,17 @@ class Model(OperatorCog):
     )
     @options("model", "version")
     async def delete(self, interaction: discord.Interaction[Bot], model: str, version: str) -> None:
-        await interaction.response.defer(thinking=True)
-        said = await self.bot.switching.delete(interaction, model.strip(), version.strip())
-        await interaction.edit_original_response(content=said)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        doomed = await self._version(model, version)
+        name = f"{doomed.model}@{doomed.version}"
+        if doomed.serving:
+            raise Refusal("error.version_serves")
+        if doomed.shipped:
+            raise Refusal("error.version_shipped")
+        if len(name) > LONGEST_SUBJECT:
+            raise Refusal("error.version_name")
+        question = translate(interaction.locale, "confirm.delete_version", version=name)
+        await ask(interaction, question, DeleteVersion(name, interaction.locale))
 
     async def _version(self, model: str, version: str) -> VersionInfo:
         """A version, or without a name the one that serves; raises Refusal when there is none."""
@@ -136,7 +157,7 @@ def _models(models: Sequence[ModelInfo], locale: discord.Locale) -> str:
     if not models:
         return translate(locale, "model.none")
     head = [translate(locale, key) for key in ("model.column_model", "model.column_serves", "model.column_versions")]
-    rows = [[one.id, one.version, str(len(one.versions)), _deciding(one)] for one in models[:MOST_ROWS]]
+    rows = [[one.id, one.version, str(len(one.versions)), _deciding(one, locale)] for one in models[:MOST_ROWS]]
     listed = table([*head, translate(locale, "training.figure")], rows, left=2)
     return listed + _of_parts(models[:MOST_ROWS], locale)
 
@@ -146,14 +167,15 @@ def _versions(versions: Sequence[VersionInfo], locale: discord.Locale) -> str:
     head = [translate(locale, key) for key in ("model.column_version", "model.column_trained", "training.figure")]
     serves = translate(locale, "model.serves")
     rows = [
-        [one.version, one.created[:10], _deciding(one), serves if one.serving else ""] for one in versions[:MOST_ROWS]
+        [one.version, one.created[:10], _deciding(one, locale), serves if one.serving else ""]
+        for one in versions[:MOST_ROWS]
     ]
     return table([*head, ""], rows, left=2) + _of_parts(versions[:MOST_ROWS], locale)
 
 
-def _deciding(measured: ModelInfo | VersionInfo) -> str:
+def _deciding(measured: ModelInfo | VersionInfo, locale: discord.Locale) -> str:
     name, value = next(iter(measured.metrics.items()), ("", None))
-    return f"{name} {'≈ ' if measured.quick else ''}{figures.plain(value)}" if name else figures.plain(None)
+    return f"{name} {'≈ ' if measured.quick else ''}{figures.plain(value, locale)}" if name else figures.NONE
 
 
 def _of_parts(measured: Sequence[ModelInfo | VersionInfo], locale: discord.Locale) -> str:
@@ -162,5 +184,5 @@ def _of_parts(measured: Sequence[ModelInfo | VersionInfo], locale: discord.Local
 
 
 async def setup(bot: Bot) -> None:
-    bot.add_buttons(RollBack)
+    bot.add_buttons(DeleteVersion)
     await bot.add_cog(Model(bot))

@@ -18,8 +18,9 @@ from bot.live_message import LiveMessage
 from bot.locale import command_text, translate
 from bot.next_letters import NextLetters, ShowLetters
 from bot.passage import Passage
-from bot.recipes import Recipe, as_command, check_range, read_seed
+from bot.recipes import Recipe, as_command, check_range, read_model, read_seed
 from bot.result import perform
+from bot.suggestions import choices
 from bot.views import continued
 from bot.worker_api import Finished, Piece, Queued
 from worker.schemas.completions import MAX_TOKENS, CompletionRequest
@@ -31,7 +32,6 @@ OPERATION = "text"
 FAMILY = "gpt"
 MODEL = "gpt-shakespeare"
 
-MOST_CHOICES = 25  # that Discord shows
 LONGEST_PROMPT = 2_000  # characters: one Discord message, already more than the model reads
 LONGEST_TEXT = MAX_TOKENS
 HOTTEST = 2.0  # temperature; beyond it the letters are nearly random
@@ -100,11 +100,11 @@ class Shakespeare(commands.Cog):
             ("top_p", top_p, SMALLEST_SHARE, 1),
         ):
             check_range(option, value, low, high)
-        name, version = _pinned(model)
+        name, version = read_model(model)
         recipe = Recipe(
             owner=interaction.user.id,
             operation=OPERATION,
-            model=name,
+            model=name or MODEL,
             version=version,
             parameters=_parameters(prompt, length, temperature, top_k, top_p),
             seed=None if seed is None else read_seed(seed),
@@ -125,11 +125,11 @@ class Shakespeare(commands.Cog):
         model: str = MODEL,
     ) -> None:
         _check_prompt(prompt)
-        name, version = _pinned(model)
+        name, version = read_model(model)
         recipe = Recipe(
             owner=interaction.user.id,
             operation=next_letters.OPERATION,
-            model=name,
+            model=name or MODEL,
             version=version,
             parameters={"prompt": prompt},
         )
@@ -140,7 +140,7 @@ class Shakespeare(commands.Cog):
     async def suggest(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
         """Models, and their versions."""
         writers = [model for model in self.bot.catalogue.models if model.family == FAMILY]
-        return [app_commands.Choice(name=name, value=name) for name in names(writers, typed)[:MOST_CHOICES]]
+        return choices(((name, name) for name in names(writers)), typed)
 
     async def perform(self, interaction: discord.Interaction[Any], recipe: Recipe) -> None:
         """Streams the text that ``recipe`` asks for into the answer to ``interaction``, and keeps what came of it."""
@@ -222,12 +222,6 @@ def _check_prompt(prompt: str) -> None:
         raise Refusal("error.prompt_empty")
     if len(prompt) > LONGEST_PROMPT:
         raise Refusal("error.prompt_long", length=len(prompt), longest=LONGEST_PROMPT)
-
-
-def _pinned(model: str) -> tuple[str, str | None]:
-    """The name and the version of a model as a person types it."""
-    name, _, version = model.strip().partition("@")
-    return name or MODEL, version or None
 
 
 async def setup(bot: Bot) -> None:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import discord
 from discord import app_commands
 
+from bot.confirmation import ask
 from bot.errors import Refusal
-from bot.live_message import view_of
 from bot.locale import command_text, ordinal, translate
 from bot.markdown import escape, fitting
 from bot.operators import OperatorCog, offered_to_operators
 from bot.recipes import Recipe, check_range
-from bot.training_buttons import TRAINING_BUTTONS, Begin, Leave, cancel
+from bot.training_buttons import TRAINING_BUTTONS, Begin, ask_to_cancel
 from bot.training_message import plan, summary
 from bot.training_options import options
 from worker.schemas.training import (
@@ -123,18 +123,18 @@ class Training(OperatorCog):
             lines.append(translate(locale, "training.confirm_settings", settings=escape(chosen)))
         key = "training.confirm_promote" if wanted["promote"] == "if_better" else "training.confirm_report"
         lines.append(translate(locale, key))
-        ahead = [job for job in await self.bot.trainings.jobs() if job.status in ("queued", "running")]
-        if ahead:
-            lines.append(translate(locale, "training.confirm_queue", ordinal=ordinal(locale, len(ahead) + 1)))
-        view = view_of([Begin(recipe.id, locale), Leave(recipe.id, locale)])
-        await interaction.edit_original_response(content="\n".join(lines), view=view)
+        ahead = [job.status for job in await self.bot.trainings.jobs() if not job.ended]
+        if ahead:  # what runs is in line no more
+            place = ordinal(locale, ahead.count("queued") + 1)
+            lines.append(translate(locale, "training.confirm_queue", ordinal=place))
+        await ask(interaction, "\n".join(lines), Begin(recipe.id, locale))
 
     @training.command(
         name=command_text("command.status.name"), description=command_text("command.training_status.description")
     )
     async def status(self, interaction: discord.Interaction[Bot]) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        jobs = [job for job in await self.bot.trainings.jobs() if job.status in ("queued", "running")]
+        jobs = [job for job in await self.bot.trainings.jobs() if not job.ended]
         await self._list(interaction, jobs[::-1], "training.none_running")  # what runs before what waits
 
     @training.command(
@@ -142,7 +142,7 @@ class Training(OperatorCog):
     )
     async def history(self, interaction: discord.Interaction[Bot]) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        jobs = [job for job in await self.bot.trainings.jobs() if job.status not in ("queued", "running")]
+        jobs = [job for job in await self.bot.trainings.jobs() if job.ended]
         await self._list(interaction, jobs, "training.none_ended")
 
     @training.command(
@@ -152,11 +152,11 @@ class Training(OperatorCog):
     async def cancel_one(self, interaction: discord.Interaction[Bot], job: str = "") -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
         if not job.strip():
-            running = [one for one in await self.bot.trainings.jobs() if one.status in ("queued", "running")]
+            running = [one for one in await self.bot.trainings.jobs() if not one.ended]
             if len(running) != 1:
                 raise Refusal("error.which_training" if running else "error.no_training")
             job = running[0].id
-        await interaction.edit_original_response(content=await cancel(interaction, job.strip()))
+        await ask_to_cancel(interaction, job.strip())
 
     async def _list(self, interaction: discord.Interaction[Bot], jobs: list[Job], none: str) -> None:
         locale = interaction.locale

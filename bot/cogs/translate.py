@@ -1,4 +1,4 @@
-"""``/translate``: a picture painted over lines, from a sketch or from the edges of a photo."""
+"""``/translate``: pictures painted over lines, from a sketch or from the edges of a photo."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Translate(commands.Cog):
     @app_commands.command(
         name=command_text("command.translate.name"), description=command_text("command.translate.description")
     )
-    @options("image", "lines", "line_strength", "model")
+    @options("image", "lines", "line_strength", "seed", "model")
     @app_commands.choices(lines=LINES)
     async def translate(
         self,
@@ -44,9 +44,10 @@ class Translate(commands.Cog):
         image: discord.Attachment,
         lines: str = "auto",
         line_strength: Share = LINE_STRENGTH,
+        seed: str | None = None,
         model: str = "",
     ) -> None:
-        await examine(interaction, asked(interaction, model, lines=lines, strength=line_strength), image)
+        await examine(interaction, asked(interaction, model, seed, lines=lines, strength=line_strength), image)
 
 
 async def setup(bot: Bot) -> None:

@@ -37,6 +37,12 @@ def ordinal(locale: discord.Locale, number: int) -> str:
     return f"{number}{ending}"
 
 
+def number(locale: discord.Locale, value: float, form: str) -> str:
+    """A figure as people write it, such as 24.5 or 24,5; what they type as an option has a point in every language."""
+    written = format(value, form)
+    return written.replace(".", ",") if locale is discord.Locale.brazil_portuguese else written
+
+
 def command_text(key: str) -> app_commands.locale_str:
     """A command's or option's name or description: English by default, translated by CommandTranslator."""
     return app_commands.locale_str(ENGLISH[key], key=key)

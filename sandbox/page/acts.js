@@ -1,7 +1,7 @@
 /** What a person does: writing, running commands, using components and forms, and the menus that offer all this. */
 
 import { ApiError } from "./api.js";
-import { MESSAGE, targetData, USER } from "./commands.js";
+import { MESSAGE, nameOf, targetData, USER } from "./commands.js";
 import { icon } from "./icons.js";
 import { AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT } from "./interactions.js";
 import { openMenu } from "./menus.js";
@@ -93,7 +93,7 @@ export class Acts {
   #commandItems(type, target) {
     const commands = this.app.commands.filter((command) => command.type === type);
     const item = (command) => ({
-      label: this.app.session.nameOf(command),
+      label: nameOf(command),
       icon: icon("apps"),
       choose: () => this.#runOn(command, target),
     });

@@ -43,7 +43,7 @@ export class App {
     this.typing = new Typing(this.#part("typing"), session);
     this.acts = new Acts(this, this.api, this.interactions);
     this.composer = new Composer(this.#part("composer"), session, {
-      entries: () => typedCommands(this.commands, session),
+      entries: () => typedCommands(this.commands),
       send: (content, files) => this.acts.send(content, files),
       run: (entry, data, files, form) => this.acts.run(`/${entry.name}`, data, files, () => this.composer.show(form)),
       autocomplete: (data) => this.acts.autocomplete(data),
@@ -139,8 +139,7 @@ export class App {
   #showPresence(online) {
     this.session.online = online;
     this.root.dataset.bot = online ? "online" : "offline";
-    const name = this.session.bot ? displayName(this.session.bot) : "The bot";
-    this.#part("bot-state").textContent = `${name} is ${online ? "online" : "offline"}`;
+    this.#part("bot-state").textContent = `${displayName(this.session.bot)} is ${online ? "online" : "offline"}`;
     for (const node of this.root.querySelectorAll(".bot-state")) node.textContent = online ? "online" : "offline";
   }
 
@@ -163,10 +162,9 @@ export class App {
   #place(channel) {
     this.channel = channel;
     sessionStorage.setItem(KEPT_CHANNEL, channel.id);
-    const name = this.session.channelName(channel);
-    const spoken = channel.type === CHANNEL_DM ? name : `#${name}`;
+    const spoken = channel.type === CHANNEL_DM ? channel.name : `#${channel.name}`;
     document.title = `${spoken} · Fathom`;
-    this.#part("channel-name").textContent = name;
+    this.#part("channel-name").textContent = channel.name;
     this.#part("channel-icon").replaceChildren(icon(channel.type === CHANNEL_DM ? "mention" : "hash"));
     this.#part("topic").textContent = channel.topic ?? "";
     this.channels.select(channel.id);
@@ -262,9 +260,8 @@ export class App {
   }
 
   #onPresence(online) {
-    if (online && !this.session.bot) return this.become(this.session.me.id); // the bot has a face only now
     this.#showPresence(online);
-    return this.#reloadCommands();
+    this.#reloadCommands();
   }
 
   /** An event of the open channel. */

@@ -12,15 +12,14 @@ export class Channels {
     const button = (channel) => {
       const dm = channel.type === CHANNEL_DM;
       const unread = h("span", { class: "unread", hidden: true }, h("span", { class: "visually-hidden" }, "unread"));
-      const lead =
-        dm && session.bot
-          ? h("span", { class: "with-presence" }, avatar(session.bot), h("i", { class: "presence" }))
-          : icon("hash");
+      const lead = dm
+        ? h("span", { class: "with-presence" }, avatar(session.bot), h("i", { class: "presence" }))
+        : icon("hash");
       const node = h(
         "button",
         { type: "button", class: "channel", onclick: () => open(channel.id) },
         lead,
-        h("span", { class: "channel-name" }, session.channelName(channel)),
+        h("span", { class: "channel-name" }, channel.name),
         unread,
       );
       this.#buttons.set(channel.id, { node, unread });

@@ -45,7 +45,7 @@ export class CommandForm {
   /** Hand on what `field` holds behind the `name:` of an option, and the keyboard with it; says whether that moved. */
   spread(field) {
     const own = field.option.name;
-    const { texts, last } = takeApart(field.text, own, this.entry.options, this.session);
+    const { texts, last } = takeApart(field.text, own, this.entry.options);
     field.text = texts[own];
     this.fill(texts);
     if (last !== own) this.fields.find(({ option }) => option.name === last).control.focus();

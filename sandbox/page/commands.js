@@ -7,20 +7,27 @@ export const MESSAGE = 3;
 const SUBCOMMAND = 1;
 const SUBCOMMAND_GROUP = 2;
 
+/** A command's, option's or choice's name in the person's language, else the original. */
+export function nameOf(thing) {
+  return thing.name_localized ?? thing.name;
+}
+
+export function descriptionOf(thing) {
+  return thing.description_localized ?? thing.description;
+}
+
 /**
  * Every command that can be typed, groups flattened: `{command, path, name, title, description, options}`, where `path`
  * holds the subcommand's options from the outside in, `name` reads like "gan sample" and `title` is that translated.
  */
-export function typedCommands(commands, session) {
-  return commands
-    .filter((command) => command.type === CHAT_INPUT)
-    .flatMap((command) => leaves(command, [], session, command));
+export function typedCommands(commands) {
+  return commands.filter((command) => command.type === CHAT_INPUT).flatMap((command) => leaves(command, [], command));
 }
 
-function leaves(node, path, session, command) {
+function leaves(node, path, command) {
   const options = node.options ?? [];
   const inner = options.filter(({ type }) => type === SUBCOMMAND || type === SUBCOMMAND_GROUP);
-  if (inner.length) return inner.flatMap((option) => leaves(option, [...path, option], session, command));
+  if (inner.length) return inner.flatMap((option) => leaves(option, [...path, option], command));
   const steps = [command, ...path];
   return [
     {
@@ -28,8 +35,8 @@ function leaves(node, path, session, command) {
       path,
       options,
       name: steps.map((step) => step.name).join(" "),
-      title: steps.map((step) => session.nameOf(step)).join(" "),
-      description: session.descriptionOf(node),
+      title: steps.map((step) => nameOf(step)).join(" "),
+      description: descriptionOf(node),
     },
   ];
 }
@@ -50,10 +57,8 @@ export function search(entries, typed) {
  * What was typed for a command's `options`, taken apart where `name:value` calls one of them (a colon before a space is a
  * text's own): `texts` by option name, and the `last` that was called. What stands before all names belongs to the option `first`.
  */
-export function takeApart(typed, first, options, session) {
-  const called = new Map(
-    options.flatMap((option) => [option.name, session.nameOf(option)].map((name) => [name, option.name])),
-  );
+export function takeApart(typed, first, options) {
+  const called = new Map(options.flatMap((option) => [option.name, nameOf(option)].map((name) => [name, option.name])));
   const [before, ...rest] = typed.split(new RegExp(`(?:^|\\s)(${[...called.keys()].join("|")}):(?=\\S)`));
   const texts = { [first]: before };
   let last = first;

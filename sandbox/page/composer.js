@@ -3,7 +3,7 @@
 import { ApiError } from "./api.js";
 import { avatar } from "./avatar.js";
 import { CommandForm } from "./commandform.js";
-import { search, takeApart } from "./commands.js";
+import { nameOf, search, takeApart } from "./commands.js";
 import { h } from "./dom.js";
 import { Files } from "./files.js";
 import { icon } from "./icons.js";
@@ -172,7 +172,8 @@ export class Composer {
   take(files) {
     try {
       if (!this.#form) this.files.add(files);
-      else if (this.#form.addFiles(files).length === files.length) this.say(null, `/${this.#form.entry.title} takes no file.`);
+      else if (this.#form.addFiles(files).length === files.length)
+        this.say(null, `/${this.#form.entry.title} takes no file.`);
       if (!this.#form) this.text.focus();
     } catch (wrong) {
       if (!(wrong instanceof OptionError)) throw wrong;
@@ -193,7 +194,7 @@ export class Composer {
     if (called) {
       const rest = typed.slice((typed.startsWith(`${called.name} `) ? called.name : called.title).length + 1);
       const [first] = called.options;
-      return this.#choose(called, first ? takeApart(rest, first.name, called.options, this.session).texts : {});
+      return this.#choose(called, first ? takeApart(rest, first.name, called.options).texts : {});
     }
     const items = search(entries, typed).map((entry) => ({
       label: h(
@@ -203,7 +204,7 @@ export class Composer {
         entry.options.map((option) => this.#optionName(option)),
       ),
       detail: entry.description,
-      lead: this.session.bot && avatar(this.session.bot),
+      lead: avatar(this.session.bot),
       choose: () => this.#choose(entry),
     }));
     const empty = entries.length
@@ -213,7 +214,7 @@ export class Composer {
   }
 
   #optionName(option) {
-    return h("span", { class: option.required ? "option-name required" : "option-name" }, this.session.nameOf(option));
+    return h("span", { class: option.required ? "option-name required" : "option-name" }, nameOf(option));
   }
 
   #count() {

@@ -5,21 +5,7 @@ import { picture } from "./pictures.js";
 import { prose } from "./prose.js";
 import { messageTime } from "./time.js";
 
-/** Files that an embed shows are not shown again under the message. */
-export function attachmentsOutsideEmbeds(message) {
-  const shown = new Set(message.embeds.flatMap((embed) => [embed.image?.url, embed.thumbnail?.url]));
-  return message.attachments.filter((file) => !shown.has(file.url) && !shown.has(`attachment://${file.filename}`));
-}
-
-/** An embed's picture may name a file of its message. */
-function resolve(media, message) {
-  const file = message.attachments.find(
-    ({ url, filename }) => media.url === url || media.url === `attachment://${filename}`,
-  );
-  return { ...media, ...file };
-}
-
-export function embed(data, message, session) {
+export function embed(data, session) {
   const card = h("article", { class: "embed" });
   if (data.color != null) card.style.setProperty("--stripe", `#${data.color.toString(16).padStart(6, "0")}`);
   const link = (url) =>
@@ -50,12 +36,8 @@ export function embed(data, message, session) {
       ),
   );
   card.append(text);
-  if (data.thumbnail)
-    card.append(h("div", { class: "embed-thumbnail" }, picture(resolve(data.thumbnail, message), { alone: false })));
-  if (data.image)
-    card.append(
-      h("div", { class: "pictures alone embed-image" }, picture(resolve(data.image, message), { alone: true })),
-    );
+  if (data.thumbnail) card.append(h("div", { class: "embed-thumbnail" }, picture(data.thumbnail, { alone: false })));
+  if (data.image) card.append(h("div", { class: "pictures alone embed-image" }, picture(data.image, { alone: true })));
   if (footer.length) card.append(h("footer", {}, footer.join(" · ")));
   return card;
 }

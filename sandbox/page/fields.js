@@ -1,5 +1,6 @@
 /** The fields of a command: one per option, typed or chosen from suggestions; a file field for attachments. */
 
+import { descriptionOf, nameOf } from "./commands.js";
 import { h, uniqueId } from "./dom.js";
 import { icon } from "./icons.js";
 import {
@@ -26,8 +27,8 @@ class Field {
   constructor(option, form) {
     this.option = option;
     this.form = form;
-    this.name = form.session.nameOf(option);
-    this.description = form.session.descriptionOf(option);
+    this.name = nameOf(option);
+    this.description = descriptionOf(option);
     this.id = uniqueId("field");
   }
 

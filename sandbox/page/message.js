@@ -4,7 +4,7 @@ import { attachments } from "./attachments.js";
 import { avatar } from "./avatar.js";
 import { rows } from "./components.js";
 import { h, reconcile } from "./dom.js";
-import { attachmentsOutsideEmbeds, embed } from "./embeds.js";
+import { embed } from "./embeds.js";
 import { icon } from "./icons.js";
 import { excerpt, prose } from "./prose.js";
 import { displayName } from "./session.js";
@@ -117,11 +117,11 @@ export class MessageView {
     );
     this.#part("header", [author], () => this.#drawHeader());
     this.#part("prose", [content, edited, isLoading(message)], () => reconcile(this.prose, this.#drawProse()));
-    this.#part("attachments", [message.attachments, embeds], () =>
-      this.attachments.replaceChildren(...attachments(attachmentsOutsideEmbeds(message))),
+    this.#part("attachments", [message.attachments], () =>
+      this.attachments.replaceChildren(...attachments(message.attachments)),
     );
-    this.#part("embeds", [embeds, message.attachments], () =>
-      this.embeds.replaceChildren(...embeds.map((data) => embed(data, message, this.session))),
+    this.#part("embeds", [embeds], () =>
+      this.embeds.replaceChildren(...embeds.map((data) => embed(data, this.session))),
     );
     this.#part("components", [components], () => this.#drawComponents(components ?? []));
     this.#part("whisper", [isEphemeral(message)], () =>
@@ -134,13 +134,7 @@ export class MessageView {
   group(joined) {
     this.element.classList.toggle("joined", joined);
     this.#part("gutter", [joined, this.message.author], () => {
-      const date = snowflakeDate(this.message.id);
-      const clock = h(
-        "time",
-        { datetime: date.toISOString(), title: fullTime(date, this.session.locale) },
-        messageTime(date, this.session.locale),
-      );
-      this.gutter.replaceChildren(joined ? clock : this.#person("face", avatar(this.message.author)));
+      this.gutter.replaceChildren(joined ? this.#clock() : this.#person("face", avatar(this.message.author)));
     });
   }
 
@@ -155,6 +149,13 @@ export class MessageView {
     if (this.#parts.get(name) === key) return;
     this.#parts.set(name, key);
     draw();
+  }
+
+  /** When the message was written. */
+  #clock() {
+    const date = snowflakeDate(this.message.id);
+    const { locale } = this.session;
+    return h("time", { datetime: date.toISOString(), title: fullTime(date, locale) }, messageTime(date, locale));
   }
 
   /** A button that opens the menu about the author. */
@@ -199,17 +200,12 @@ export class MessageView {
   }
 
   #drawHeader() {
-    const { author, id } = this.message;
-    const date = snowflakeDate(id);
+    const { author } = this.message;
     const operator = this.session.user(author.id)?.role === "operator";
     this.header.replaceChildren(
       this.#person(operator ? "name operator" : "name", displayName(author)),
       ...(author.bot ? [appBadge()] : []),
-      h(
-        "time",
-        { datetime: date.toISOString(), title: fullTime(date, this.session.locale) },
-        messageTime(date, this.session.locale),
-      ),
+      this.#clock(),
     );
   }
 

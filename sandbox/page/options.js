@@ -1,6 +1,6 @@
 /** What a command's options accept: their kinds in words, their candidates, and how typed text becomes a value. */
 
-import { displayName } from "./session.js";
+import { nameOf } from "./commands.js";
 
 export const STRING = 3;
 export const INTEGER = 4;
@@ -49,10 +49,7 @@ function lengthLimits(shortest, longest) {
 
 /** Everything that may be chosen for the option, `{name, value}`, or null where one types freely. */
 export function candidates(option, session) {
-  const people = () => session.everyone.map((user) => ({ name: displayName(user), value: user.id }));
-  const roles = () => session.roles.map((role) => ({ name: role.name, value: role.id }));
-  if (option.choices?.length)
-    return option.choices.map((choice) => ({ name: session.nameOf(choice), value: choice.value }));
+  if (option.choices?.length) return option.choices.map((choice) => ({ name: nameOf(choice), value: choice.value }));
   switch (option.type) {
     case BOOLEAN:
       return [
@@ -60,15 +57,13 @@ export function candidates(option, session) {
         { name: "False", value: false },
       ];
     case USER:
-      return people();
+      return session.candidates("user");
     case ROLE:
-      return roles();
+      return session.candidates("role");
     case MENTIONABLE:
-      return [...people(), ...roles()];
+      return session.candidates("mentionable");
     case CHANNEL:
-      return session
-        .channelsOfTypes(option.channel_types)
-        .map((channel) => ({ name: `#${channel.name}`, value: channel.id }));
+      return session.candidates("channel", option.channel_types);
     default:
       return null;
   }
@@ -77,8 +72,8 @@ export function candidates(option, session) {
 /** The value that the typed `text` stands for; `name` is what the option is called. Throws OptionError. */
 export function readText(option, name, text) {
   if (option.type === STRING) return readString(option, name, text);
-  const pattern = option.type === INTEGER ? /^[+-]?\d+$/ : /^[+-]?(\d+\.?\d*|\.\d+)$/;
-  const value = Number(text.trim());
+  const pattern = option.type === INTEGER ? /^[+-]?\d+$/ : /^[+-]?(\d+[.,]?\d*|[.,]\d+)$/;
+  const value = Number(text.trim().replace(",", ".")); // decimal keypads in some languages have nothing else
   if (!pattern.test(text.trim())) {
     throw new OptionError(
       option.type === INTEGER ? `${name} takes a whole number, such as 7.` : `${name} takes a number, such as 0.8.`,

@@ -42,7 +42,8 @@ export function drawPeople(root, session, menu) {
   root.replaceChildren(
     h("h2", {}, "On the island"),
     h("ul", {}, session.people.map(person)),
-    ...(session.bot ? [h("h2", {}, "Application"), h("ul", {}, person(session.bot))] : []),
+    h("h2", {}, "Application"),
+    h("ul", {}, person(session.bot)),
   );
 }
 

@@ -47,11 +47,7 @@ const DRAW = {
   channel: (node, session) => {
     const channel = session.channel(node.id);
     if (!channel) return h("span", { class: "mention" }, "#unknown");
-    return h(
-      "button",
-      { type: "button", class: "mention", "data-channel": channel.id },
-      `#${session.channelName(channel)}`,
-    );
+    return h("button", { type: "button", class: "mention", "data-channel": channel.id }, `#${channel.name}`);
   },
   command: (node) => h("button", { type: "button", class: "mention", "data-command": node.name }, `/${node.name}`),
 };

@@ -3,35 +3,16 @@
 import { h, uniqueId } from "./dom.js";
 import { emoji } from "./emoji.js";
 import { icon } from "./icons.js";
-import { displayName } from "./session.js";
 
-const USER = 5;
-const ROLE = 6;
-const MENTIONABLE = 7;
-const CHANNEL = 8;
+const KINDS = { 5: "user", 6: "role", 7: "mentionable", 8: "channel" }; // by a select's type
 
 const COMPOSER = 140; // pixels at the window's foot that the composer may take
 
 /** The options of a select of any kind: `{label, value, description?, emoji?, default?}`. */
 function optionsOf(component, session) {
-  const people = () => session.everyone.map((user) => ({ label: displayName(user), value: user.id }));
-  const roles = () => session.roles.map((role) => ({ label: role.name, value: role.id }));
-  const channels = () =>
-    session
-      .channelsOfTypes(component.channel_types)
-      .map((channel) => ({ label: `#${channel.name}`, value: channel.id }));
-  switch (component.type) {
-    case USER:
-      return people();
-    case ROLE:
-      return roles();
-    case MENTIONABLE:
-      return [...people(), ...roles()];
-    case CHANNEL:
-      return channels();
-    default:
-      return component.options;
-  }
+  const kind = KINDS[component.type];
+  if (!kind) return component.options;
+  return session.candidates(kind, component.channel_types).map(({ name, value }) => ({ label: name, value }));
 }
 
 export function select(component, session, press) {

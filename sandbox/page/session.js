@@ -16,7 +16,7 @@ export class Session {
 
   /** Everyone with a name here: the people, then the bot. */
   get everyone() {
-    return this.bot ? [...this.people, this.bot] : this.people;
+    return [...this.people, this.bot];
   }
 
   get roles() {
@@ -31,28 +31,21 @@ export class Session {
     return this.channels.find((channel) => channel.id === id);
   }
 
-  /** The guild's channels, those of some `types` if given; the direct conversation is none that one could name. */
-  channelsOfTypes(types) {
-    const named = this.channels.filter(({ type }) => type !== CHANNEL_DM);
-    return types?.length ? named.filter(({ type }) => types.includes(type)) : named;
-  }
-
   role(id) {
     return this.roles.find((role) => role.id === id);
   }
 
-  /** What a channel is called: a direct message is named after the other one. */
-  channelName(channel) {
-    return channel.type === CHANNEL_DM ? (this.bot ? displayName(this.bot) : "Direct message") : channel.name;
-  }
-
-  /** A command's, option's or choice's name in this person's language, else the original. */
-  nameOf(thing) {
-    return thing.name_localizations?.[this.locale] ?? thing.name;
-  }
-
-  descriptionOf(thing) {
-    return thing.description_localizations?.[this.locale] ?? thing.description ?? "";
+  /**
+   * Whom or what an option or a select of a `kind` (user, role, mentionable, channel) offers, `{name, value}`; channels
+   * are the guild's, those of some `types` if given: the direct conversation is none that one could name.
+   */
+  candidates(kind, types) {
+    const users = this.everyone.map((user) => ({ name: displayName(user), value: user.id }));
+    const roles = this.roles.map(({ id, name }) => ({ name, value: id }));
+    const channels = this.channels
+      .filter(({ type }) => type !== CHANNEL_DM && (!types?.length || types.includes(type)))
+      .map(({ id, name }) => ({ name: `#${name}`, value: id }));
+    return { user: users, role: roles, mentionable: [...users, ...roles], channel: channels }[kind];
   }
 }
 

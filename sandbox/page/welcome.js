@@ -6,7 +6,7 @@ import { CHANNEL_DM, displayName } from "./session.js";
 const EXAMPLE = { command: "shakespeare", option: "prompt", text: "Our revels now are ended." };
 
 export function welcome(session, channel, composer) {
-  const bot = session.bot ? displayName(session.bot) : "the bot";
+  const bot = displayName(session.bot);
   const scene = document.getElementById("scene").content.cloneNode(true);
   const direct = channel.type === CHANNEL_DM;
   return h(

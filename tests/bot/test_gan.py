@@ -69,6 +69,8 @@ async def test_enlarge_shows_the_very_picture_of_the_sheet(miranda: Person) -> N
     assert re.match(r"-# gan-cats@tiny · seed \d+ · near 8, strength 0.4$", near["content"])
     assert labels(near) == SHEET
     nearer, content = await picture(miranda, await miranda.press(near, "U3"))
+    described = nearer["attachments"][0]["description"]
+    assert described.startswith("A picture that never existed, drawn by gan-cats from seed ")
     assert pixels(content, 16) == pixels(sheet, 16, top=17, cells=35)
     further, _ = await picture(miranda, await miranda.press(nearer, "V1"))
     assert re.search(r"near 8>\d+, strength 0.4$", further["content"])
@@ -80,7 +82,7 @@ async def test_reroll_keeps_the_parameters_and_anyone_may(miranda: Person, islan
     async with island.person("Caliban") as caliban:
         again, other = await picture(caliban, await caliban.press(message, "Re-roll"))
         assert re.match(r"-# gan-digits@tiny · semente \d+ · truncamento 0.7$", again["content"])
-        assert "Outras" in labels(again) and "U3" in labels(again) and "U4" not in labels(again)
+        assert "Sortear de novo" in labels(again) and "U3" in labels(again) and "U4" not in labels(again)
         assert other != content
 
 
@@ -179,7 +181,7 @@ async def test_in_portuguese(miranda: Person, island: Island) -> None:
         assert names == ["amostra", "número", "variar", "passeio"]
         sheet, _ = await picture(caliban, await caliban.slash("gan sample", seed="4"))
         assert sheet["content"] == "-# gan-cats@tiny · semente 4"
-        assert labels(sheet)[-4:] == ["Outras", "Animar", "Receita", "Apagar"]
+        assert labels(sheet)[-4:] == ["Sortear de novo", "Animar", "Receita", "Apagar"]
         assert "Uma folha com 4 imagens" in sheet["attachments"][0]["description"]
         told = await recipe(caliban, sheet, "Receita")
         assert told == "/gan amostra modelo:gan-cats@tiny semente:4 quantidade:4 truncamento:1"
@@ -248,15 +250,16 @@ async def test_bad_parameters_are_told_even_past_discords_own_checks(
     assert event["d"]["flags"] & EPHEMERAL
 
 
-async def test_what_the_models_cannot_do_is_told_with_a_way_to_try_again(miranda: Person) -> None:
+async def test_what_the_models_cannot_do_is_told_with_a_way_to_try_again(miranda: Person, island: Island) -> None:
     for options, said in (
-        ({"model": "gan-digits", "label": 11}, "label must be from 0 to 9"),
-        ({"model": "gan-cats", "label": 1}, "leave label out"),
+        ({"model": "gan-digits", "label": 11}, "-# This model has no such label; choose a smaller number"),
+        ({"model": "gan-cats", "label": 1}, "-# This model draws one kind of picture only; leave `label` out."),
+        ({"model": "gan-digits", "label": 11}, "-# Este modelo não tem essa classe; escolha um número menor"),
     ):
-        failed = await (await miranda.slash("gan sample", **options)).message()
-        assert failed["content"].startswith("-# The models cannot do that: ")
-        assert said in failed["content"].replace("\\", "")
-        assert labels(failed) == ["Retry"]
+        async with island.person("Caliban" if "Este" in said else "Miranda") as person:
+            failed = await (await person.slash("gan sample", **options)).message()
+        assert failed["content"].startswith(said)
+        assert labels(failed) == ["Tentar de novo" if "Este" in said else "Retry"]
 
 
 async def test_a_variation_of_variations_goes_so_far_and_no_further(miranda: Person) -> None:

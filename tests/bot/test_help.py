@@ -109,7 +109,11 @@ async def test_about_with_what_serves(island: Island, tiny_store: Store) -> None
             assert about["fields"][2]["value"] == "`gpt-shakespeare@tiny` · 0.0 million parameters"
             caliban.go("direct")
             (about,) = (await (await caliban.slash("about")).message())["embeds"]
-            assert about["fields"][2]["name"] == "Modelos e as versões em uso"
+            assert about["description"].startswith(
+                "Eu conjuro versos e imagens no seu canal, com modelos treinados do zero para este bot."
+            )
+            assert about["fields"][2]["value"] == "`gpt-shakespeare@tiny` · 0,0 mi de parâmetros"
+            assert about["fields"][2]["name"] == "Modelos e as versões em serviço"
         await island.stop_bot()
 
 

@@ -11,7 +11,7 @@ import pytest
 from discord import app_commands
 
 import bot
-from bot.locale import CATALOGUES, ENGLISH, CommandTranslator, command_text, ordinal, translate
+from bot.locale import CATALOGUES, ENGLISH, CommandTranslator, command_text, number, ordinal, translate
 
 SOURCES = list(Path(bot.__file__).parent.rglob("*.py"))
 KINDS = "|".join({key.partition(".")[0] for key in ENGLISH})
@@ -75,7 +75,7 @@ def test_languages_are_ones_that_discord_knows() -> None:
 
 
 def test_a_person_reads_their_own_language_or_english() -> None:
-    assert translate(discord.Locale.brazil_portuguese, "text.queued", ordinal="3º") == "Você é o 3º da fila…"
+    assert translate(discord.Locale.brazil_portuguese, "text.queued", ordinal="3º") == "3º lugar na fila…"
     assert translate(discord.Locale.japanese, "text.queued", ordinal="3rd") == "3rd in line…"
 
 
@@ -83,6 +83,11 @@ def test_places_in_a_line_are_said_as_people_say_them() -> None:
     english = [ordinal(discord.Locale.american_english, number) for number in (1, 2, 3, 4, 11, 12, 13, 21, 112, 122)]
     assert english == ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "112th", "122nd"]
     assert ordinal(discord.Locale.brazil_portuguese, 2) == "2º"
+
+
+def test_figures_are_written_as_people_write_them() -> None:
+    assert number(discord.Locale.brazil_portuguese, 24.54, ".1f") == "24,5"
+    assert number(discord.Locale.american_english, 24.54, ".1f") == "24.5"
 
 
 def test_a_missing_translation_falls_back_to_english(monkeypatch: pytest.MonkeyPatch) -> None:

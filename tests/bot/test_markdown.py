@@ -39,6 +39,13 @@ def test_bold_goes_line_by_line_around_the_words() -> None:
     assert markdown.bold("ROMEO:\n\n *soft* \n") == "**ROMEO:**\n\n **\\*soft\\*** \n"
 
 
+@given(LIVELY, st.integers(1, 60))
+def test_what_is_cut_fits_and_says_that_there_was_more(text: str, longest: int) -> None:
+    cut = markdown.cut(text, longest)
+    assert len(cut) <= longest
+    assert cut == text or (cut[-1] == "…" and text.startswith(cut[:-1]))
+
+
 @given(LIVELY, st.integers(20, 60), st.integers(20, 60))
 def test_pages_hold_the_whole_text_and_fit(text: str, first: int, rest: int) -> None:
     pages = markdown.pages(text, first, rest)

@@ -5,6 +5,7 @@ import io
 import pytest
 from PIL import Image
 
+from bot.audit import Entry
 from tests.bot.conftest import Island, said
 from tests.bot.trainer import Trainer
 from tests.person import Person, labels
@@ -31,7 +32,7 @@ async def test_models_and_their_versions_are_listed(ariel: Person) -> None:
         "v2       2026-01-01  frechet_distance ≈ 1.5  serves",
         "v1       2026-01-01      frechet_distance 2",
     ]
-    assert "of a part of the held-out data" in versions["content"]
+    assert "≈ measured on a part of the held-out data" in versions["content"]
     assert "held-out" not in models["content"]
 
 
@@ -97,6 +98,12 @@ async def test_a_name_too_long_for_a_button_is_promoted_without_one(ariel: Perso
     assert not labels(promoted)
 
 
+async def test_nothing_to_roll_back_to(ariel: Person, trainer: Trainer) -> None:
+    trainer.history = ["v2"]
+    refused = await said(ariel, "model rollback", model="gan-digits")
+    assert refused["content"] == "No other version served before, so there is none to roll back to."
+
+
 async def test_what_serves_already_is_not_promoted_again(ariel: Person) -> None:
     told = await said(ariel, "model promote", model="gan-digits", version="v2")
     assert told["content"] == "gan-digits@v2 serves already; nothing has changed."
@@ -119,11 +126,26 @@ async def test_two_versions_side_by_side(ariel: Person) -> None:
 
 
 async def test_delete(ariel: Person, trainer: Trainer) -> None:
-    refused = await said(ariel, "model delete", model="gan-digits", version="v2")
-    assert "serves; promote another version before deleting it." in refused["content"]
-    deleted = await said(ariel, "model delete", model="gan-digits", version="v1")
-    assert deleted["content"] == f"<@{ariel.id}> deleted gan-digits@v1."
-    assert list(trainer.versions) == ["v2"]
+    trainer.versions |= {"v3": 1.0, "v" * 150: 1.0}
+    for version, why in (
+        ("v1", "That version came with Prospero and stays."),
+        ("v2", "That version serves; promote another before deleting it."),
+        ("v" * 150, "That name is too long for a button; delete the version where the models are kept."),
+    ):
+        assert (await said(ariel, "model delete", model="gan-digits", version=version))["content"] == why
+    asked = await said(ariel, "model delete", model="gan-digits", version="v3")
+    assert asked["flags"] & EPHEMERAL
+    assert asked["content"] == "Delete **gan-digits@v3**? Its weights are lost for good."
+    assert labels(asked) == ["Yes, delete it", "Leave it"]
+    assert "v3" in trainer.versions
+    await said(ariel, "model promote", model="gan-digits", version="v3")
+    refused = await (await ariel.press(asked, "Yes, delete it")).message()
+    assert refused["content"] == "That version serves; promote another before deleting it."
+    await said(ariel, "model rollback", model="gan-digits")
+    await ariel.press(asked, "Yes, delete it")
+    deleted = await ariel.message(asked, lambda message: not labels(message))
+    assert deleted["content"] == f"<@{ariel.id}> deleted gan-digits@v3."
+    assert "v3" not in trainer.versions
 
 
 async def test_suggestions(ariel: Person, island: Island) -> None:
@@ -136,10 +158,21 @@ async def test_suggestions(ariel: Person, island: Island) -> None:
     assert await ariel.autocomplete("model promote", "version", model="gan-dogs", version="") == []
 
 
+async def test_the_audit_log_tells_of_every_server(ariel: Person, island: Island) -> None:
+    bot = island.bot
+    assert bot is not None
+    await said(ariel, "model promote", model="gan-digits", version="v1")
+    await bot.audit.write(Entry(int(ariel.id), 5, "promote", "gan-digits", "v1", "v2"))
+    assert await audit(ariel) == [
+        f"<@{ariel.id}> promoted gan-digits: v2 serves now, v1 did before. (in the server **5**)",
+        f"<@{ariel.id}> promoted gan-digits: v1 serves now, v2 did before.",
+    ]
+
+
 async def test_the_audit_log_cannot_be_changed(ariel: Person, island: Island) -> None:
     bot = island.bot
     assert bot is not None
-    assert (await said(ariel, "audit"))["content"] == "No operator has done anything here yet."
+    assert (await said(ariel, "audit"))["content"] == "No operator has done anything yet."
     for version in ("v1", "v2") * 7:
         await said(ariel, "model promote", model="gan-digits", version=version)
     for statement in ("UPDATE audit SET who = 1", "DELETE FROM audit"):

@@ -62,7 +62,7 @@ async def test_in_portuguese_in_a_direct_message_after_a_restart(island: Island,
         answer = await caliban.press(message, "Próximas letras")
         (await told_worker.stream()).write("s", "length", alternatives=SHARES)
         chart = await answer.message(charted)
-        assert "s 50.0%, espaço 25.0%, nova linha 12.5%" in chart["attachments"][0]["description"]
+        assert "s 50,0%, espaço 25,0%, nova linha 12,5%" in chart["attachments"][0]["description"]
         assert labels(chart) == ["Receita", "Apagar"]
         told = await (await caliban.press(chart, "Receita")).message()
         assert told["content"] == "```\n/letras início:ROMEO: But modelo:gpt-shakespeare@told\n```"
@@ -103,7 +103,7 @@ async def test_the_likeliest_letter_is_what_greedy_verse_goes_on_with(
         async with island.person() as miranda:
             answer = await miranda.slash("shakespeare", prompt=prompt, temperature=0, length=1, model="gpt-shakespeare")
             greedy = await answer.message(finished)
-            assert footer(greedy).startswith("-# gpt-shakespeare@tiny · greedy · 1 characters in")
+            assert footer(greedy).startswith("-# gpt-shakespeare@tiny · greedy · 1 character in")
             (written,) = await bot.store.row("SELECT result FROM recipes WHERE operation = 'text'") or ()
             chart = await (await miranda.slash("letters", prompt=prompt)).message(charted)
             name = {" ": "space", "\n": "new line"}.get(written, written)

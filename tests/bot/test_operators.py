@@ -1,5 +1,6 @@
 """Who is an operator, wherever they act: the owner, a team, people and roles of the settings, in the home server."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -7,12 +8,16 @@ from typing import Any
 import discord
 import pytest
 
+from bot.cogs.dataset import DeleteDataset
+from bot.cogs.model import DeleteVersion
+from bot.confirmation import Leave
 from bot.operators import NotForYou, OperatorCog, Operators
 from bot.settings import Settings, SettingsError, load
+from bot.switching import RollBack
 from bot.training_buttons import TRAINING_BUTTONS
 from sandbox.interactions import COMPONENT
 from sandbox.permissions import Permission
-from tests.bot.conftest import Island
+from tests.bot.conftest import Island, said
 from tests.bot.trainer import Trainer
 from tests.person import JSON, Answer, File, Person, controls, labels
 
@@ -118,17 +123,42 @@ async def test_a_stranger_tries_every_button(island: Island, trainer: Trainer, m
         pressed |= await refuses(await told("** failed: The disk is full."))
         promoted = await (await ariel.slash("model promote", model="gan-digits", version="v1")).message()
         pressed |= await refuses(promoted)
-        hidden = await (await ariel.slash("retrain", model="gan-digits")).message(labels)
+        await ariel.slash("dataset add", file=File("plays.txt", b"ROMEO:"), name="plays")
+        questions = [
+            await ariel.slash("retrain", model="gan-digits"),
+            await ariel.slash("training cancel", training=begun[1]),
+            await ariel.press(await told("is ready"), "Discard"),
+            await ariel.slash("model delete", model="gan-digits", version="v3"),
+            await ariel.slash("dataset delete", name="plays"),
+        ]
         state = island.sandbox.state
         person, channel = state.named("Miranda").user, state.channel(miranda.channel)
-        message = state.messages.find(channel, hidden["id"])
-        for button in controls(hidden):  # she cannot see these, but someone could who is an operator no more
-            data = {"custom_id": button["custom_id"], "component_type": 2}
-            press = state.interactions.begin(COMPONENT, person, channel, data, "nonce", source=message)
-            assert (await Answer(miranda, press.id).message())["content"] == REFUSED
-        pressed |= {button["custom_id"].partition(":")[0] for button in controls(hidden)}
-    assert pressed == {button.action for button in TRAINING_BUTTONS} | {"again", "rollback"}
-    assert (trainer.history, len(trainer.jobs)) == (["v1", "v2", "v1"], 2)
+        for question in questions:
+            hidden = await question.message(labels)
+            message = state.messages.find(channel, hidden["id"])
+            for button in controls(hidden):  # she cannot see these, but someone could who is an operator no more
+                data = {"custom_id": button["custom_id"], "component_type": 2}
+                press = state.interactions.begin(COMPONENT, person, channel, data, "nonce", source=message)
+                assert (await Answer(miranda, press.id).message())["content"] == REFUSED
+            pressed |= {button["custom_id"].partition(":")[0] for button in controls(hidden)}
+    assert pressed == {
+        button.action for button in (*TRAINING_BUTTONS, Leave, RollBack, DeleteVersion, DeleteDataset)
+    } | {"again"}
+    assert (trainer.history, len(trainer.jobs), len(trainer.files)) == (["v1", "v2", "v1"], 2, 1)
+    assert sorted(trainer.versions) == ["v1", "v2", "v3"]
+
+
+async def test_whoever_owns_the_application_no_more_is_no_operator(
+    island: Island, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.client.HOUR", 0.02)
+    await island.start_bot(trainer.url)
+    state = island.sandbox.state
+    state.grant(state.operator, Permission.MANAGE_GUILD)  # so that Discord still offers him operators' commands
+    state.guild.owner = state.named("Miranda").user
+    async with island.person("Ariel") as ariel, asyncio.timeout(30):
+        while (await said(ariel, "model list"))["content"] != REFUSED:
+            pass
 
 
 def member(number: int, role: str, state: discord.TeamMembershipState) -> SimpleNamespace:

@@ -3,6 +3,7 @@
 import pytest
 
 from bot.client import Bot
+from bot.recipes import Recipe
 from tests.bot.conftest import Island, ToldWorker, finished, verse
 from tests.bot.test_shakespeare import EPHEMERAL
 from tests.person import JSON, Answer, labels
@@ -13,10 +14,14 @@ UNKNOWN = "I have no record of how this was made any more"
 @pytest.mark.parametrize("channel", ["the-stage", "direct"])
 async def test_what_is_kept_in_both_languages(island: Island, bot: Bot, channel: str) -> None:
     async with island.person() as miranda, island.person("Caliban") as caliban:
-        for person, beginning in ((miranda, "**What I keep, and why**"), (caliban, "**O que eu guardo, e por quê**")):
+        for person, beginning, training in (
+            (miranda, "**What I keep, and why**", "who asked for which training**. `/forget-me` reaches neither."),
+            (caliban, "**O que eu guardo, e por quê**", "quem pediu cada treino**. O `/me-esqueça` não alcança"),
+        ):
             person.go(channel)
             told = await (await person.slash("privacy")).message()
             assert told["content"].startswith(beginning)
+            assert training in told["content"]
             assert told["flags"] & EPHEMERAL
 
 
@@ -64,6 +69,27 @@ async def test_ones_words_are_erased_in_what_others_made_of_them(
         await miranda.message(asked, lambda message: message["content"].startswith("Done:"))
     assert await bot.store.rows("SELECT owner, origin FROM recipes") == [(int(caliban.id), None)]
     assert len(await bot.store.rows("SELECT id FROM messages")) == 1
+
+
+async def test_ones_words_are_not_kept_by_a_request_that_just_begins(
+    island: Island, bot: Bot, told_worker: ToldWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = bot.quota.take
+
+    async def take_meanwhile(recipe: Recipe, guild: int | None, limit: int) -> None:
+        await bot.recipes.forget(int(miranda.id))
+        await take(recipe, guild, limit)
+
+    async with island.person() as miranda, island.person("Caliban") as caliban:
+        hers = await verse(miranda, told_worker)
+        with monkeypatch.context() as patch:
+            patch.setattr(bot.quota, "take", take_meanwhile)
+            retried = await caliban.press(hers, "Retry")
+            (await told_worker.stream()).finish(" But")
+            await retried.message(finished)
+        assert await bot.store.rows("SELECT id FROM recipes") == []
+        told = await (await miranda.press(await verse(miranda, told_worker), "Recipe")).message()
+        assert "/shakespeare prompt:ROMEO:" in told["content"]  # what they ask for afterwards is
 
 
 async def test_in_portuguese_in_a_direct_message_after_a_restart(island: Island, told_worker: ToldWorker) -> None:

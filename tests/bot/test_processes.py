@@ -8,6 +8,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import gettempdir
 
 import aiohttp
 import psutil
@@ -26,10 +27,17 @@ MOST_MEMORY = 120 * 2**20  # bytes resident that the bot may take
 
 @asynccontextmanager
 async def bot_process(**variables: str) -> AsyncIterator[Process]:
-    """``python -m bot`` with nothing in its environment about Prospero but ``variables``."""
+    """``python -m bot`` with nothing in its environment about Prospero but ``variables``, and away from any .env."""
     environment = {key: value for key, value in os.environ.items() if "PROSPERO" not in key and "DISCORD" not in key}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", env=environment | variables, stdin=DEVNULL, stdout=PIPE, stderr=PIPE
+        sys.executable,
+        "-m",
+        "bot",
+        env=environment | variables,
+        cwd=gettempdir(),
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
     )
     try:
         yield process
@@ -110,6 +118,8 @@ async def test_stop_under_a_text_that_a_crash_left_behind(
             message = await answer.message()
             process.kill()
             await process.wait()
+        for path in (island.home, *island.home.iterdir()):
+            assert path.stat().st_mode & 0o077 == 0  # nobody else on the machine can read it
         await island.start_bot(told_worker.url)
         told = await (await miranda.press(message, "Stop")).message(lambda told: told["id"] != message["id"])
         assert told["content"].startswith("Nothing is being made here any more.")
@@ -149,6 +159,10 @@ async def test_everything_from_one_command_and_nothing_left_after_an_interrupt(s
             assert "gpt-shakespeare@tiny" in footer(message)
             bot, worker = psutil.Process(process.pid).children(recursive=True)
             assert bot.memory_info().rss < MOST_MEMORY
+            assert "DISCORD_TOKEN" in bot.environ() and "DISCORD_TOKEN" not in worker.environ()
+            models = f"http://127.0.0.1:{worker.cmdline()[-1]}/v1/models"
+            async with aiohttp.ClientSession() as stranger, stranger.get(models) as response:
+                assert response.status == 401
             worker.kill()
             psutil.wait_procs([worker], timeout=10)
             again = await miranda.press(message, "Retry")
@@ -202,7 +216,7 @@ async def test_whoever_waits_for_a_worker_that_dies_in_its_start_is_told_at_once
     worker.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(worker))
     async with aiohttp.ClientSession() as session:
-        process = WorkerProcess(session, None)
+        process = WorkerProcess(session, "token")
         process.start()
         waiting = asyncio.create_task(process.address())
         while not (note.exists() and note.read_text()):  # noqa: ASYNC110 (what is waited for is another process's)
@@ -219,7 +233,7 @@ async def test_a_worker_that_cannot_even_be_started_is_tried_again(
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
     async with aiohttp.ClientSession() as session:
-        process = WorkerProcess(session, None)
+        process = WorkerProcess(session, "token")
         process.start()
         for _ in range(2):
             with pytest.raises(WorkerUnreachable, match="ended while it started"):

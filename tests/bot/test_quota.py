@@ -85,6 +85,15 @@ async def test_forgotten_after_an_hour_also_where_the_limit_was_lifted(
     assert await bot.store.rows("SELECT * FROM quota") == []
 
 
+async def test_a_clock_that_was_ahead_locks_nobody_out(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
+    async with island.person() as miranda:
+        await limit(island, bot, 1)
+        await verse(miranda, told_worker)
+        await bot.store.change("UPDATE quota SET taken = taken + 86400")
+        await verse(miranda, told_worker)
+        assert (await refusal(miranda))["content"].startswith("You have made the 1 requests")
+
+
 async def test_given_back_when_the_worker_dies_or_nothing_was_made(
     island: Island, bot: Bot, told_worker: ToldWorker
 ) -> None:

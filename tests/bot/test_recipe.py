@@ -109,7 +109,10 @@ async def test_what_has_no_recipe_here(island: Island, bot: Bot, told_worker: To
         elsewhere = await verse(miranda, told_worker)
         miranda.go("gallery")
         own = await miranda.say("But soft!")
-        none = "I have no record of how that was made. If it is one of mine, its recipe was erased."
+        none = (
+            "I have no record of how that was made. If it is in another channel, ask me there; otherwise it is no verse"
+            " or picture of mine, or its record was erased."
+        )
         assert await refusals(miranda, elsewhere, own) == [
             "That is no message; copy its link or its id from its menu.",
             f"That message is in <#{elsewhere['channel_id']}>; ask me there.",

@@ -79,7 +79,7 @@ async def test_from_the_question_to_a_rollback(island: Island, store: Store, ari
         event = await ariel.wait_for(lambda event: "is ready" in event["d"].get("content", ""), PATIENCE)
         report = event["d"]
         ended = await ariel.message(live, lambda message: not labels(message))
-        assert "100 %" in ended["content"]
+        assert "100%" in ended["content"]
         picture = Image.open(io.BytesIO(await ariel.fetch(ended["attachments"][0])))
         assert picture.width > 720  # the curve, and the samples beside it
         rows = report["content"].split("\n")
@@ -124,7 +124,8 @@ async def test_over_restarts_of_bot_and_worker_to_its_cancellation(island: Islan
     await ariel.message(live, lambda message: message["content"].endswith("I keep asking."))
     async with real_worker(store, port=int(url.rpartition(":")[2]), report_every=0.2):
         await ariel.message(live, lambda message: step(message) > reached, PATIENCE)
-        await ariel.press(live, "Cancel training")
+        asked = await (await ariel.press(live, "Cancel training")).message()
+        await ariel.press(asked, "Yes, cancel it")
         ended = await ariel.message(live, lambda message: not labels(message), PATIENCE)
         assert ended["content"].endswith("\nCancelled; nothing of it is kept.")
         assert store.versions("gan-digits") == ["old"]
@@ -147,7 +148,9 @@ async def test_data_from_chat(island: Island, store: Store, ariel: Person) -> No
         assert any(line.split() == ["dots", "pictures", "100"] for line in listed["content"].split("\n"))
         asked = await (await ariel.slash("retrain", model="gan-digits", dataset="dots")).message(labels)
         assert asked["content"].startswith("Train **gan-digits** on dots, ")
-        deleted = await (await ariel.slash("dataset delete", name="dots")).message()
+        asked = await (await ariel.slash("dataset delete", name="dots")).message()
+        await ariel.press(asked, "Yes, delete it")
+        deleted = await ariel.message(asked, lambda message: not labels(message))
         assert deleted["content"] == f"<@{ariel.id}> deleted the data set dots."
         await island.stop_bot()
 

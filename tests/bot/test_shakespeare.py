@@ -2,8 +2,8 @@
 
 import asyncio
 import re
+import time
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import aiosqlite
@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from bot import delivery, live_message
 from bot.client import Bot
+from sandbox.clock import Clock
 from sandbox.interactions import COMMAND, COMPONENT
 from sandbox.permissions import Permission
 from tests.bot.conftest import Island, ToldWorker, finished, footer
@@ -248,7 +249,7 @@ async def test_a_text_is_shown_to_its_end_also_where_nothing_can_be_kept(
             await bot.performances.ended(controls(message)[0]["custom_id"].partition(":")[2])
     assert "But soft" in message["content"]
     told = [entry["event"] for entry in logs if entry["log_level"] == "error"]
-    assert told == ["a result cannot be kept"] * 2  # how it was made, and which message shows it
+    assert told == ["the store cannot be written"] * 2  # how it was made, and which message shows it
 
 
 async def test_stop_under_a_text_whose_end_could_not_be_shown(
@@ -446,7 +447,7 @@ async def test_the_final_text_arrives_over_a_bad_connection(island: Island, bot:
 @pytest.fixture
 def dead_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if every interaction were older than its token may be."""
-    monkeypatch.setattr(live_message, "TOKEN_LIFE", timedelta(0))
+    monkeypatch.setattr(live_message, "TOKEN_LIFE", 0.0)
 
 
 async def test_an_old_text_goes_on_by_ordinary_messages(
@@ -489,6 +490,24 @@ async def test_a_token_that_died_early_is_noticed(island: Island, bot: Bot, told
         stream.finish("what light")
         last = await miranda.message(message, finished)
     assert last["content"].startswith("**P**But soft what light\n-# ")
+
+
+@pytest.fixture
+def clock_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the bot's clock were twenty minutes ahead of Discord's."""
+    monkeypatch.setattr(Clock, "time", lambda _: time.time() - 20 * 60)
+
+
+async def test_a_clock_that_is_wrong_ends_no_text(
+    clock_ahead: None, island: Island, bot: Bot, told_worker: ToldWorker
+) -> None:
+    state = island.sandbox.state
+    async with island.person() as miranda:
+        state.forbid(state.channel(miranda.channel), state.bot, Permission.SEND_MESSAGES)
+        answer = await miranda.slash("shakespeare", prompt="P")
+        (await told_worker.stream()).finish("But soft")
+        text = await answer.message(finished)
+    assert text["content"].startswith("**P**But soft\n-# gpt")
 
 
 async def test_an_old_text_ends_cleanly_where_the_bot_may_not_write(

@@ -3,7 +3,9 @@
 import asyncio
 import io
 import re
+from collections.abc import Iterable
 
+import aiosqlite
 import pytest
 from PIL import Image
 
@@ -61,7 +63,7 @@ async def test_a_training_from_the_question_to_the_report(ariel: Person, trainer
     before = set(ariel.seen)
     await ariel.press(asked, "Start training")
     begun = await ariel.message(asked, lambda message: not labels(message))
-    assert begun["content"] == "The training has begun; you see below how it goes."
+    assert begun["content"] == "The training is in the queue; see below how it goes."
     job = await trainer.started()
     wanted = trainer.requests[job]
     assert (wanted.training_file, wanted.hyperparameters.minutes, wanted.seed) == ("sprites", 30, 4)
@@ -78,7 +80,7 @@ async def test_a_training_from_the_question_to_the_report(ariel: Person, trainer
         trainer.step(job, number, 20, loss=2 / number, agreement=number / 20)
     running = await ariel.message(live, lambda message: "step 12 ·" in message["content"])
     lines = running["content"].split("\n")
-    assert re.fullmatch(r"`█{12}░{8}` 60 % · step 12 · ends <t:\d+:R>", lines[1])
+    assert re.fullmatch(r"`█{12}░{8}` 60% · step 12 · ends <t:\d+:R>", lines[1])
     assert lines[2:] == ["losses: generator 0.1667 · judge 0.08333", "held-out: agreement 0.6"]
     (file,) = running["attachments"]
     assert file["description"] == (
@@ -136,10 +138,28 @@ async def test_keep_and_discard(ariel: Person, trainer: Trainer) -> None:
     kept = await ariel.message(report, lambda message: not labels(message))
     assert kept["content"].endswith("kept gan-digits@v3 without letting it serve.")
     _, report = await finished(ariel, trainer, "v4")
-    await ariel.press(report, "Discard")
+    asked = await (await ariel.press(report, "Discard")).message()
+    assert asked["flags"] & EPHEMERAL
+    assert asked["content"] == "Delete **gan-digits@v4**? Its weights are lost for good."
+    assert labels(asked) == ["Yes, delete it", "Leave it"]
+    assert "v4" in trainer.versions
+    await ariel.press(asked, "Yes, delete it")
     discarded = await ariel.message(report, lambda message: not labels(message))
-    assert discarded["content"].endswith("discarded gan-digits@v4.")
+    said = f"<@{ariel.id}> discarded gan-digits@v4."
+    assert discarded["content"] == f"{report['content']}\n{said}"
+    await ariel.message(asked, lambda message: message["content"] == said and not labels(message))
     assert sorted(trainer.versions) == ["v1", "v2", "v3"]
+
+
+async def test_a_report_that_someone_deletes_before_its_version_is_discarded(
+    ariel: Person, island: Island, trainer: Trainer
+) -> None:
+    _, report = await finished(ariel, trainer)
+    asked = await (await ariel.press(report, "Discard")).message()
+    island.sandbox.state.delete_message(report["id"])
+    await ariel.press(asked, "Yes, delete it")
+    await ariel.message(asked, lambda message: message["content"] == f"<@{ariel.id}> discarded gan-digits@v3.")
+    assert "v3" not in trainer.versions
 
 
 async def test_two_operators_decide_at_once(island: Island, ariel: Person, trainer: Trainer) -> None:
@@ -148,8 +168,9 @@ async def test_two_operators_decide_at_once(island: Island, ariel: Person, train
     await island.start_bot(trainer.url, operators=state.named("Miranda").user.id)
     async with island.person("Miranda") as miranda:
         _, report = await finished(ariel, trainer)
+        asked = await (await miranda.press(report, "Discard")).message()
         trainer.hold_promotions.clear()
-        first, second = await asyncio.gather(ariel.press(report, "Promote"), miranda.press(report, "Discard"))
+        first, second = await asyncio.gather(ariel.press(report, "Promote"), miranda.press(asked, "Yes, delete it"))
         trainer.hold_promotions.set()
         decided = await ariel.message(report, lambda message: "Discard" not in labels(message))
         if labels(decided) == ["Roll back"]:
@@ -179,15 +200,74 @@ async def test_a_better_version_serves_by_itself_if_asked_for(ariel: Person, tra
     assert logged["content"].split("\n")[0].endswith(said)
 
 
+@pytest.fixture
+def unwritable(island: Island, ariel: Person, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Parts of statements that fail, once each, as on a disk that is full for a while."""
+    assert island.bot is not None
+    parts: list[str] = []
+    change = island.bot.store.change
+
+    async def change_perhaps(statement: str, values: Iterable[object] = ()) -> None:
+        for part in parts:
+            if part in statement:
+                parts.remove(part)
+                raise aiosqlite.OperationalError("database or disk is full")
+        await change(statement, values)
+
+    monkeypatch.setattr(island.bot.store, "change", change_perhaps)
+    return parts
+
+
+async def test_a_training_is_followed_to_its_end_although_the_store_cannot_be_written(
+    ariel: Person, island: Island, trainer: Trainer, unwritable: list[str]
+) -> None:
+    unwritable.append("SET message")
+    job, live = await retrain(ariel, trainer)
+    trainer.run(job)
+    await ariel.message(live, lambda message: message["content"].endswith("\nGetting ready…"))
+    seen = set(ariel.seen)
+    unwritable += ["INTO audit", "SET told"]
+    trainer.succeed(job, "v3", figure=1.0, promoted=True)
+    assert "is ready" in (await new_message(ariel, seen))["content"]
+    await until_let_go()
+    assert unwritable == []
+    assert island.bot is not None and await island.bot.watches.store.unfinished() == []
+    logged = await said(ariel, "audit")
+    assert logged["content"].count("promoted by itself") == 1
+
+
+async def test_a_promotion_that_could_not_be_logged_is_finished_by_another_try(
+    ariel: Person, trainer: Trainer, unwritable: list[str]
+) -> None:
+    _, report = await finished(ariel, trainer)
+    unwritable.append("INTO audit")
+    told = await (await ariel.press(report, "Promote")).message(lambda message: message["flags"] & EPHEMERAL)
+    assert "that I did not foresee" in told["content"]
+    await ariel.press(report, "Promote")
+    promoted = await ariel.message(report, lambda message: labels(message) == ["Roll back"])
+    sentence = f"<@{ariel.id}> promoted gan-digits: v3 serves now, v2 did before."
+    assert promoted["content"].endswith(f"\n{sentence}")
+    logged = await said(ariel, "audit")
+    assert logged["content"].split("\n")[0].endswith(sentence)
+    refused = await said(ariel, "model promote", model="gan-digits", version="v3")
+    assert refused["content"] == "gan-digits@v3 serves already; nothing has changed."
+
+
 async def test_cancel_in_the_middle(ariel: Person, trainer: Trainer) -> None:
     job, live = await retrain(ariel, trainer)
     trainer.run(job)
     trainer.step(job, 1, 4, loss=1.0)
-    await ariel.message(live, lambda message: "25 %" in message["content"])
-    await ariel.press(live, "Cancel training")
+    await ariel.message(live, lambda message: "25%" in message["content"])
+    asked = await (await ariel.press(live, "Cancel training")).message()
+    assert asked["flags"] & EPHEMERAL
+    assert asked["content"] == "Cancel the training of **gan-digits**? What it learnt so far is lost for good."
+    assert labels(asked) == ["Yes, cancel it", "Leave it"]
+    assert trainer.jobs[job].status == "running"
+    await ariel.press(asked, "Yes, cancel it")
     ended = await ariel.message(live, lambda message: not labels(message))
     assert ended["content"].endswith("\nCancelled; nothing of it is kept.")
-    assert "25 %" in ended["content"]
+    assert "25%" in ended["content"]
+    await ariel.message(asked, lambda message: message["content"].endswith("cancelled a training of gan-digits."))
     assert trainer.jobs[job].status == "cancelled"
     logged = await (await ariel.slash("audit")).message()
     assert logged["content"].split("\n")[0].endswith(f"<@{ariel.id}> cancelled a training of gan-digits.")
@@ -211,8 +291,9 @@ async def test_a_training_that_fails_is_resumed_or_tried_again(ariel: Person, tr
     logged = await said(ariel, "audit")
     assert logged["content"].split("\n")[0].endswith("had a training of gan-digits go on that had failed.")
     seen = set(ariel.seen)
-    trainer.fail(job, "The loss is no longer a number.")
+    trainer.fail(job, "The loss is no longer a number.", "not_a_number")
     told = await new_message(ariel, seen)
+    assert "smaller learning rate under `settings`: `rate=…`, for texts `matrix_rate=…" in told["content"]
     again = await (await ariel.press(told, "Retry")).message(labels)
     assert again["content"].startswith("Train **gan-digits** on digits, for 30 min, from scratch?")
     assert again["flags"] & EPHEMERAL
@@ -227,7 +308,7 @@ async def test_an_operator_who_is_forgotten(ariel: Person, island: Island, train
     seen = set(ariel.seen)
     trainer.fail(job, "The loss is no longer a number.")
     told = await new_message(ariel, seen)
-    await until_let_go(island)
+    await until_let_go()
     asked = await said(ariel, "forget-me")
     await ariel.press(asked, "Erase everything")
     await ariel.message(asked, lambda message: message["content"].startswith("Done:"))
@@ -254,7 +335,7 @@ async def test_an_operator_who_is_forgotten_while_it_trains(ariel: Person, islan
     seen = set(ariel.seen)
     trainer.succeed(job, "v3", 1.0)
     await new_message(ariel, seen)
-    await until_let_go(island)
+    await until_let_go()
     assert ariel.id not in str(await island.bot.store.rows("SELECT * FROM watches"))
 
 
@@ -295,7 +376,7 @@ async def test_the_live_message_outlasts_an_outage_of_discord(
     island.edits_to_lose = 2 * delivery.ATTEMPTS
     trainer.run(job)
     trainer.step(job, 1, 4, loss=1.0)
-    await ariel.message(live, lambda message: "25 %" in message["content"])
+    await ariel.message(live, lambda message: "25%" in message["content"])
     assert island.edits_to_lose == 0
 
 
@@ -314,14 +395,14 @@ async def test_a_live_message_in_an_archived_thread_goes_on_in_a_new_one(
     job, live = await retrain(ariel, trainer)
     trainer.run(job)
     trainer.step(job, 1, 4, loss=1.0)
-    await ariel.message(live, lambda message: "25 %" in message["content"])
+    await ariel.message(live, lambda message: "25%" in message["content"])
     seen = set(ariel.seen)
     island.archived = True
     trainer.step(job, 2, 4, loss=1.0)
     anew = await new_message(ariel, seen)
-    assert "50 %" in anew["content"] and anew["attachments"] and labels(anew) == ["Cancel training"]
+    assert "50%" in anew["content"] and anew["attachments"] and labels(anew) == ["Cancel training"]
     trainer.step(job, 3, 4, loss=1.0)
-    await ariel.message(anew, lambda message: "75 %" in message["content"])
+    await ariel.message(anew, lambda message: "75%" in message["content"])
 
 
 @pytest.mark.parametrize("promoted", [False, True])
@@ -335,15 +416,15 @@ async def test_a_report_that_discord_refused_is_told_after_the_next_start(
     seen = set(ariel.seen)
     trainer.succeed(job, "v3", 1.0, promoted)
     for _ in range(2):
-        await until_let_go(island)
+        await until_let_go()
         await island.stop_bot()
         await island.start_bot(trainer.url)
-    await until_let_go(island)
+    await until_let_go()
     await island.stop_bot()
     channel.overwrites.clear()
     await island.start_bot(trainer.url)
     assert "is ready" in (await new_message(ariel, seen))["content"]
-    await until_let_go(island)
+    await until_let_go()
     assert island.bot is not None and await island.bot.watches.store.unfinished() == []
     logged = await said(ariel, "audit")
     assert logged["content"].count("promoted by itself") == promoted
@@ -353,26 +434,26 @@ async def test_a_report_whose_channel_is_gone_is_told_no_more(ariel: Person, isl
     job, _ = await retrain(ariel, trainer)
     del island.sandbox.state.guild.channels[ariel.channel]
     trainer.succeed(job, "v3", 1.0)
-    await until_let_go(island)
+    await until_let_go()
     assert island.bot is not None and await island.bot.watches.store.unfinished() == []
 
 
-async def until_let_go(island: Island) -> None:
+async def until_let_go() -> None:
     """Returns once no training is followed."""
+    following = [task for task in asyncio.all_tasks() if task.get_name().startswith("training-")]
     async with asyncio.timeout(30):
-        while island.bot is not None and island.bot.watches.running:  # noqa: ASYNC110 (nothing tells when they are)
-            await asyncio.sleep(0.01)
+        await asyncio.gather(*following)
 
 
 async def test_the_live_message_outlives_a_restart_of_the_bot(ariel: Person, island: Island, trainer: Trainer) -> None:
     job, live = await retrain(ariel, trainer)
     trainer.run(job)
     trainer.step(job, 1, 4, loss=1.0)
-    await ariel.message(live, lambda message: "25 %" in message["content"])
+    await ariel.message(live, lambda message: "25%" in message["content"])
     await island.stop_bot()
     trainer.step(job, 2, 4, loss=0.75)
     await island.start_bot(trainer.url)
-    again = await ariel.message(live, lambda message: "50 %" in message["content"])
+    again = await ariel.message(live, lambda message: "50%" in message["content"])
     assert "generator from 1 to 0.75" in again["attachments"][0]["description"]
     await island.stop_bot()
     seen = set(ariel.seen)
@@ -407,16 +488,17 @@ async def test_a_worker_that_goes_away_in_the_middle(ariel: Person, island: Isla
         job, live = await retrain(ariel, trainer)
         trainer.run(job)
         trainer.step(job, 1, 4, loss=1.0)
-        await ariel.message(live, lambda message: "25 %" in message["content"])
+        await ariel.message(live, lambda message: "25%" in message["content"])
     away = "\n-# The models cannot be reached right now. I keep asking."
     await ariel.message(live, lambda message: message["content"].endswith(away))
     trainer.step(job, 2, 4, loss=0.5)
     async with serve(trainer, port=int(url.rpartition(":")[2])):
-        back = await ariel.message(live, lambda message: "50 %" in message["content"])
+        back = await ariel.message(live, lambda message: "50%" in message["content"])
         assert away not in back["content"]
         del trainer.jobs[job]
         lost = await ariel.message(live, lambda message: not labels(message))
-        assert lost["content"].endswith("\nThe models know nothing of this training any more.")
+        told = "\nThe models know nothing of this training any more. `/retrain` begins another."
+        assert lost["content"].endswith(told)
         await island.stop_bot()
 
 
@@ -425,7 +507,7 @@ async def test_samples_that_cannot_be_had_at_once_are_asked_for_again(ariel: Per
     trainer.run(job)
     trainer.lost_samples = 1
     trainer.step(job, 1, 4, loss=1.0)
-    await ariel.message(live, lambda message: "25 %" in message["content"] and message["attachments"])
+    await ariel.message(live, lambda message: "25%" in message["content"] and message["attachments"])
     seen = set(ariel.seen)
     trainer.lost_samples = 2
     trainer.succeed(job, "v3", 1.0)
@@ -445,7 +527,7 @@ async def test_leave_it(ariel: Person, trainer: Trainer) -> None:
     asked = await (await ariel.slash("retrain", model="gan-digits")).message(labels)
     await ariel.press(asked, "Leave it")
     left = await ariel.message(asked, lambda message: not labels(message))
-    assert (left["content"], trainer.jobs) == ("Nothing is trained.", {})
+    assert (left["content"], trainer.jobs) == ("Left as it was.", {})
 
 
 async def test_what_cannot_be_trained_is_told(ariel: Person) -> None:
@@ -468,22 +550,32 @@ async def test_what_cannot_be_trained_is_told(ariel: Person) -> None:
 
 
 async def test_status_history_and_cancel(ariel: Person, trainer: Trainer) -> None:
-    assert (await said(ariel, "training status"))["content"] == "Nothing is being trained. `/retrain` begins."
+    assert (await said(ariel, "training status"))[
+        "content"
+    ] == "Nothing is being trained. `/retrain` begins a training."
     assert (await said(ariel, "training history"))["content"] == "Nothing was trained yet."
     assert (await said(ariel, "training cancel"))["content"].startswith("Nothing is being trained")
     first, _ = await retrain(ariel, trainer)
     asked = await (await ariel.slash("retrain", model="gan-digits", minutes=5)).message(labels)
     assert asked["content"].endswith("Others come first: this training would be 2nd in line.")
+    trainer.run(first)
+    asked = await (await ariel.slash("retrain", model="gan-digits", minutes=5)).message(labels)
+    assert asked["content"].endswith("Others come first: this training would be 1st in line.")
     await ariel.press(asked, "Start training")
     second = await trainer.started()
     running = await said(ariel, "training status")
     assert running["flags"] & EPHEMERAL
     assert [line.partition("> ")[2] for line in running["content"].split("\n")] == [
-        "**gan-digits** on digits, for 30 min, from scratch · 1st in line…",
+        "**gan-digits** on digits, for 30 min, from scratch · Getting ready…",
         "**gan-digits** on digits, for 5 min, from scratch · 1st in line…",
     ]
     assert (await said(ariel, "training cancel"))["content"].startswith("Several trainings run or wait;")
-    cancelled = await said(ariel, "training cancel", training=first)
+    unknown = await said(ariel, "training cancel", training="gan-digits")
+    assert unknown["content"].startswith("There is no such training; choose one that is suggested,")
+    asked = await said(ariel, "training cancel", training=first)
+    assert asked["content"].startswith("Cancel the training of **gan-digits**?")
+    await ariel.press(asked, "Yes, cancel it")
+    cancelled = await ariel.message(asked, lambda message: not labels(message))
     assert cancelled["content"] == f"<@{ariel.id}> cancelled a training of gan-digits."
     trainer.fail(second, "The disk is full.")
     await ariel.wait_for(lambda event: "The disk is full." in event["d"].get("content", ""))
@@ -516,6 +608,14 @@ async def test_suggestions(ariel: Person, island: Island, trainer: Trainer) -> N
     await ariel.message(live, lambda message: "in line" in message["content"])
     jobs = await ariel.autocomplete("training cancel", "training", training="")
     assert jobs == [{"name": "gan-digits (digits)", "value": job}]
+    trainer.fail(job, "The disk is full.")
+    await ariel.wait_for(lambda event: "** failed: The disk is full." in event["d"].get("content", ""))
+    other, _ = await retrain(ariel, trainer)
+    jobs = await ariel.autocomplete("training cancel", "training", training="")
+    assert [(one["name"], one["value"]) for one in jobs] == [
+        ("gan-digits (digits)", other),
+        ("gan-digits (digits, failed)", job),
+    ]
 
 
 async def test_bad_numbers_are_told_even_past_discords_own_checks(ariel: Person, island: Island) -> None:
@@ -559,8 +659,9 @@ async def test_in_portuguese(island: Island, trainer: Trainer) -> None:
     async with island.person("Caliban") as caliban:
         job, live = await retrain(caliban, trainer)
         trainer.run(job)
-        trainer.step(job, 1, 4, loss=1.0)
-        running = await caliban.message(live, lambda message: "25 %" in message["content"])
+        trainer.step(job, 1, 4, loss=1.5)
+        running = await caliban.message(live, lambda message: "25%" in message["content"])
+        assert "\nperdas: generator 1,5 · judge 0,75" in running["content"]
         assert running["content"].startswith("Treinando **gan-digits** com digits, por 30 min, do zero (a pedido de")
         assert labels(running) == ["Cancelar o treino"]
         seen = set(caliban.seen)

@@ -2,30 +2,25 @@
 
 import io
 from collections.abc import AsyncIterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from PIL import Image, ImageDraw
 
 from bot.client import Bot
-from models import translator
 from models.checkpoint import Store
 from tests.bot.conftest import Island, ToldWorker, real_worker
-from tests.bot.pictures import answer_of, handed_in, pasted, picture, recipe
+from tests.bot.pictures import answer_of, handed_in, pasted, picture, pixels, recipe
 from tests.person import File, Person, labels
-from tests.viewers import keep
+from tests.viewers import keep_translator
 
 
 @pytest.fixture
 async def miranda(island: Island, tmp_path: Path) -> AsyncIterator[Person]:
     """Someone on an island whose bot has a worker with a translator."""
     store = Store(tmp_path / "home", shipped=tmp_path / "shipped")
-    config = translator.Config(side=16, widths="8,8", judge="8,8")
-    torch.manual_seed(0)
-    keep(store, "translator-cats", "translator", "tiny", translator.UNet(config), asdict(config))
+    keep_translator(store)
     async with real_worker(store) as url:
         await island.start_bot(url)
         async with island.person() as person:
@@ -44,16 +39,26 @@ def sketch(name: str) -> File:
 
 async def test_from_a_photo(miranda: Person) -> None:
     photo = handed_in("cat.jpg")
-    message, content = await picture(miranda, await miranda.slash("translate", image=photo, strength=0.3))
+    message, content = await picture(miranda, await miranda.slash("translate", image=photo, strength=0.3, seed="7"))
     painted, small = message["content"].split("\n")
-    assert painted.startswith("From left to right: your photo, the edges found in it, and the picture")
-    assert small == "-# translator-cats@tiny · strength 0.3"
+    assert painted.startswith("From left to right: your photo, the edges found in it, and pictures")
+    assert small == "-# translator-cats@tiny · seed 7 · strength 0.3"
     assert message["attachments"][0]["filename"] == "translator-cats.png"
-    assert labels(message) == ["Recipe", "Delete"]
+    assert labels(message) == ["Re-roll", "Recipe", "Delete"]
     command = await recipe(miranda, message)
-    assert command == "/translate image:cat.jpg model:translator-cats@tiny lines:find out strength:0.3"
+    assert command == "/translate image:cat.jpg model:translator-cats@tiny seed:7 lines:find out strength:0.3"
     same = await pasted(miranda, command.replace("find out", "photo"), photo)
     assert (await picture(miranda, same))[1] == content
+
+
+async def test_others_of_the_same_sketch(miranda: Person) -> None:
+    message, content = await picture(miranda, await miranda.slash("translate", image=sketch("cat.png"), seed="7"))
+    cells = [pixels(content, 16, 17 * place, 0, 1 + 4 * 17) for place in range(4)]
+    assert len(set(cells)) == 4  # the sketch, and three pictures that differ
+    others, another = await picture(miranda, await miranda.press(message, "Re-roll"))
+    assert "seed 7" not in others["content"]
+    assert pixels(another, 16, 0, 0, 1 + 4 * 17) == cells[0]
+    assert pixels(another, 16, 17, 0, 1 + 4 * 17) not in cells
 
 
 async def test_from_a_sketch_in_portuguese_and_in_a_direct_message(miranda: Person, island: Island) -> None:
@@ -63,12 +68,14 @@ async def test_from_a_sketch_in_portuguese_and_in_a_direct_message(miranda: Pers
         (lines,) = [option for option in command["options"] if option["name"] == "lines"]
         assert [one["name_localizations"]["pt-BR"] for one in lines["choices"]] == ["descobrir", "esboço", "foto"]
         message, content = await picture(caliban, await caliban.slash("translate", image=sketch("gato.png")))
-        assert message["content"].startswith("Da esquerda para a direita: seu esboço e a imagem pintada sobre ele.")
+        assert message["content"].startswith("Da esquerda para a direita: seu esboço e imagens pintadas sobre ele,")
         assert "força" not in message["content"]  # nothing was extracted
         told = await recipe(caliban, message, "Receita")
-        assert told == "/traduzir imagem:gato.png modelo:translator-cats@tiny traços:descobrir força:0.5"
+        seed = message["content"].rpartition("semente ")[2]
+        given = f"modelo:translator-cats@tiny semente:{seed} traços:descobrir força:0.5"
+        assert told == f"/traduzir imagem:gato.png {given}"
         shown = Image.open(io.BytesIO(content))
-        assert shown.width < 2.1 * shown.height
+        assert 3.5 * shown.height < shown.width < 4.1 * shown.height
 
 
 async def test_what_is_said_about_the_lines_is_passed_on(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
@@ -78,4 +85,4 @@ async def test_what_is_said_about_the_lines_is_passed_on(island: Island, bot: Bo
         stream.tell(answer_of("translator-cats", lines="sketch"))
         await picture(miranda, answer)
     wanted: dict[str, Any] = stream.wanted
-    assert (wanted["lines"], wanted["strength"]) == ("sketch", 0.5)
+    assert (wanted["lines"], wanted["strength"], wanted["n"]) == ("sketch", 0.5, 3)

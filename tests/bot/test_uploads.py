@@ -1,7 +1,9 @@
 """Pictures that people hand in: what is refused before it is fetched, how long one is kept, and who can erase it."""
 
 import asyncio
+import errno
 import hashlib
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
@@ -80,6 +82,10 @@ async def test_what_lies_about_its_type_or_size_is_told(
     broken = File("cat.png", handed_in().content[:60])
     refused = await (await miranda.slash("autoencoder reconstruct", image=broken)).message()
     assert refused["content"].startswith("-# That is not a picture I can read;")
+    assert labels(refused) == []
+    refused = await (await miranda.slash("vae interpolate", first=handed_in(), second=lie)).message()
+    assert refused["content"].startswith("-# That is not a picture I can read;")
+    await until_kept(island)  # what no button needs is not kept
     async with island.person("Caliban") as caliban:
         refused = await (await caliban.slash("autoencoder reconstruct", image=broken)).message()
         assert refused["content"].startswith("-# Isso não é uma imagem que eu consiga ler;")
@@ -220,4 +226,69 @@ async def test_without_room_the_picture_needed_least_recently_goes_and_its_butto
             "-# I no longer have the picture that was handed in; use the command again and hand it in once more."
         )
         assert labels(refused) == []  # nor is there a button to ask for it again
+        await island.stop_bot()
+
+
+async def test_whoever_takes_most_of_the_room_makes_room(
+    island: Island, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [handed_in(f"{shade}.png", shade=shade) for shade in range(0, 250, 50)]
+    monkeypatch.setattr("bot.client.MEBI", 1 + max(len(file.content) for file in many) // 5)  # 20 hold four files
+    async with real_worker(store) as url, island.person() as miranda, island.person("Caliban") as caliban:
+        await island.start_bot(url, uploads_mib=20)
+        hers, _ = await picture(miranda, await miranda.slash("vae interpolate", first=many[0], second=many[1]))
+        for file in many[1:]:
+            await picture(caliban, await caliban.slash("autoencoder reconstruct", image=file))
+        assert len(kept(island)) == 4
+        await picture(miranda, await miranda.press(hers, "Animate"))  # although hers were needed least recently
+        await island.stop_bot()
+
+
+async def test_files_that_no_result_needs_are_erased_at_the_start(island: Island, store: Store) -> None:
+    async with real_worker(store) as url, island.person() as miranda:
+        await island.start_bot(url)
+        await picture(miranda, await miranda.slash("autoencoder reconstruct", image=handed_in()))
+        await island.stop_bot()
+        (digest,) = kept(island)
+        for name in (f"{digest}.0a1b2c3d", "f" * 64):  # what a bot that was killed may leave
+            (island.home / "uploads" / name).write_bytes(b"a cat")
+        await island.start_bot(url)
+        await until_kept(island, digest)
+        await island.stop_bot()
+
+
+async def test_a_picture_that_cannot_be_written_leaves_nothing_behind(
+    miranda: Person, island: Island, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert island.bot is not None
+    to_forget: list[tuple[int]] = []
+
+    def full(_: int) -> None:
+        to_forget.extend(sqlite3.connect(island.home / "prospero.sqlite3").execute("SELECT owner FROM uploads"))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    failed = await (await miranda.slash("autoencoder reconstruct", image=handed_in())).message()
+    assert "that I did not foresee" in failed["content"]
+    assert to_forget == [(int(miranda.id),)]  # known before there is a file
+    await until_kept(island)
+
+
+async def test_results_that_are_old_are_forgotten(
+    island: Island, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with real_worker(store) as url, island.person() as miranda:
+        bot = await island.start_bot(url)
+        for shade in (0, 100):
+            await picture(miranda, await miranda.slash("autoencoder reconstruct", image=handed_in(shade=shade)))
+        (old, _), (recent, digest) = await bot.store.rows("SELECT recipe, digest FROM uploads")
+        await bot.store.change("UPDATE recipes SET created = created - 366 * 86400 WHERE id = ?", [old])
+        await island.stop_bot()
+        bot = await island.start_bot(url, keep_days=0)
+        assert len(kept(island)) == 2
+        await island.stop_bot()
+        bot = await island.start_bot(url)
+        await until_kept(island, digest)
+        assert await bot.store.rows("SELECT id FROM recipes") == [(recent,)]
+        assert await bot.store.rows("SELECT recipe FROM messages") == [(recent,)]
         await island.stop_bot()

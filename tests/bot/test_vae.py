@@ -64,7 +64,7 @@ async def test_a_picture_is_rebuilt_and_its_likelihood_told(miranda: Person) -> 
     rebuilt, quality, likelihood, cropped, small = message["content"].split("\n")
     assert rebuilt.startswith("From left to right: your picture as the model sees it, its reconstruction,")
     assert re.match(r"PSNR \d+\.\d dB \(the more, the nearer\), SSIM -?\d\.\d\d \(1 is perfect\)\.$", quality)
-    assert re.match(r"Log-likelihood -\d+\.\d nats: likelier than \d+ % of held-out pictures\.$", likelihood)
+    assert re.match(r"Log-likelihood -\d+\.\d nats: likelier than \d+% of held-out pictures\.$", likelihood)
     assert cropped == "The middle square was used."
     assert small == "-# vae-digits@tiny"
     assert labels(message) == ["Recipe", "Delete"]
@@ -113,14 +113,14 @@ async def test_the_way_between_two_pictures(miranda: Person) -> None:
 async def test_strips_of_dimensions(miranda: Person) -> None:
     strips, content = await picture(miranda, await miranda.slash("vae traverse", seed="3"))
     told, small = strips["content"].split("\n")
-    assert re.match(r"A strip each for dimensions \d(, \d)+, from the top;", told)
+    assert re.match(r"A strip for each dimension, from the top: \d(, \d)+; only that one changes", told)
     assert small == "-# vae-digits@tiny · seed 3"
     assert labels(strips) == ["Re-roll", "Recipe", "Delete"]
     assert (await picture(miranda, await pasted(miranda, await recipe(miranda, strips))))[1] == content
     other, _ = await picture(miranda, await miranda.press(strips, "Re-roll"))
     assert re.search(r"· seed \d+$", other["content"])
     one, content = await picture(miranda, await miranda.slash("vae traverse", dimension=2, image=handed_in("a.png")))
-    assert one["content"].startswith("A strip each for dimensions 2, ")
+    assert one["content"].startswith("A strip for each dimension, from the top: 2; ")
     assert labels(one) == ["Recipe", "Delete"]
     command = await recipe(miranda, one)
     assert command == "/vae traverse image:a.png model:vae-digits@tiny dimension:2"
@@ -160,7 +160,7 @@ async def test_what_does_not_go_together_is_refused(miranda: Person) -> None:
         assert refused["content"].startswith(said)
         assert refused["flags"] & EPHEMERAL
     away = await (await miranda.slash("vae traverse", dimension=99)).message()
-    assert away["content"].startswith("-# The models cannot do that: ")
+    assert away["content"].startswith("-# This model has no such dimension; choose a smaller number,")
     assert labels(away) == ["Retry"]
 
 
@@ -172,7 +172,9 @@ async def test_in_portuguese_and_in_a_direct_message(miranda: Person, island: Is
         assert names == ["amostra", "variar", "passeio", "reconstruir", "interpolar", "percorrer", "densidade"]
         message, _ = await picture(caliban, await caliban.slash("vae reconstruct", image=handed_in("gato.png")))
         assert message["content"].startswith("Da esquerda para a direita: sua imagem como o modelo a vê,")
-        assert "Log-verossimilhança de -" in message["content"]
+        quality, likelihood = message["content"].split("\n")[1:3]
+        assert re.match(r"PSNR \d+,\d dB .*, SSIM -?\d,\d\d \(1 é perfeito\)\.$", quality)
+        assert re.match(r"Log-verossimilhança de -\d+,\d nats: .* \d+% das imagens reservadas\.$", likelihood)
         assert labels(message) == ["Receita", "Apagar"]
         told = await recipe(caliban, message, "Receita")
         assert told == "/vae reconstruir imagem:gato.png modelo:vae-digits@tiny"
@@ -194,6 +196,6 @@ async def test_what_a_model_has_seen_most_and_least_of(miranda: Person, island: 
     async with island.person("Caliban") as caliban:
         caliban.go("direct")
         placed, _ = await picture(caliban, await caliban.slash("vae density", image=handed_in("gato.png")))
-        assert re.search(r"\nA sua seria mais isolada que \d+ % delas\.\n", placed["content"])
+        assert re.search(r"\nA sua seria mais isolada que \d+% delas\.\n", placed["content"])
         told = await recipe(caliban, placed, "Receita")
         assert told == "/vae densidade imagem:gato.png modelo:vae-digits@tiny"

@@ -171,7 +171,7 @@ class Trainer:
 
     async def show(self, request: web.Request) -> web.Response:
         job = self.jobs.get(request.match_info["job"])
-        return answer(job) if job else refusal(404, "There is no such training.")
+        return answer(job) if job else refusal(404, "There is no such training.", "id", "training_not_found")
 
     async def cancel(self, request: web.Request) -> web.Response:
         job = request.match_info["job"]
@@ -226,7 +226,7 @@ class Trainer:
 
     async def roll_back(self, _: web.Request) -> web.Response:
         if len(self.history) == 1:
-            return refusal(409, f"{MODEL} has had no other version to roll back to.")
+            return refusal(400, f"{MODEL} has had no other version to roll back to.", "model", "no_version_before")
         before, now = self.history[-1], self.history[-2]  # of versions before the last two nothing is remembered
         self.history.append(now)
         return answer(Switched(model=MODEL, before=before, now=now))
@@ -234,7 +234,7 @@ class Trainer:
     async def delete_version(self, request: web.Request) -> web.Response:
         version = request.match_info["version"]
         if version == self.history[-1]:
-            return refusal(409, f"{MODEL}@{version} serves; promote another version before deleting it.")
+            return refusal(400, f"{MODEL}@{version} serves.", "version", "version_serves")
         del self.versions[version]
         return answer(Deleted(id=version, object="model.version"))
 
@@ -254,6 +254,8 @@ class Trainer:
         name = str(form["name"])
         if content.startswith(b"PK") is not given.filename.endswith(".zip"):
             return refusal(400, f"{given.filename} is not a zip file.", "file")
+        if name in [file.name for file in self.files.values()]:
+            return refusal(400, f"There is a data set {name} already; choose another name.", "name", "name_taken")
         self.uploaded.append(content)
         found = Found(
             kind="pictures", items=12, left_out={"duplicate": 3, "cannot be decoded": 1}, sheet="/v1/samples/7.png"
@@ -290,8 +292,8 @@ def answer(content: Contract) -> web.Response:
     return web.Response(text=content.model_dump_json(), content_type="application/json")
 
 
-def refusal(status: int, message: str, param: str | None = None) -> web.Response:
-    body = ErrorResponse(error=ErrorBody(message=message, type="invalid_request_error", param=param))
+def refusal(status: int, message: str, param: str | None = None, code: str | None = None) -> web.Response:
+    body = ErrorResponse(error=ErrorBody(message=message, type="invalid_request_error", param=param, code=code))
     return web.Response(status=status, text=body.model_dump_json(), content_type="application/json")
 
 

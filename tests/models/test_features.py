@@ -68,7 +68,8 @@ def test_pictures_without_classes_are_told_apart(tmp_path: Path) -> None:
 
 def test_only_the_published_weights_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = features.Network(features.Config(channels=1, widths="4,4", classes=10))
-    card = Card("features-digits", "v1", "features", features.asdict(network.config), 0, {"name": "digits"}, {}, "2026")
+    config = features.asdict(network.config)
+    card = Card("features-digits", "v1", "features", config, 0, {"name": "digits"}, {}, "2026-01-01")
     Store(tmp_path).save(card, network.state_dict(), lambda beside: None)
     monkeypatch.setattr(features, "SHIPPED", tmp_path / "checkpoints")
     monkeypatch.setitem(features.PUBLISHED, "features-digits", ("v1", "0" * 64))

@@ -11,8 +11,11 @@ import torch
 from PIL import Image
 
 from models import features, gan
+from models.adversarial import discriminator_loss, generator_loss
 from models.checkpoint import Card, Checkpoint, Store
 from models.configuration import ConfigurationError
+from models.data import DataError
+from models.duel import Block, Discriminator
 from models.failures import explain
 from models.pictures import NotANumberError
 from models.registry import Recipe
@@ -56,16 +59,16 @@ def network(training: Training) -> gan.Generator:
 
 def test_gradients_reach_every_parameter_of_both_networks() -> None:
     config = gan.Config.parse(SMALL)
-    generator, discriminator = gan.Generator(config), gan.Discriminator(config)
+    generator, discriminator = gan.Generator(config), Discriminator(config, 1, 10)
     for network in (generator, discriminator):  # blocks begin as the identity, behind which nothing would be reached
         for block in network.modules():
-            if isinstance(block, gan.Block):
+            if isinstance(block, Block):
                 torch.nn.init.normal_(block.leave.weight)
     classes = torch.arange(20) % 10
     drawn = generator(torch.randn(20, 8, generator=torch.Generator().manual_seed(0)), classes)
     assert drawn.shape == (20, 1, 28, 28)
-    gan.generator_loss(discriminator, torch.zeros_like(drawn), drawn, classes).backward()
-    losses = gan.discriminator_loss(discriminator, torch.zeros_like(drawn), drawn.detach(), classes, gamma=1.0)
+    generator_loss(discriminator, torch.zeros_like(drawn), drawn, classes).backward()
+    losses = discriminator_loss(discriminator, torch.zeros_like(drawn), drawn.detach(), classes, gamma=1.0)
     sum(losses.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
     for network in (generator, discriminator):
         for name, parameter in network.named_parameters():
@@ -88,7 +91,8 @@ def test_a_seed_gives_the_same_bytes_alone_and_among_others(network: gan.Generat
 
 
 def test_truncation_leads_to_the_typical_picture(network: gan.Generator) -> None:
-    drawn = [gan.generate(network, range(20), [3] * 20, truncation) for truncation in (0.0, 0.5, 1.0)]
+    role = gan.painter(network)
+    drawn = [role.draw(*role.sample(range(20), 3, truncation).rows)[0] for truncation in (0.0, 0.5, 1.0)]
     spread = [pictures.float().std(0).mean() for pictures in drawn]
     assert spread[0] < 1e-6 < spread[1] < spread[2]
 
@@ -145,7 +149,7 @@ def test_the_figures_stand_beside_those_of_real_pictures(
 
 
 def test_networks_that_do_not_fit_are_refused_by_name(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="digits has 1 x 28 x 28 pictures"):
+    with pytest.raises(DataError, match="training pictures of 1x28x28, not of 1x16x16; set channels, base"):
         next(gan.train(recipe(base=4), run(tmp_path, 1)))
     with pytest.raises(ConfigurationError, match="squares have no classes"):
         next(gan.train(recipe("squares", channels=3, base=16, classes=3), run(tmp_path, 1)))

@@ -17,6 +17,7 @@ from models import gpt, texts, verse
 from models.checkpoint import Store
 from models.configuration import ConfigurationError
 from models.data import DataError
+from models.scoring import calibrate, nats_per_character
 from models.speakers import Speakers
 from models.training import Run, warm_up
 from tests.conftest import Training, drive, save_version, verse_recipe
@@ -105,19 +106,19 @@ def test_the_figure_is_the_mean_over_every_character_but_the_first(network: gpt.
         for end in [min(start + 16, 69)]
     ]
     with torch.inference_mode():
-        assert gpt.nats_per_character(network, tokens) == pytest.approx(sum(scores) / 69, rel=1e-5)
+        assert nats_per_character(network, tokens) == pytest.approx(sum(scores) / 69, rel=1e-5)
 
 
 def test_a_network_that_is_too_sure_is_told_by_text_that_it_did_not_learn(network: gpt.GPT) -> None:
     tokens = torch.tensor([1, 2, 1, 3] * 40)
-    gpt.calibrate(network, tokens)
-    least = gpt.nats_per_character(network, tokens)
-    assert gpt.calibrate(network, tokens) == pytest.approx(1.0, abs=1e-4)
+    calibrate(network, tokens)
+    least = nats_per_character(network, tokens)
+    assert calibrate(network, tokens) == pytest.approx(1.0, abs=1e-4)
     for factor in (0.9, 1.1):  # there is no better one
         unsure = copy.deepcopy(network)
         unsure.head.weight.data *= factor
-        assert gpt.nats_per_character(unsure, tokens) > least
-        assert gpt.calibrate(unsure, tokens) == pytest.approx(1 / factor, abs=1e-3)
+        assert nats_per_character(unsure, tokens) > least
+        assert calibrate(unsure, tokens) == pytest.approx(1 / factor, abs=1e-3)
 
 
 def test_the_beginning_of_the_text_is_not_learnt_but_calibrated_with(

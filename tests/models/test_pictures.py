@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import resource
 import zipfile
 import zlib
 from pathlib import Path
@@ -67,7 +68,7 @@ def test_a_part_alone_is_divided(folder: Path, part: str) -> None:
 def test_one_bad_picture_is_named_and_left_out(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(pictures, "MAX_PIXELS", 100 * 100)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100 * 100 // 2)
     monkeypatch.setattr(pictures, "MAX_BYTES", 10_000)
     files = {f"{i}.png": picture("red") for i in range(5)}
     files["bomb.png"] = picture("white", size=(101, 100))
@@ -80,7 +81,7 @@ def test_one_bad_picture_is_named_and_left_out(
     assert len(loaded.train) + len(loaded.test) == 5
     said = {problem.split()[1]: problem for problem in loaded.problems}
     assert set(said) == {"bomb.png", "cut.png", "huge.bmp", "text.jpg", "../slip.png"}
-    assert "101x100 pixels" in said["bomb.png"]
+    assert "has more than 40,000,000 pixels" in said["bomb.png"]
     assert "no picture that can be decoded" in said["cut.png"] and "no picture that can be decoded" in said["text.jpg"]
     assert "larger than" in said["huge.bmp"]
     assert "outside the archive" in said["../slip.png"]
@@ -129,8 +130,33 @@ def test_pixel_bomb_is_refused_before_it_is_decoded() -> None:
     start = small.index(b"IHDR")
     header = b"IHDR" + (9_000).to_bytes(4, "big") * 2 + small[start + 12 : start + 17]
     bomb = small[:start] + header + zlib.crc32(header).to_bytes(4, "big") + small[start + 21 :]
-    with pytest.raises(DataError, match="9000x9000 pixels, more than"):
+    with pytest.raises(DataError, match="has more than 40,000,000 pixels"):
         pictures.decode(bomb)
+
+
+def test_a_pixel_bomb_takes_no_memory() -> None:
+    side = (65_535).to_bytes(2, "little")
+    dispose = b"\x21\xf9\x04\x08\0\0\0\0"  # to the background: four gigabytes, while the file is being opened
+    bomb = b"GIF89a" + 2 * side + bytes(3) + dispose + b"," + bytes(4) + 2 * side + b"\0\x08\0"
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, limits[1]))
+    try:
+        with pytest.raises(DataError, match="has more than 40,000,000 pixels"):
+            pictures.decode(bomb)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+def test_a_picture_of_endless_scans_is_refused() -> None:
+    out = io.BytesIO()
+    Image.effect_noise((64, 64), 60).save(out, "JPEG", progressive=True)
+    content = out.getvalue()
+    assert pictures.decode(content).shape == (3, 64, 64)
+    last = content[content.rindex(b"\xff\xda") : -2]
+    with pytest.raises(DataError, match="is no picture that can be decoded") as refused:
+        pictures.decode(content[:-2] + pictures.MAX_SCANS * last + content[-2:])
+    assert "scans" in str(refused.value.__cause__)
 
 
 def test_transparent_and_turned_pictures_look_as_in_a_browser() -> None:

@@ -53,7 +53,8 @@ def functions(roles: dict[type, Any]) -> list[tuple[Batched, tuple[Tensor, ...]]
         found.append((roles[Coder].describe, (pictures,)))
         found.append((roles[Coder].paint, roles[Coder].describe(pictures)))
     if Translator in roles:
-        found.append((roles[Translator].translate, ((random(9, 1, sight.side, sight.side) > 0.7).float(),)))
+        lines = (random(9, 1, sight.side, sight.side) > 0.7).float()
+        found.append((roles[Translator].translate, (lines, random(9, roles[Translator].latent))))
     return found
 
 

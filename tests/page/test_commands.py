@@ -149,6 +149,9 @@ async def test_a_pasted_command_fills_the_fields_it_names(visit: Visit) -> None:
     await expect(visit.field("place")).to_have_value("In the cell")
     await visit.field("heat").press("Enter")
     await expect(visit.last.locator(".prose")).to_have_text("heat=0.8 times=3 place=cell who=miranda")
+    await visit.page.keyboard.insert_text("/everything heat:0,8")  # as people write it where the comma is decimal
+    await visit.field("heat").press("Enter")
+    await expect(visit.last.locator(".prose")).to_have_text("heat=0.8")
     await visit.page.keyboard.insert_text("/recite opening:ROMEO: seed:7")
     await expect(visit.field("opening")).to_have_value("ROMEO: seed:7")
     await visit.field("opening").fill("Mind the opening: it creaks")  # a text's own colon

@@ -66,11 +66,20 @@ def test_transparent_palettes_are_composed_on_white() -> None:
     assert seen(file(picture, "PNG")).picture.max() == -1
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # as the program does, before pytest
 def test_large_pictures_are_read_up_to_the_limit() -> None:
     content = file(Image.new("L", (6_300, 6_300), 255), "PNG", compress_level=1)
     assert seen(content).prepared.width == 6_300
-    with pytest.raises(BadRequest, match="image has 6400x6400 pixels; make it smaller than 40 megapixels"):
+    with pytest.raises(BadRequest, match="image has more than 40 megapixels; make it smaller"):
         seen(file(Image.new("1", (6_400, 6_400)), "PNG"))
+
+
+def test_a_picture_of_endless_scans_is_refused() -> None:
+    content = file(Image.effect_noise((64, 64), 60), "JPEG", progressive=True)
+    last = content[content.rindex(b"\xff\xda") : -2]
+    with pytest.raises(BadRequest, match=r"image is damaged \(it has .* scans\)") as refused:
+        seen(content[:-2] + 100 * last + content[-2:])
+    assert refused.value.code == "picture_unreadable"
 
 
 @pytest.mark.parametrize("text", ["&%$", "é", "aGFsbG8"])

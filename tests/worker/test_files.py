@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 from PIL import Image
+from structlog.testing import capture_logs
 
 from tests.conftest import VERSE
 from tests.worker.conftest import Start
@@ -52,17 +53,21 @@ async def test_a_zip_is_checked_shown_and_forgotten(operator: Operator, tmp_path
     assert await operator.ask("GET", f"{FILES}/{file.id}") == file.model_dump()
     catalogue = await operator.ask("GET", "/v1/fine_tuning/catalogue")
     assert {"my-owls"} <= {dataset["name"] for dataset in catalogue["datasets"]}
-    assert "already" in await operator.refused("POST", FILES, data=form(packed.getvalue(), name="my-owls"))
+    for name in ("my-owls", "cats64"):  # of the second, the file would be that of the cats
+        error = (await operator.ask("POST", FILES, 400, data=form(packed.getvalue(), name=name)))["error"]
+        assert "already" in error["message"]
+        assert (error["param"], error["code"]) == ("name", "name_taken")
     assert (await operator.ask("DELETE", f"{FILES}/{file.id}"))["deleted"]
     assert "There is no file" in await operator.refused("GET", f"{FILES}/{file.id}", 404)
     assert not list((tmp_path / "data").iterdir())
 
 
-async def test_a_text_is_trained_on_by_its_id(operator: Operator) -> None:
+async def test_a_text_is_trained_on_by_its_id(operator: Operator, tmp_path: Path) -> None:
     content = VERSE.encode() * 60
     file = File.model_validate(await operator.ask("POST", FILES, data=form(content, "verse.txt", name="island")))
     assert file.found.kind == "text"
     assert str(file.found.excerpt).startswith("MIRANDA")
+    assert (tmp_path / "data" / "island.txt").stat().st_mode & 0o077 == 0  # nobody else on the machine reads it
     job = await operator.train(training_file=file.id)
     assert "cancel it first" in await operator.refused("DELETE", f"{FILES}/{file.id}")
     assert (await operator.until_it_ends(job)).status == "succeeded"
@@ -81,7 +86,10 @@ async def test_a_file_is_told_from_another_of_its_name_and_from_damaged_ones(
     file = File.model_validate(await operator.ask("POST", FILES, data=body, headers=kind))
     assert file.filename == "v?.txt"  # no UTF-8: it stays readable all the same
     (tmp_path / "files" / "file-damaged.json").write_text("{")
-    assert (await operator.ask("GET", FILES))["data"] == [file.model_dump()]
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert (await operator.ask("GET", FILES))["data"] == [file.model_dump()]
+    assert [line["event"] for line in logs] == ["card of a data set damaged"]  # said once
     other = tmp_path / "others" / "verse.txt"
     other.parent.mkdir()
     other.write_text("an operator's own, which is looked up first")
@@ -108,7 +116,7 @@ async def test_what_is_wrong_with_a_file_is_said_in_a_sentence(operator: Operato
         (400, form(), "file is missing"),
         (400, form(b"text", purpose="batch"), "purpose must be fine-tune"),
         (400, form(b"text", colour="red"), "file, purpose and name only"),
-        (400, form(b"text", name="-h"), "name must be up to 32 small letters"),
+        (400, form(b"text", name="-h"), "use up to 32 small letters"),
         (400, b"text", "multipart"),
         (400, damaged("a header without a colon"), "broken off or damaged"),
         (400, damaged(f"X: {'x' * 100_000}"), "broken off or damaged"),

@@ -201,6 +201,16 @@ async def test_files_are_made_to_fit(gallery: Gallery) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "code"),
+    [({"label": 10}, "label_out_of_range"), ({"model": "gan-cats", "label": 0}, "no_classes")],
+)
+async def test_programs_are_told_what_is_wrong_with_a_label_by_a_code(
+    gallery: Gallery, fields: dict[str, Any], code: str
+) -> None:
+    assert (await gallery.refused(400, **fields))["code"] == code
+
+
+@pytest.mark.parametrize(
     ("path", "fields", "param", "said"),
     [
         (GENERATIONS, {"label": 10}, "label", "label must be from 0 to 9 for gan-digits@tiny, not 10."),

@@ -170,8 +170,8 @@ async def test_what_is_being_measured_is_not_deleted_and_stays_once_it_serves(
     assert (await operator.ask("GET", f"/v1/models/{MODEL}"))["version"] == "new"
 
 
-async def test_pictures_of_old_trainings_are_not_kept_for_ever(
-    operator: Operator, monkeypatch: pytest.MonkeyPatch
+async def test_what_old_trainings_left_is_not_kept_for_ever(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def draw(folder: Path) -> None:
         folder.mkdir(parents=True)
@@ -187,9 +187,89 @@ async def test_pictures_of_old_trainings_are_not_kept_for_ever(
             return response.status
 
     monkeypatch.setattr(Trainer, "run", draw_and_fail)
-    monkeypatch.setattr("worker.jobs.PICTURED", 1)
+    monkeypatch.setattr("worker.jobs.KEPT", 1)
     jobs = [await operator.until_it_ends(await operator.train()) for _ in range(3)]
     assert [await status(job) for job in jobs] == [404, 200, 200]
+    assert [(tmp_path / "jobs" / job.id).exists() for job in jobs] == [False, True, True]
+
+
+async def test_a_training_that_was_promoted_just_before_the_worker_ended_is_compared_with_what_served_then(
+    start: Start, monkeypatch: pytest.MonkeyPatch, verse_data: Path, tmp_path: Path
+) -> None:
+    compared: list[Sequence[str]] = []
+
+    async def perform(_: Trainer, words: Sequence[str], hear: Hear, *__: object) -> int:
+        if words[0] == "train":
+            write_version(tmp_path, "new")  # which serves, too
+        else:
+            compared.append(words[:4])
+            loss = {"unit": "nats", "better": "lower"}
+            hear({"metrics": {"new": {"loss": loss | {"value": 1.0}}, "1": {"loss": loss | {"value": 2.0}}}})
+        return 0
+
+    monkeypatch.setattr(Trainer, "run", perform)
+    operator = Operator((await started(start, "1")).session)
+    job = await operator.train(suffix="new", promote="if_better")
+    assert (await operator.until_it_ends(job)).status == "succeeded"
+    assert compared == [["compare", MODEL, "new", "1"]]
+    report = await operator.report(job)
+    assert (report.promoted, report.serving, report.better) == (True, "1", True)
+    assert (await operator.ask("POST", f"/v1/models/{MODEL}/rollback"))["now"] == "1"
+
+
+@pytest.mark.parametrize("broken", ["train", "compare", "worker"])
+async def test_no_path_of_this_machine_is_told(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, broken: str
+) -> None:
+    async def perform(_: Trainer, words: Sequence[str], *__: object) -> int:
+        if broken == "worker":
+            raise OSError(f"{tmp_path} is strange")
+        if words[0] == "train":
+            write_version(tmp_path, "new")
+        return 1 if words[0] == broken else 0
+
+    monkeypatch.setattr(Trainer, "run", perform)
+    done = await operator.until_it_ends(await operator.train(suffix="new"))
+    told = " ".join(event.message for event in await operator.events(done)) + str(done.error)
+    assert str(tmp_path) not in told
+    assert ("The worker failed; its log says more." if broken == "worker" else f"jobs/{done.id}/log.txt in") in told
+
+
+async def test_what_crashes_left_is_removed_after_a_day(start: Start, verse_data: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / "checkpoints" / MODEL / name for name in (".1.part", ".2.deleted", ".now.part")]
+    names = ("files/.a.upload", "data/.b.part", "precision/.c.part", f"checkpoints/{MODEL}/1/.d.part")
+    files = [tmp_path / name for name in (*names, "files/.now.upload")]
+    for path in (*folders, *(file.parent for file in files)):
+        path.mkdir(parents=True, exist_ok=True)
+    for file in (*files, folders[0] / "model.safetensors"):
+        file.write_bytes(b"half of it")
+    old = [path for path in (*folders, *files) if ".now." not in path.name]
+    for path in old:
+        os.utime(path, (0, 0))
+    await started(start)
+    async with asyncio.timeout(20):
+        while any(path.exists() for path in old):  # noqa: ASYNC110 (what is waited for belongs to another thread)
+            await asyncio.sleep(0.01)
+    assert folders[-1].exists()
+    assert files[-1].exists()
+
+
+async def test_of_a_training_that_is_cancelled_while_its_version_is_written_nothing_stays(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    writing = asyncio.Event()
+    part = tmp_path / "checkpoints" / MODEL / ".new.part"
+
+    async def perform(*_: object) -> int:
+        part.mkdir(parents=True)
+        writing.set()
+        return await asyncio.Event().wait() or 1
+
+    monkeypatch.setattr(Trainer, "run", perform)
+    job = await operator.train(suffix="new")
+    await asyncio.wait_for(writing.wait(), 30)
+    await operator.ask("POST", f"{JOBS}/{job.id}/cancel")
+    assert not part.exists()
 
 
 async def test_a_trainer_that_is_killed_goes_on_from_its_snapshot(operator: Operator) -> None:
@@ -358,7 +438,9 @@ def test_a_recipe_whose_own_data_are_not_here_takes_others() -> None:
 
 async def test_a_job_that_is_not_there_is_named(operator: Operator) -> None:
     for path in ("", "/events", "/checkpoints"):
-        assert "ftjob-lost" in await operator.refused("GET", f"{JOBS}/ftjob-lost{path}", 404)
+        error = (await operator.ask("GET", f"{JOBS}/ftjob-lost{path}", 404))["error"]
+        assert "ftjob-lost" in error["message"]
+        assert error["code"] == "training_not_found"
     for limit in ("0", "9" * 5_000):
         assert "limit" in await operator.refused("GET", f"{JOBS}?limit={limit}")
     job = await operator.train()

@@ -10,8 +10,9 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 
@@ -32,6 +33,7 @@ def started(home: Path, *flags: str, **more: str) -> Iterator[tuple[subprocess.P
     process = subprocess.Popen(
         [*COMMAND, "--port", "0", *flags],
         env=environment(home, **more),
+        cwd=gettempdir(),  # away from any .env
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -49,7 +51,13 @@ def started(home: Path, *flags: str, **more: str) -> Iterator[tuple[subprocess.P
 def say(home: Path, *flags: str, **more: str) -> str:
     """What a worker that cannot start says."""
     result = subprocess.run(
-        [*COMMAND, *flags], env=environment(home, **more), capture_output=True, text=True, timeout=60, check=False
+        [*COMMAND, *flags],
+        env=environment(home, **more),
+        cwd=gettempdir(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert result.returncode == 1, result.stderr
     assert "Traceback" not in result.stderr
@@ -148,6 +156,43 @@ def test_a_device_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     assert "PROSPERO_HOME" in say(tmp_path, "--port", "0", "--home", str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", ""])
+def test_without_a_token_only_this_machine_is_listened_to(tmp_path: Path, host: str) -> None:
+    assert "set PROSPERO_WORKER_TOKEN" in say(tmp_path, "--port", "0", "--host", host)
+
+
+def test_a_full_disk_that_takes_no_log_ends_nothing(tmp_path: Path) -> None:
+    write_version(tmp_path)
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "file-damaged.json").write_text("{")  # which is logged
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with Path("/dev/full").open("w") as full:
+        words = [*COMMAND, "--port", str(port)]
+        process = subprocess.Popen(words, env=environment(tmp_path), stdout=full, stderr=full)
+    try:
+        wait_for(process, port)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/files") as response:
+            assert response.status == 200
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(process: subprocess.Popen[bytes], port: int) -> None:
+    """Wait until a worker takes connections."""
+    while True:
+        assert process.poll() is None
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.05)
+
+
+def test_what_a_worker_writes_is_its_owners_alone(tmp_path: Path) -> None:
+    with started(tmp_path) as (_, address), urllib.request.urlopen(f"{address}/healthz"):
+        assert (tmp_path / "jobs.sqlite").stat().st_mode & 0o077 == 0
 
 
 def test_damaged_jobs_do_not_keep_a_worker_from_serving(tmp_path: Path) -> None:

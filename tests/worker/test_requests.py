@@ -19,7 +19,7 @@ PICTURES = "/v1/images/generations"
 async def answer(worker: Worker, head: str, body: bytes = b"") -> tuple[int, dict[str, str], dict[str, str]]:
     """What a request gets that is sent as it is: the status, the headers, and the error."""
     reader, writer = await asyncio.open_connection(worker.session._base_url.host, worker.session._base_url.port)
-    lines = f"{head}\r\nHost: here\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    lines = f"{head}\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     writer.write(lines.encode("latin-1") + body)
     begin, _, content = (await reader.read()).decode().partition("\r\n\r\n")
     writer.close()

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any, NoReturn
 
 import jsonschema
 import pytest
+import torch
+from structlog.testing import capture_logs
+from torch import Tensor
 
-from models.checkpoint import Store
+from models.checkpoint import Checkpoint, Store
+from models.registry import families
+from models.roles import Writer
 from tests.conftest import CATS, keep_gan
 from tests.worker.conftest import Start, Worker, write_version
 from worker.schemas.completions import Completion
@@ -94,6 +100,55 @@ async def test_of_a_damaged_version_the_previous_one_serves(worker: Worker, file
     assert "damaged" in error["message"]
 
 
+async def test_a_damaged_version_is_loaded_and_logged_once(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    tensors = Checkpoint.tensors
+
+    def count(checkpoint: Checkpoint) -> dict[str, Tensor]:
+        loaded.append(checkpoint.version)
+        return tensors(checkpoint)
+
+    monkeypatch.setattr(Checkpoint, "tensors", count)
+    await worker.until(lambda: worker.gallery.ready)
+    write_version(worker.home, "2", seed=5)
+    damaged = worker.home / "checkpoints" / "gpt-shakespeare" / "2" / "model.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert (await worker.complete(max_tokens=3))["system_fingerprint"] == "gpt-shakespeare@1"
+    assert loaded.count("2") == 1
+    assert [line["event"] for line in logs].count("version damaged") == 1
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"model": "gpt-milton"},
+        {"created": "yesterday"},
+        {"created": 2026},
+        {"config": []},
+        {"metrics": {"nats_per_character": 3.0}},
+        {"metrics": {"nats_per_character": {"value": "three"}}},
+        {"parameters": "few"},
+        {"dataset": {}},
+    ],
+)
+async def test_a_card_made_by_hand_breaks_no_list(worker: Worker, field: dict[str, object]) -> None:
+    write_version(worker.home, "2", model="gpt-owls")
+    card = worker.home / "checkpoints" / "gpt-owls" / "2" / "card.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | field))
+    assert [model["id"] for model in (await get(worker, "/v1/models"))["data"]] == ["gpt-shakespeare"]
+    assert (await get(worker, "/v1/models/gpt-owls/versions"))["data"] == []
+    assert "gpt-owls/2/card.json is damaged" in (await get(worker, "/v1/models/gpt-owls", 404))["error"]["message"]
+
+
+async def test_classes_that_are_no_number_are_none(worker: Worker) -> None:
+    card = worker.home / "checkpoints" / "gpt-shakespeare" / "1" / "card.json"
+    content = json.loads(card.read_text())
+    card.write_text(json.dumps(content | {"config": content["config"] | {"classes": "many"}}))
+    assert (await get(worker, "/v1/models/gpt-shakespeare"))["classes"] == 1
+
+
 async def test_one_model_that_cannot_be_loaded_leaves_the_others_serving(
     start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -107,6 +162,25 @@ async def test_one_model_that_cannot_be_loaded_leaves_the_others_serving(
         while (await worker.session.get("/readyz")).status != 200:  # noqa: ASYNC110 (as any client would wait)
             await asyncio.sleep(0.01)
     assert worker.gallery.names == ["gan-cats@tiny"]
+
+
+@pytest.mark.parametrize("step", ["role", "decoder"])
+async def test_a_model_that_finds_no_memory_is_tried_again_later(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def broken(*given: object) -> NoReturn:
+        raise torch.OutOfMemoryError("out of memory")
+
+    await worker.until(lambda: worker.gallery.ready)
+    write_version(worker.home, "2", seed=5)
+    with monkeypatch.context() as short:
+        if step == "role":
+            short.setitem(families()["gpt"].roles, Writer, broken)
+        else:
+            short.setattr("worker.gallery.build_decoder", broken)
+        error = await worker.error(503)
+        assert error["message"] == "There is not enough memory to load gpt-shakespeare@2; try again later."
+    assert (await worker.complete(max_tokens=3))["system_fingerprint"] == "gpt-shakespeare@2"
 
 
 async def test_only_so_many_versions_stay_loaded(start: Start) -> None:
@@ -136,6 +210,25 @@ async def test_the_token_is_asked_for_when_set(start: Start) -> None:
     async with worker.session.get("/v1/models", headers={"Authorization": "Bearer open sesame"}) as response:
         assert response.status == 200
     assert await get(worker, "/healthz") == {"alive": True}
+
+
+async def test_web_pages_are_refused_whatever_name_they_use(start: Start) -> None:
+    async def status(worker: Worker, **headers: str) -> int:
+        async with worker.session.get("/v1/models", headers=headers) as response:
+            assert response.status == 200 or (await response.json())["error"]["message"].endswith(".")
+            return response.status
+
+    worker = await start()
+    assert await status(worker, Origin="https://milan.example") == 403
+    assert await status(worker, Origin="null") == 403
+    for host in ("milan.example", "milan.example:8100", "worker", "127.0.0.1.milan.example"):  # led here by its DNS
+        assert await status(worker, Host=host) == 403
+    for host in ("localhost:8100", "127.0.0.1", "192.0.2.1:8100", "[::1]:8100"):
+        assert await status(worker, Host=host) == 200
+    locked = await start(None, worker_token="open sesame")
+    token = {"Authorization": "Bearer open sesame"}
+    assert await status(locked, Host="worker:8100", **token) == 200
+    assert await status(locked, Origin="https://milan.example", **token) == 403
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -12,7 +14,8 @@ from models.checkpoint import Store
 from tests.conftest import CATS, keep_gan
 from tests.worker.conftest import Start, write_version
 from tests.worker.operator import JOBS, MODEL, Operator
-from worker.schemas.training import Comparison
+from worker.schemas.training import Comparison, Figure
+from worker.trainer import Hear, Trainer
 
 MODELS = "/v1/models"
 
@@ -71,6 +74,31 @@ async def test_versions_are_listed_with_what_their_cards_say(operator: Operator,
     assert "gan-milton" in await operator.refused("GET", f"{MODELS}/gan-milton/versions", 404)
 
 
+@pytest.mark.parametrize("linked", [False, True])
+async def test_samples_are_a_file_of_the_version_and_no_link(operator: Operator, tmp_path: Path, linked: bool) -> None:
+    (tmp_path / "secret.txt").write_text("of this machine")
+    samples = tmp_path / "checkpoints" / "gan-cats" / "a" / "samples.txt"
+    if linked:
+        samples.symlink_to(tmp_path / "secret.txt")
+    else:
+        samples.write_text("of the version")
+    async with operator.session.get(f"{MODELS}/gan-cats/versions/a/samples") as response:
+        assert response.status == (404 if linked else 200)
+
+
+async def test_programs_are_told_by_a_code_what_stays(start: Start, tmp_path: Path) -> None:
+    drawn(tmp_path / "theirs", ("v1",))
+    drawn(tmp_path, ("ours",))
+    operator = Operator((await start("1", shipped=tmp_path / "theirs" / "checkpoints")).session)
+
+    async def code(method: str, path: str) -> object:
+        return (await operator.ask(method, f"{MODELS}/{path}", 400))["error"]["code"]
+
+    assert await code("DELETE", "gan-cats/versions/ours") == "version_serves"
+    assert await code("DELETE", "gan-cats@v1") == "version_shipped"
+    assert await code("POST", f"{MODEL}/rollback") == "no_version_before"
+
+
 async def test_a_version_that_serves_is_not_deleted(operator: Operator, tmp_path: Path) -> None:
     assert "promote another" in await operator.refused("DELETE", f"{MODELS}/gan-cats/versions/b")
     gone = await operator.ask("DELETE", f"{MODELS}/gan-cats/versions/a")
@@ -106,6 +134,30 @@ async def test_what_a_training_began_from_stays_while_it_may_go_on(start: Start,
     write_version(worker.home, "2")
     path = f"{MODELS}/{MODEL}/versions/1"
     assert f"{job.id} needs {MODEL}@1 to go on; cancel it first" in await operator.refused("DELETE", path)
+    await operator.ask("POST", f"{JOBS}/{job.id}/cancel")
+    await operator.ask("DELETE", path)
+
+
+async def test_what_a_failed_training_needs_can_be_deleted_once_that_is_given_up(
+    start: Start, verse_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave_snapshot(run: Path) -> None:
+        run.mkdir(parents=True)
+        (run / "snapshot.pt").write_bytes(b"")
+
+    async def fail(_: Trainer, words: Sequence[str], hear: Hear, *__: object) -> int:
+        leave_snapshot(Path(words[words.index("--folder") + 1]))
+        hear({"error": {"code": "disk_full", "message": "The disk has no room."}})
+        return 1
+
+    monkeypatch.setattr(Trainer, "run", fail)
+    operator = Operator((await start("1")).session)
+    job = await operator.train(hyperparameters={"n_steps": 1, "start": "current"})
+    assert (await operator.until_it_ends(job)).status == "failed"
+    write_version(tmp_path, "2")
+    path = f"{MODELS}/{MODEL}/versions/1"
+    refused = await operator.refused("DELETE", path)
+    assert refused == f"{job.id} failed and may be resumed, which needs {MODEL}@1; cancel it to give it up."
     await operator.ask("POST", f"{JOBS}/{job.id}/cancel")
     await operator.ask("DELETE", path)
 
@@ -167,6 +219,25 @@ async def test_a_model_that_does_not_serve_hides_no_other(operator: Operator, tm
     assert "promote one of them: b" in await operator.refused("GET", f"{MODELS}/gan-owls", 404)
     assert (await operator.ask("DELETE", f"{MODELS}/gan-owls/versions/b"))["deleted"]
     assert "damaged" in await operator.refused("GET", f"{MODELS}/gan-dogs", 404)
+
+
+@pytest.mark.parametrize(
+    ("better", "new", "serving", "improved"),
+    [
+        ("higher", 2.0, 1.0, True),
+        ("higher", 1.0, 2.0, False),
+        ("lower", 1.0, 2.0, True),
+        ("lower", 2.0, 1.0, False),
+        ("higher", 1.0, 1.0, False),
+        ("lower", 1.0, 1.0, False),
+        ("lower", 1.0, None, None),
+        (None, 2.0, 1.0, None),
+    ],
+)
+def test_a_figure_that_is_the_same_is_no_better(
+    better: Literal["higher", "lower"] | None, new: float, serving: float | None, improved: bool | None
+) -> None:
+    assert Figure(name="psnr", unit="dB", new=new, serving=serving, better=better).improved is improved
 
 
 @pytest.mark.parametrize("versions", [",b", "a,", "a"])

@@ -7,7 +7,6 @@ decoded.
 from __future__ import annotations
 
 import base64
-import io
 from contextlib import nullcontext
 from dataclasses import dataclass
 from threading import Lock
@@ -15,9 +14,9 @@ from threading import Lock
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from models.pictures import MALFORMED, MAX_PIXELS, middle, to_unit
+from models.pictures import MALFORMED, MAX_PIXELS, middle, opened, to_unit
 from models.roles import Sight
-from worker.errors import BadRequest, TooManyPixels, Unreadable
+from worker.errors import BadRequest
 from worker.schemas.vision import MAX_PICTURE, Prepared
 
 ROOMY = 4_000_000  # pixels; larger pictures are decoded one at a time, since each may take 300 MB for a moment
@@ -60,20 +59,20 @@ def decode(image: str, sight: Sight, param: str = "image") -> Seen:
     if len(content) > MAX_PICTURE:
         raise BadRequest(f"{param} has {len(content):,} bytes; make it smaller than {MAX_PICTURE // 2**20} MiB.", param)
     try:
-        opened = Image.open(io.BytesIO(content), formats=FORMATS)
-        width, height = opened.size
-        if width * height > MAX_PIXELS:
-            raise TooManyPixels(
-                f"{param} has {width}x{height} pixels; make it smaller than {MAX_PIXELS // 10**6} megapixels.", param
-            )
+        file = opened(content, FORMATS)
+        width, height = file.size
         with LARGE if width * height > ROOMY else nullcontext():
-            if opened.getexif().get(ORIENTATION, 1) in SIDEWAYS:  # a PNG's may stand behind all its pixels
+            if file.getexif().get(ORIENTATION, 1) in SIDEWAYS:  # a PNG's may stand behind all its pixels
                 width, height = height, width
-            picture = to_unit(middle(opened, sight.channels, sight.side))
+            picture = to_unit(middle(file, sight.channels, sight.side))
+    except Image.DecompressionBombError as error:
+        most = f"{MAX_PIXELS // 10**6} megapixels"
+        raise BadRequest(f"{param} has more than {most}; make it smaller.", param, "picture_too_large") from error
     except UnidentifiedImageError as error:
-        raise Unreadable(f"{param} is {_kind(content)}; {ADVICE}.", param) from error
+        raise BadRequest(f"{param} is {_kind(content)}; {ADVICE}.", param, "picture_unreadable") from error
     except MALFORMED as error:
-        raise Unreadable(f"{param} is damaged ({error}); save it again, or {ADVICE}.", param) from error
+        advice = f"save it again, or {ADVICE}"
+        raise BadRequest(f"{param} is damaged ({error}); {advice}.", param, "picture_unreadable") from error
     inverted = sight.inverts(picture)
     prepared = Prepared(width=width, height=height, cropped=width != height, inverted=inverted)
     return Seen(-picture if inverted else picture, prepared)

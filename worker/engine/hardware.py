@@ -22,6 +22,7 @@ from models.native import NativeDecoder, NativeError, processor
 
 PRECISIONS = {"int8": torch.int8, "bfloat16": torch.bfloat16, "float32": torch.float32}
 TRIAL = 8  # texts of the step that is timed to choose a precision: an ordinary evening
+REPEATS = 15  # of that step
 
 _measuring = threading.Lock()  # two measurements at once would disturb each other
 
@@ -34,6 +35,7 @@ class HardwareError(Exception):
 
 def pick_device(wanted: str) -> torch.device:
     """The device of that name; ``auto`` takes the fastest that is there."""
+    torch.backends.cudnn.deterministic = True  # a card may sum in another order each time, and a seed's picture differ
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if wanted == "auto":
         return torch.device(next(name for name, available in there.items() if available))
@@ -108,10 +110,10 @@ def measure(network: GPT) -> dict[str, float]:
     return {name: seconds_of_a_step(decoder) for name, decoder in decoders.items()}
 
 
-def seconds_of_a_step(decoder: Decoder, repeats: int = 15) -> float:
+def seconds_of_a_step(decoder: Decoder) -> float:
     """The least processor time of several, so that what else the machine does hardly counts."""
     times = []
-    for position in range(repeats):
+    for position in range(REPEATS):
         begin = time.thread_time()
         decoder.advance(range(TRIAL), [0] * TRIAL, [position] * TRIAL)
         times.append(time.thread_time() - begin)

@@ -28,10 +28,9 @@ from models.cores import cores
 from worker.engine.device import Device
 from worker.engine.line import Line
 from worker.engine.stream import Outbox, Queued
-from worker.errors import DeadlineExceeded, QueueFull, Unavailable, WorkerError
+from worker.errors import Closing, DeadlineExceeded, ModelFailed, QueueFull, WorkerError
 
 GATHER = 0.004  # seconds; what clients send at the same moment arrives within them, and nobody sees them
-CLOSING = "The worker is ending; try again in a moment."
 TOO_LATE = "The pictures took longer than {:g} s; ask for fewer."
 
 log = structlog.get_logger()
@@ -172,12 +171,12 @@ class ImageEngine:
 
     async def _aside(self, threads: ThreadPoolExecutor, function: Callable[[], Result]) -> Result:
         if self._closed:
-            raise Unavailable(CLOSING)
+            raise Closing
         return await asyncio.get_running_loop().run_in_executor(threads, function)
 
     def _enqueue(self, order: Order) -> None:
         if self._closed:
-            raise Unavailable(CLOSING)
+            raise Closing
         user = order.ticket.user
         with self._lock:
             if self._line and len(self._line) + len(order.parts) > self.queue:
@@ -275,7 +274,7 @@ class ImageEngine:
 
     def _fail(self, part: Part, error: Exception) -> None:
         log.error("picture failed", model=part.order.ticket.model, error=repr(error), exc_info=error)
-        part.order.fail(WorkerError(f"The model failed: {error}; try again, and read the worker's log if it recurs."))
+        part.order.fail(ModelFailed(error))
 
     def _expire(self) -> None:
         """End what waits past its deadline; everything when the engine is to close."""
@@ -284,4 +283,4 @@ class ImageEngine:
             late = {part.order for part in self._line if part.order.ticket.deadline < now}
         for order in late:
             self._withdraw(order)
-            order.fail(Unavailable(CLOSING) if self._closed else DeadlineExceeded(TOO_LATE.format(self.deadline)))
+            order.fail(Closing() if self._closed else DeadlineExceeded(TOO_LATE.format(self.deadline)))

@@ -6,8 +6,9 @@ from collections.abc import Sequence as Items
 from dataclasses import dataclass, field
 
 from worker.engine.sampling import Sampling
-from worker.engine.stream import FinishReason, Piece, Stream, Token
+from worker.engine.stream import Piece, Stream, Token
 from worker.errors import WorkerError
+from worker.schemas.completions import FinishReason
 
 
 @dataclass(eq=False)

@@ -6,11 +6,10 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from worker.errors import WorkerError
-
-FinishReason = Literal["stop", "length"]
+from worker.schemas.completions import FinishReason
 
 
 class Token(NamedTuple):

@@ -23,10 +23,9 @@ from worker.engine.sequence import Sequence, Stops
 from worker.engine.stream import Outbox, Piece, Queued, Stream
 from worker.engine.text_model import TextModel
 from worker.engine.writing import advance, fail
-from worker.errors import BadRequest, DeadlineExceeded, QueueFull, Unavailable
+from worker.errors import BadRequest, Closing, DeadlineExceeded, QueueFull
 
 PIECE = 0.03  # seconds' worth of characters that are handed on together: as smooth as film, and cheap for 64 streams
-CLOSING = "The worker is ending; try again in a moment."
 TOO_LATE = "The text took longer than {:g} s; ask for fewer characters."
 
 
@@ -119,7 +118,7 @@ class TextEngine:
 
     def _enqueue(self, request: TextRequest, sequences: list[Sequence]) -> None:
         if self._closed:
-            raise Unavailable(CLOSING)
+            raise Closing
         most = self.slots + self.queue
         if len(sequences) > most:
             raise BadRequest(f"The request asks for {len(sequences)} texts; ask for at most {most} at once.", param="n")
@@ -167,7 +166,7 @@ class TextEngine:
                 self._line_changed |= self._line.remove(item[1].user, item)
                 late.append(item[1])
         for sequence in late:
-            sequence.fail(Unavailable(CLOSING) if self._closed else DeadlineExceeded(TOO_LATE.format(self.deadline)))
+            sequence.fail(Closing() if self._closed else DeadlineExceeded(TOO_LATE.format(self.deadline)))
 
     def _release(self) -> None:
         """Free the slots of texts that ended or that nobody reads any more."""

@@ -15,7 +15,7 @@ from models.decoder import CHUNK, BlockDecoder, Decoder
 from worker.engine.sequence import Sequence
 from worker.engine.stream import Piece, Token
 from worker.engine.text_model import TextModel
-from worker.errors import WorkerError
+from worker.errors import ModelFailed
 
 READ = 64  # characters of prompts in one turn: no dearer than a step of 64 texts, which it thus at most doubles
 
@@ -31,7 +31,7 @@ def fail(sequences: list[Sequence], error: Exception) -> None:
     """End texts with an error."""
     log.error("texts failed", count=len(sequences), error=repr(error), exc_info=error)
     for sequence in sequences:
-        sequence.fail(WorkerError(f"The model failed: {error}; try again, and read the worker's log if it recurs."))
+        sequence.fail(ModelFailed(error))
 
 
 def step(model: TextModel, decoder: Decoder) -> int:

@@ -25,6 +25,7 @@ from worker.visit import Visit, answer
 
 WRITTEN = re.compile(r"\s*(?P<model>[^@:\s]+)@(?P<version>[^@:\s]+):(?P<numbers>.*)", re.DOTALL)
 CODECS = ("webp", "jpeg")
+UNREADABLE = "code_unreadable"  # what programs are told of a text that was mistyped, cut or damaged
 
 routes = web.RouteTableDef()
 
@@ -61,7 +62,8 @@ async def decompress(request: web.Request) -> web.StreamResponse:
     wanted = await read(request, DecompressionRequest)
     written = WRITTEN.fullmatch(wanted.code)
     if written is None:
-        raise BadRequest("code does not begin with what wrote it, as in autoencoder-cats@v1:…; copy all of it.", "code")
+        sentence = "code does not begin with what wrote it, as in autoencoder-cats@v1:…; copy all of it."
+        raise BadRequest(sentence, "code", UNREADABLE)
     name = f"{written['model']}@{written['version']}"
     if wanted.model not in (None, written["model"], name):
         raise BadRequest(f"code was written by {name}, which {wanted.model} cannot read; ask {name}.", "code")
@@ -70,7 +72,7 @@ async def decompress(request: web.Request) -> web.StreamResponse:
     try:
         numbers = codes.read(written["numbers"], coder.count, coder.levels)
     except CodeError as error:
-        raise BadRequest(str(error), "code") from error
+        raise BadRequest(str(error), "code", UNREADABLE) from error
 
     async def work(visit: Visit) -> VisionAnswer:
         (pictures,) = await visit.compute(coder.paint, numbers[None])

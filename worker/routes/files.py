@@ -12,6 +12,8 @@ from aiohttp.http import HttpProcessingError
 
 from worker.datasets import Datasets
 from worker.errors import BadRequest, NotFound, TooLong
+from worker.job_words import needed_words
+from worker.replies import reply
 from worker.routes import DATASETS, JOBS
 from worker.schemas.training import Deleted, File, FileList
 
@@ -44,19 +46,19 @@ async def upload(request: web.Request) -> web.Response:
         file = await datasets.add(received, filename, fields.get("name") or named_after(filename))
     finally:
         received.unlink(missing_ok=True)
-    return web.json_response(text=file.model_dump_json())
+    return reply(file)
 
 
 @routes.get("/v1/files")
 async def list_files(request: web.Request) -> web.Response:
     """The data sets that were handed in, the newest first."""
-    return web.json_response(text=FileList(data=request.app[DATASETS].all()).model_dump_json())
+    return reply(FileList(data=request.app[DATASETS].all()))
 
 
 @routes.get("/v1/files/{id}")
 async def show(request: web.Request) -> web.Response:
     """One of them."""
-    return web.json_response(text=known(request).model_dump_json())
+    return reply(known(request))
 
 
 @routes.get("/v1/files/{id}/sheet")
@@ -83,9 +85,9 @@ async def delete(request: web.Request) -> web.Response:
     file = known(request)
     for record in request.app[JOBS].unfinished():
         if record.dataset == file.name:
-            raise BadRequest(f"{record.job.id} needs {file.name} to go on; cancel it first, or wait.", param="id")
+            raise BadRequest(needed_words(record, file.name), "id", "still_needed")
     request.app[DATASETS].delete(file)
-    return web.json_response(text=Deleted(id=file.id, object="file").model_dump_json())
+    return reply(Deleted(id=file.id, object="file"))
 
 
 async def receive(request: web.Request, to: Path) -> dict[str, str]:
@@ -124,5 +126,6 @@ def known(request: web.Request) -> File:
     datasets: Datasets = request.app[DATASETS]
     file = datasets.get(request.match_info["id"])
     if file is None:
-        raise NotFound(f"There is no file {request.match_info['id']!r}; GET /v1/files lists them.", param="id")
+        message = f"There is no file {request.match_info['id']!r}; GET /v1/files lists them."
+        raise NotFound(message, "id", "file_not_found")
     return file

@@ -6,6 +6,7 @@ import torch
 from aiohttp import web
 
 from worker.openapi import DOCUMENT
+from worker.replies import reply
 from worker.routes import ENGINE, GALLERY, IMAGES, METRICS
 from worker.schemas.models import Readiness
 
@@ -33,7 +34,7 @@ async def ready(request: web.Request) -> web.Response:
         slots=engine.slots,
         pictures_waiting=request.app[IMAGES].waiting,
     )
-    return web.json_response(text=state.model_dump_json(), status=200 if state.ready else 503)
+    return reply(state, status=200 if state.ready else 503)
 
 
 @routes.get("/metrics")

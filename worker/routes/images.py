@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import secrets
 import time
 from collections.abc import Callable
 from functools import partial
@@ -26,9 +25,9 @@ from worker.schemas.pictures import (
     VariationRequest,
     successive,
 )
+from worker.seeds import drawn
 from worker.visit import Visit, answer
 
-DRAWN_SEEDS = 2**32  # seeds drawn here stay short enough to be typed
 FEW = 4  # points: their plan takes a fifth of a millisecond
 
 routes = web.RouteTableDef()
@@ -105,7 +104,7 @@ async def draw(
     model = await request.app[GALLERY].image_model(wanted.model, Painter)
     painter = model.role(Painter)
     check_label(wanted.label, model.name, painter.classes)
-    seed = secrets.randbelow(DRAWN_SEEDS) if wanted.seed is None else wanted.seed
+    seed = drawn(wanted.seed)
 
     async def work(visit: Visit) -> Images:
         points = plan(painter, seed) if few else await visit.prepare(plan, painter, seed)
@@ -120,8 +119,8 @@ def check_label(label: int | None, name: str, classes: int) -> None:
     if label is None or (label < classes and classes > 1):
         return
     if classes == 1:
-        raise BadRequest(f"{name} draws one kind of picture only; leave label out.", param="label")
-    raise BadRequest(f"label must be from 0 to {classes - 1} for {name}, not {label}.", param="label")
+        raise BadRequest(f"{name} draws one kind of picture only; leave label out.", "label", "no_classes")
+    raise BadRequest(f"label must be from 0 to {classes - 1} for {name}, not {label}.", "label", "label_out_of_range")
 
 
 def described(contents: list[bytes], seed: int, name: str) -> Images:

@@ -9,6 +9,7 @@ from aiohttp import web
 from models.checkpoint import Card, CheckpointError, Store
 from models.registry import families
 from worker.errors import NotFound
+from worker.replies import reply
 from worker.routes import GALLERY
 from worker.schemas.models import ModelInfo, ModelList
 
@@ -25,13 +26,13 @@ async def list_models(request: web.Request) -> web.Response:
             found.append(describe(store, model))
         except NotFound:  # why is told when it is asked for itself
             continue
-    return web.json_response(text=ModelList(data=found).model_dump_json())
+    return reply(ModelList(data=found))
 
 
 @routes.get("/v1/models/{id}")
 async def show_model(request: web.Request) -> web.Response:
     """One model, or one version of it as "model@version"."""
-    return web.json_response(text=describe(request.app[GALLERY].store, request.match_info["id"]).model_dump_json())
+    return reply(describe(request.app[GALLERY].store, request.match_info["id"]))
 
 
 def describe(store: Store, name: str) -> ModelInfo:
@@ -41,7 +42,7 @@ def describe(store: Store, name: str) -> ModelInfo:
         card = _card(store, model, version or None)
     except CheckpointError as error:
         raise NotFound(str(error), param="id") from error
-    family = families().get(card.family)
+    family, classes = families().get(card.family), card.config.get("classes", 1)
     return ModelInfo(
         id=name,
         created=int(datetime.fromisoformat(card.created).timestamp()),
@@ -52,7 +53,7 @@ def describe(store: Store, name: str) -> ModelInfo:
         metrics={metric: figure["value"] for metric, figure in card.metrics.items()},
         quick=card.quick,
         operations=list(family.operations) if family else [],
-        classes=card.config.get("classes", 1),
+        classes=classes if isinstance(classes, int) else 1,
     )
 
 

@@ -11,12 +11,22 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from worker.engine.sampling import Sampling, choice_seed
-from worker.engine.stream import FinishReason, Piece, Queued, Token
+from worker.engine.stream import Piece, Queued, Token
 from worker.engine.text import TextRequest
 from worker.engine.text_model import TextModel
+from worker.replies import reply
 from worker.requests import read
 from worker.routes import ENGINE, GALLERY, METRICS
-from worker.schemas.completions import Completion, CompletionChoice, CompletionRequest, Logprobs, Prompt, Usage
+from worker.schemas.completions import (
+    Completion,
+    CompletionChoice,
+    CompletionRequest,
+    FinishReason,
+    Logprobs,
+    Prompt,
+    Usage,
+)
+from worker.seeds import drawn
 from worker.streaming import stream
 
 routes = web.RouteTableDef()
@@ -95,7 +105,7 @@ async def complete(request: web.Request) -> web.StreamResponse:
     wanted = await read(request, CompletionRequest)
     model = await request.app[GALLERY].text_model(wanted.model)
     prompts, replaced = zip(*(read_prompt(prompt, model) for prompt in wanted.prompts), strict=True)
-    seed = secrets.randbelow(2**63) if wanted.seed is None else wanted.seed
+    seed = drawn(wanted.seed)
     answer = Answer(wanted, model, list(prompts), "".join(dict.fromkeys("".join(replaced))), seed)
     stops = (wanted.stop,) if isinstance(wanted.stop, str) else tuple(wanted.stop or ())
     events = request.app[ENGINE].complete(
@@ -143,7 +153,7 @@ async def whole(answer: Answer, events: Events) -> web.Response:
             tokens[event.choice] += event.tokens
             reasons[event.choice] = event.finish_reason
     choices = [answer.choice(i, *part) for i, part in enumerate(zip(tokens, reasons, strict=True))]
-    return web.json_response(text=answer.completion(choices).model_dump_json())
+    return reply(answer.completion(choices))
 
 
 async def chunks(answer: Answer, events: Events) -> AsyncGenerator[Queued | Completion, None]:

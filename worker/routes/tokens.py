@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from worker.replies import reply
 from worker.requests import read
 from worker.routes import GALLERY
 from worker.schemas.tokens import Detokenized, DetokenizeRequest, TokenizeRequest, TokenizerInfo, Tokens
@@ -16,7 +17,7 @@ async def tokenize(request: web.Request) -> web.Response:
     """A text as token ids."""
     wanted = await read(request, TokenizeRequest)
     tokens, _ = (await request.app[GALLERY].text_model(wanted.model)).encode(wanted.prompt)
-    return web.json_response(text=Tokens(tokens=tokens, count=len(tokens)).model_dump_json())
+    return reply(Tokens(tokens=tokens, count=len(tokens)))
 
 
 @routes.post("/detokenize")
@@ -25,10 +26,10 @@ async def detokenize(request: web.Request) -> web.Response:
     wanted = await read(request, DetokenizeRequest)
     model = await request.app[GALLERY].text_model(wanted.model)
     model.check(wanted.tokens, "tokens")
-    return web.json_response(text=Detokenized(prompt=model.decode(wanted.tokens)).model_dump_json())
+    return reply(Detokenized(prompt=model.decode(wanted.tokens)))
 
 
 @routes.get("/tokenizer_info")
 async def describe(request: web.Request) -> web.Response:
     """What kind of token ids there are."""
-    return web.json_response(text=TokenizerInfo().model_dump_json())
+    return reply(TokenizerInfo())

@@ -18,6 +18,7 @@ from worker.datasets import Datasets
 from worker.errors import BadRequest, NotFound, QueueFull
 from worker.job_store import Record
 from worker.jobs import Jobs
+from worker.replies import reply
 from worker.requests import read
 from worker.routes import DATASETS, JOBS
 from worker.schemas.training import (
@@ -31,10 +32,10 @@ from worker.schemas.training import (
     RecipeInfo,
     TrainingCatalogue,
 )
+from worker.seeds import drawn
 
 MOST_QUEUED = 20  # jobs: days of work
 PAGE, LONGEST_PAGE = 20, 100  # entries of a list
-DRAWN_SEEDS = 2**31
 
 routes = web.RouteTableDef()
 
@@ -171,7 +172,7 @@ def plan(wanted: JobRequest, jobs: Jobs, datasets: Datasets) -> Record:
         status="queued",
         training_file=wanted.training_file or recipe.dataset,
         hyperparameters=wanted.hyperparameters,
-        seed=secrets.randbelow(DRAWN_SEEDS) if wanted.seed is None else wanted.seed,
+        seed=drawn(wanted.seed),
         promote=wanted.promote,
         user=wanted.user,
     )
@@ -224,7 +225,8 @@ def named(request: web.Request) -> Record:
     id = request.match_info["id"]
     record = request.app[JOBS].records.get(id)
     if record is None:
-        raise NotFound(f"There is no training {id!r}; GET /v1/fine_tuning/jobs lists them.", param="id")
+        message = f"There is no training {id!r}; GET /v1/fine_tuning/jobs lists them."
+        raise NotFound(message, "id", "training_not_found")
     return record
 
 
@@ -248,7 +250,3 @@ def shown(jobs: Jobs, record: Record) -> Job:
 
 def answer(jobs: Jobs, record: Record) -> web.Response:
     return reply(shown(jobs, record))
-
-
-def reply(message: Job | JobList | JobEventList | JobCheckpointList | TrainingCatalogue) -> web.Response:
-    return web.json_response(text=message.model_dump_json())

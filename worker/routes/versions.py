@@ -6,8 +6,9 @@ from aiohttp import web
 
 from models.checkpoint import Checkpoint, CheckpointError, Store
 from worker.errors import BadRequest, NotFound
-from worker.job_words import sheet_address
+from worker.job_words import needed_words, sheet_address
 from worker.jobs import Jobs
+from worker.replies import reply
 from worker.requests import read
 from worker.routes import GALLERY, JOBS
 from worker.schemas.training import Comparison, Deleted, Promotion, Switched, VersionInfo, VersionList
@@ -26,7 +27,7 @@ async def list_versions(request: web.Request) -> web.Response:
         except CheckpointError:  # the gallery reports it by name when it is asked for
             continue
     versions.sort(key=lambda version: version.created, reverse=True)
-    return web.json_response(text=VersionList(data=versions).model_dump_json())
+    return reply(VersionList(data=versions))
 
 
 @routes.delete("/v1/models/{model}/versions/{version}")
@@ -64,7 +65,7 @@ async def promote(request: web.Request) -> web.Response:
         store.promote(model, version)
     except CheckpointError as error:
         raise NotFound(str(error), param="version") from error
-    return web.json_response(text=Switched(model=model, before=before, now=version).model_dump_json())
+    return reply(Switched(model=model, before=before, now=version))
 
 
 @routes.post("/v1/models/{model}/rollback")
@@ -75,8 +76,8 @@ async def rollback(request: web.Request) -> web.Response:
     try:
         now = store.rollback(model)
     except CheckpointError as error:
-        raise BadRequest(str(error), param="model") from error
-    return web.json_response(text=Switched(model=model, before=before, now=now).model_dump_json())
+        raise BadRequest(str(error), "model", error.code) from error
+    return reply(Switched(model=model, before=before, now=now))
 
 
 @routes.get("/v1/models/{model}/comparison")
@@ -99,7 +100,7 @@ async def compare(request: web.Request) -> web.Response:
         figures=measured.figures,
         samples=(sheet_address(model, first), sheet_address(model, second)),
     )
-    return web.json_response(text=comparison.model_dump_json())
+    return reply(comparison)
 
 
 def remove(store: Store, jobs: Jobs, model: str, version: str) -> web.Response:
@@ -108,13 +109,12 @@ def remove(store: Store, jobs: Jobs, model: str, version: str) -> web.Response:
         raise NotFound(f"{model} has no version {version!r}; GET /v1/models lists those.", param="version")
     for record in jobs.unfinished():
         if record.job.model == model and version in (record.start, record.version):
-            needed = f"{record.job.id} needs {model}@{version} to go on"
-            raise BadRequest(f"{needed}; cancel it first, or wait.", param="version")
+            raise BadRequest(needed_words(record, f"{model}@{version}"), "version", "still_needed")
     try:
         store.delete(model, version)
     except CheckpointError as error:
-        raise BadRequest(str(error), param="version") from error
-    return web.json_response(text=Deleted(id=f"{model}@{version}", object="model").model_dump_json())
+        raise BadRequest(str(error), "version", error.code) from error
+    return reply(Deleted(id=f"{model}@{version}", object="model"))
 
 
 def describe(store: Store, checkpoint: Checkpoint) -> VersionInfo:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import secrets
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +18,7 @@ from worker.engine import encoding
 from worker.errors import BadRequest
 from worker.requests import ONE_PICTURE, TWO_PICTURES, read
 from worker.routes import GALLERY
-from worker.routes.images import DRAWN_SEEDS
+from worker.schemas.pictures import successive
 from worker.schemas.vision import (
     AnomalyRequest,
     BlendRequest,
@@ -28,6 +27,7 @@ from worker.schemas.vision import (
     TraversalRequest,
     VisionAnswer,
 )
+from worker.seeds import drawn
 from worker.visit import Visit, answer
 
 FINER = 4  # times as fine a drawing's strokes are looked for
@@ -111,14 +111,16 @@ async def traverse(request: web.Request) -> web.StreamResponse:
     width = len(role.mean)
     if max(wanted.dimensions, default=0) >= width:
         raise BadRequest(
-            f"dimensions must be from 0 to {width - 1} for {model.name}, not {max(wanted.dimensions)}.", "dimensions"
+            f"dimensions must be from 0 to {width - 1} for {model.name}, not {max(wanted.dimensions)}.",
+            "dimensions",
+            "dimensions_out_of_range",
         )
     dimensions = wanted.dimensions or role.most(STRIPS)
 
     async def work(visit: Visit) -> VisionAnswer:
         seed = None
         if wanted.image is None:
-            seed = secrets.randbelow(DRAWN_SEEDS) if wanted.seed is None else wanted.seed
+            seed = drawn(wanted.seed)
             seen = []
             (start,) = await visit.compute(role.sample, of_seeds([seed], width))
         else:
@@ -133,24 +135,27 @@ async def traverse(request: web.Request) -> web.StreamResponse:
 
 @routes.post("/v1/images/translations")
 async def translate(request: web.Request) -> web.StreamResponse:
-    """Lines, and the picture painted over them."""
+    """Lines, and pictures painted over them."""
     wanted = await read(request, TranslationRequest, ONE_PICTURE)
     model = await request.app[GALLERY].image_model(wanted.model, Translator)
+    role = model.role(Translator)
+    seed = drawn(wanted.seed)
 
     async def work(visit: Visit) -> VisionAnswer:
         seen = await visit.look(wanted.image, finer=FINER)
         fine = seen.picture[None]  # (1, C, FINER S, FINER S)
         photo = F.avg_pool2d(fine, FINER)  # (1, C, S, S)
-        drawn = bool(edges.drawn(fine)) if wanted.lines == "auto" else wanted.lines == "sketch"
-        if drawn:
+        sketched = bool(edges.drawn(fine)) if wanted.lines == "auto" else wanted.lines == "sketch"
+        if sketched:
             lines = await visit.prepare(edges.strokes, fine, FINER)
         else:
             lines = await visit.prepare(edges.extract, photo, edges.between(wanted.strength))
-        (painted,) = await visit.compute(model.role(Translator).translate, lines)
+        latents = of_seeds(successive(seed, wanted.n), role.latent)
+        (painted,) = await visit.compute(role.translate, lines.expand(wanted.n, -1, -1, -1), latents)
         paper = (1 - 2 * lines).expand_as(photo)  # dark on light
-        shown = torch.cat((paper, painted) if drawn else (photo, paper, painted))
+        shown = torch.cat((paper, painted) if sketched else (photo, paper, painted))
         files = await visit.encode(encoding.rows, shown, len(shown), wanted.scale, wanted.max_bytes)
-        return visit.describe(files, [seen], lines="sketch" if drawn else "photo")
+        return visit.describe(files, [seen], seed=seed, lines="sketch" if sketched else "photo")
 
     return await answer(request, wanted, model, work)
 

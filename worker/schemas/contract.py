@@ -16,11 +16,14 @@ class Contract(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+ErrorType = Literal[
+    "invalid_request_error", "authentication_error", "not_found_error", "rate_limit_error", "server_error"
+]
+
+
 class ErrorBody(Contract):
     message: str
-    type: Literal[
-        "invalid_request_error", "authentication_error", "not_found_error", "rate_limit_error", "server_error"
-    ]
+    type: ErrorType
     param: str | None = None
     code: str | None = None
     position: int | None = None  # place in the queue that the request would have had

@@ -16,6 +16,8 @@ MAX_MINUTES = 24 * 60.0
 MAX_STEPS_OF_TRAINING = 10_000_000
 
 JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+EventLevel = Literal["info", "warn", "error"]
+EventType = Literal["message", "metrics", "report"]
 
 
 class Hyperparameters(Contract):
@@ -68,6 +70,13 @@ class Figure(Contract):
     serving: float | None  # None when nothing served, or it has no such figure
     better: Literal["higher", "lower"] | None  # None: neither is, it only describes
 
+    @property
+    def improved(self) -> bool | None:
+        """Whether the new one is better than the serving one; None when there is nothing to compare."""
+        if self.better is None or self.serving is None:
+            return None
+        return self.new > self.serving if self.better == "higher" else self.new < self.serving
+
 
 class Report(Contract):
     """What a finished training left: the ``data`` of the event of type "report"."""
@@ -113,6 +122,11 @@ class Job(Contract):
     result_files: list[str] = Field(default_factory=list)
     organization_id: str = "prospero"
 
+    @property
+    def ended(self) -> bool:
+        """Whether it neither waits nor runs; one that failed may be resumed."""
+        return self.status not in ("queued", "running")
+
 
 class JobList(Contract):
     object: Literal["list"] = "list"
@@ -126,8 +140,8 @@ class JobEvent(Contract):
     id: str
     object: Literal["fine_tuning.job.event"] = "fine_tuning.job.event"
     created_at: int
-    level: Literal["info", "warn", "error"]
-    type: Literal["message", "metrics", "report"]
+    level: EventLevel
+    type: EventType
     message: str
     data: dict[str, Any] | None = None
 

@@ -18,6 +18,7 @@ from worker.schemas.pictures import MAX_SCALE, MAX_STEPS
 MAX_PICTURE = 10 * 2**20  # bytes of a file that is handed in: Discord's usual limit
 MAX_CODE = 1_000  # characters of a pasted code
 MAX_DIMENSIONS = 16  # strips on one sheet
+MAX_TRANSLATIONS = 8  # of the same lines, in a row
 
 Picture = Annotated[str, Field(min_length=1, max_length=MAX_PICTURE * 4 // 3 + 4)]  # base64
 
@@ -89,9 +90,11 @@ class TraversalRequest(VisionRequest):
 
 
 class TranslationRequest(VisionRequest):
-    """``POST /v1/images/translations``: lines and the picture painted over them, before both the photo they are of."""
+    """``POST /v1/images/translations``: lines and pictures painted over them, before all the photo they are of."""
 
     image: Picture
+    n: int = Field(1, ge=1, le=MAX_TRANSLATIONS)  # pictures, which differ in what the lines leave open
+    seed: Seed | None = None  # of the first, the others have those after it; None lets the worker draw one
     lines: Literal["auto", "sketch", "photo"] = "auto"  # whether the picture is lines or has them extracted
     strength: float = Field(0.5, ge=0.0, le=1.0)  # of the extracted lines: the higher, the fewer
 
@@ -155,7 +158,7 @@ class VisionAnswer(Contract):
     data: list[File] = Field(min_length=1)  # the first is what to show: one sheet, strip, map or animation
     figures: dict[str, float] = Field(default_factory=dict)  # by name; each operation's request says which
     prepared: list[Prepared] = Field(default_factory=list)  # a picture handed in each
-    seed: int | None = None  # of a traversal that began at one
+    seed: int | None = None  # of a translation, or of a traversal that began at one
     code: str | None = None  # of a compressed picture
     dimensions: list[int] = Field(default_factory=list)  # of a traversal, a strip each
     lines: Literal["sketch", "photo"] | None = None  # what a translation took its picture for

@@ -10,8 +10,9 @@ const LENGTH = 240; // characters read aloud; the rest can be read in the channe
 export class Announcer {
   #timers = new Map(); // message id -> the wait for it to rest, over or not, until it is announced
 
-  constructor(root) {
-    this.root = root;
+  /** Speak through `root`, with the names that `session` knows. */
+  constructor(root, session) {
+    Object.assign(this, { root, session });
   }
 
   /** Say a sentence now. */
@@ -27,7 +28,7 @@ export class Announcer {
       setTimeout(() => {
         if (isLoading(message)) return; // its first edit will wait anew
         this.#timers.delete(message.id);
-        this.say(`${displayName(message.author)}: ${excerpt(message, LENGTH)}`);
+        this.say(`${displayName(message.author)}: ${excerpt(message, LENGTH, this.session)}`);
       }, REST),
     );
   }

@@ -38,7 +38,7 @@ export class App {
     root.replaceChildren(document.getElementById("shell").content.cloneNode(true));
     this.api = new Api(session.me.id);
     this.interactions = new Interactions(this.api);
-    this.announcer = new Announcer(announcements);
+    this.announcer = new Announcer(announcements, session);
     this.channels = new Channels(this.#part("channels"), session, (id) => this.open(id));
     this.typing = new Typing(this.#part("typing"), session);
     this.acts = new Acts(this, this.api, this.interactions);

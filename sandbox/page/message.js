@@ -189,7 +189,7 @@ export class MessageView {
       const jump = h(
         "button",
         { type: "button", class: "quoted", onclick: () => this.acts.jumpTo(replied.id) },
-        excerpt(replied, REPLY_LENGTH) || "a message",
+        excerpt(replied, REPLY_LENGTH, this.session) || "a message",
       );
       this.context.append(
         h("div", { class: "context" }, avatar(replied.author), h("b", {}, displayName(replied.author)), jump),

@@ -61,15 +61,17 @@ export function prose(source, session) {
   return draw(parse(source), session);
 }
 
-/** A line of plain text of a message: what a reply or an announcement quotes. */
-export function excerpt(message, length) {
-  const text = parse(message.content).map(plain).join(" ").replace(/\s+/g, " ").trim();
+/** A line of plain text of a message: what a reply or an announcement quotes, with the names that `session` knows. */
+export function excerpt(message, length, session) {
+  const lines = parse(message.content).map((node) => plain(node, session));
+  const text = lines.join(" ").replace(/\s+/g, " ").trim();
   if (text) return text.length > length ? `${text.slice(0, length).trimEnd()}…` : text;
   const files = message.attachments.length;
   if (files) return files === 1 ? "a file" : `${files} files`;
   return message.embeds[0]?.title ?? "";
 }
 
-function plain(node) {
-  return node.text ?? (node.children ?? []).map(plain).join("");
+function plain(node, session) {
+  if (node.children) return node.children.map((child) => plain(child, session)).join("");
+  return node.text ?? DRAW[node.type](node, session).textContent; // a mention or a time, said as it is drawn
 }

@@ -98,6 +98,13 @@ async def test_an_answer_quotes_and_leads_to_its_question(visit: Visit) -> None:
     await expect(visit.messages.first).to_be_focused()
 
 
+async def test_a_quote_names_whom_its_message_mentions(visit: Visit, players: Players) -> None:
+    channel = players.guilds[0].text_channels[0]
+    asked = await channel.send(f"Asked for by <@{players.guilds[0].owner_id}>, **at last**")
+    await asked.reply("Here it is")
+    await expect(visit.last.locator(".quoted")).to_have_text("Asked for by @Ariel, at last")
+
+
 async def test_a_deleted_message_goes(visit: Visit, players: Players) -> None:
     message = await players.guilds[0].text_channels[0].send("Such stuff as dreams are made on")
     await expect(visit.messages).to_have_count(1)

@@ -3,8 +3,9 @@
 Run: .venv/bin/python docs/retraining.py
 
 It needs the digits (python -m models data get digits, or PROSPERO_DATA) and ten minutes. It starts the sandbox with an
-empty home, asks as the operator for `/retrain gan-digits minutes:5`, and writes docs/retraining-live.png (the message
-half way), docs/retraining-report.png (the report) and docs/retraining-digits.png (what the network drew on the way).
+empty home, asks as the operator for `/retrain model:gan-digits minutes:5`, and writes docs/retraining-live.png (the
+message half way), docs/retraining-report.png (the report) and docs/retraining-digits.png (what the network drew on the
+way).
 """
 
 from __future__ import annotations

@@ -355,13 +355,13 @@ def _learn(config: Config, data: Pictures, device: torch.device, seed: int) -> S
                 next(steps)
             except StopIteration as end:
                 network: Autoencoder = end.value
-                return lambda pictures: judge(network, pictures).score.cpu()
+                return lambda pictures: judge(network, pictures).score
 
 
 def _against_dogs(network: Autoencoder, data: Pictures) -> dict[str, Metric]:
     """AUROC of the detector that learnt cats, shown dogs."""
     cats, dogs = to_unit(data.test), to_unit(load("dogs").test)
-    told = auroc(judge(network, cats).score.cpu(), judge(network, dogs).score.cpu())
+    told = auroc(judge(network, cats).score, judge(network, dogs).score)
     score = nearest_on_axes(data)
     return {
         "auroc_dogs": Metric(told, "AUROC", "0.5 is chance", "higher"),

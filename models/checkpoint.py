@@ -28,7 +28,14 @@ from torch import Tensor
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 ABSENT = (FileNotFoundError, NotADirectoryError)  # what opening a file raises where there is none
 WEIGHTS, CARD, POINTER = "model.safetensors", "card.json", "current.json"
-KINDS = {"family": str, "config": dict, "parameters": int, "dataset": dict, "training": dict, "metrics": dict}
+CARD_FIELDS = {  # with the type of each, beside those that are compared or parsed
+    "family": str,
+    "config": dict,
+    "parameters": int,
+    "dataset": dict,
+    "training": dict,
+    "metrics": dict,
+}
 LONGEST = 200  # bytes of a name: file systems take 255, and some is put before and behind it
 
 
@@ -62,7 +69,7 @@ class Card:
         """ValueError, TypeError or OverflowError unless it is that version's and holds what is asked of cards."""
         if (self.model, self.version) != (model, version):
             raise ValueError(f"it is of {self.model}@{self.version}")
-        for name, kind in KINDS.items():
+        for name, kind in CARD_FIELDS.items():
             if not isinstance(getattr(self, name), kind):
                 raise TypeError(f"its {name} is no {kind.__name__}")
         if not isinstance(self.dataset.get("name"), str) or not isinstance(self.training.get("command", ""), str):

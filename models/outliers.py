@@ -87,6 +87,7 @@ def _errors(pictures: Tensor, reconstructions: Tensor) -> Tensor:
 
 def auroc(normal: Tensor, outlying: Tensor) -> float:
     """Probability that an outlier scores higher than a normal picture, ties counting half (Mann & Whitney 1947)."""
+    normal, outlying = normal.cpu(), outlying.cpu()  # not every device has numbers as exact
     order = normal.sort().values
     below = torch.searchsorted(order, outlying, right=False).double()
     through = torch.searchsorted(order, outlying, right=True).double()

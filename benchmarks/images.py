@@ -61,7 +61,7 @@ def run(home: Path, rounds: int, threads: int) -> None:
                 asyncio.run(visit(address, model, sheet))  # the first requests of all pay for what is loaded late
                 draw_bare(painter, sheet)
                 visits = [(asyncio.run(visit(address, model, sheet)), draw_bare(painter, sheet)) for _ in range(rounds)]
-                rows.append(row(f"{model} in batches of {painter.draw.most}", sheet, visits))
+                rows.append(row(f"{model} in batches of {painter.draw.size}", sheet, visits))
     heads = ["model", "pictures", "over HTTP", "bare", "HTTP/bare", "forward pass alone", "wait p50", "wait p95"]
     show(f"Files/s, {CLIENTS} clients, by the pictures in each file (waits in milliseconds)", heads, rows)
 

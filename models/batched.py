@@ -35,7 +35,7 @@ def cut(rows: Rows, begin: int, end: int) -> Rows:
 
 def join(parts: Sequence[Rows]) -> Rows:
     """All of them, in order."""
-    return tuple(torch.cat(same) for same in zip(*parts, strict=True))
+    return parts[0] if len(parts) == 1 else tuple(torch.cat(same) for same in zip(*parts, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,20 +47,16 @@ class Batched:
     function: Callable[..., Rows]  # of ``size`` rows on the device
     threads: int = field(default_factory=torch.get_num_threads)  # of a processor, each of which computes a batch
 
-    @property
-    def most(self) -> int:
-        """Rows that are computed side by side."""
-        return self.size * (self.threads if self.device.type == "cpu" else 1)
-
     def __call__(self, *rows: Tensor) -> Rows:
         """The function's answers (N, ...) for any number of rows (N, ...), on the processor."""
         batches = [cut(rows, i, i + self.size) for i in range(0, count(rows), self.size)]
         if self.device.type == "cpu":
-            return join(list(lanes(self.threads).map(self._batch, batches)))
-        return join([self._batch(batch) for batch in batches])
+            return join(list(lanes(self.threads).map(self.batch, batches)))
+        return join([self.batch(batch) for batch in batches])
 
     @torch.inference_mode()
-    def _batch(self, rows: Rows) -> Rows:
+    def batch(self, rows: Rows) -> Rows:
+        """The answers to ``size`` rows at most; on a processor call it in a lane."""
         answers = self.function(*(self._filled(part) for part in rows))
         return tuple(_fetched(answer[: count(rows)]) for answer in answers)
 
@@ -73,7 +69,12 @@ class Batched:
 
 @cache
 def lanes(number: int) -> ThreadPoolExecutor:
-    """Threads on each of which PyTorch computes alone."""
+    """The threads that compute batches side by side."""
+    return start_lanes(number)
+
+
+def start_lanes(number: int) -> ThreadPoolExecutor:
+    """New threads, on each of which PyTorch computes alone."""
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(number, "lane", initializer=_compute_alone)
     all_run = Barrier(number)

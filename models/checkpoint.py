@@ -36,6 +36,7 @@ CARD_FIELDS = {  # with the type of each, beside those that are compared or pars
     "training": dict,
     "metrics": dict,
 }
+State = tuple[int, int, int]  # of a file: which it is, when it was written and how long it is
 LONGEST = 200  # bytes of a name: file systems take 255, and some is put before and behind it
 
 
@@ -174,9 +175,7 @@ class Store:
         for folder in self.folders:
             path = folder / model / version
             try:
-                card = Card(**read_json(path / CARD))
-                card.check(model, version)
-                return Checkpoint(path, card)
+                return Checkpoint(path, _card(path / CARD, _state(path / CARD), model, version))
             except ABSENT:
                 continue
             except (ValueError, TypeError, OverflowError) as error:
@@ -269,6 +268,7 @@ class Store:
         return not checkpoint.path.is_relative_to(self.written)
 
 
+@lru_cache(maxsize=256)  # workers ask with every request
 def _check_names(*names: str) -> None:
     """CheckpointError for what people type that names no folder of ours: nothing may lead elsewhere."""
     for name in names:
@@ -285,13 +285,24 @@ def _for_storage(tensor: Tensor) -> Tensor:
 
 def read_json(file: Path) -> Any:
     """The content of a file, parsed anew only after it was written anew: workers ask with every request."""
+    return _parse(file, _state(file))
+
+
+def _state(file: Path) -> State:
     state = file.stat()
-    return _parse(file, (state.st_ino, state.st_mtime_ns, state.st_size))
+    return state.st_ino, state.st_mtime_ns, state.st_size
 
 
 @lru_cache(maxsize=256)  # versions in use; the file's state is part of the key
-def _parse(file: Path, state: tuple[int, int, int]) -> Any:
+def _parse(file: Path, state: State) -> Any:
     return json.loads(file.read_text())
+
+
+@lru_cache(maxsize=256)
+def _card(file: Path, state: State, model: str, version: str) -> Card:
+    card = Card(**_parse(file, state))
+    card.check(model, version)
+    return card
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:

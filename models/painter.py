@@ -84,11 +84,10 @@ class Painter:
 
     def _points(self, trails: Sequence[Trail], strength: float, label: int | None, truncation: float) -> Points:
         """The trails' ends; where the class is left open, successive seeds go through all classes."""
-        ends = []
-        for trail in trails:
-            end, *others = latents.of_seeds(trail, self.latent)
-            for other in others:
-                end = latents.spherical(end, other, strength)
-            ends.append(end)
-        kinds = torch.tensor([trail[0] % self.classes if label is None else label for trail in trails])
-        return Points(truncation * torch.stack(ends), torch.nn.functional.one_hot(kinds, self.classes).float())
+        ends = latents.of_seeds([trail[0] for trail in trails], self.latent)
+        for i, trail in enumerate(trails):
+            for seed in trail[1:]:
+                (other,) = latents.of_seeds([seed], self.latent)
+                ends[i] = latents.spherical(ends[i], other, strength)
+        kinds = [trail[0] % self.classes if label is None else label for trail in trails]
+        return Points(truncation * ends, torch.eye(self.classes)[kinds])

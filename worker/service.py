@@ -30,10 +30,10 @@ GRACE = 0.5  # seconds that open connections get at the end; all is to be gone w
 async def serve(settings: Settings, listener: socket.socket) -> AsyncIterator[web.Application]:
     """Answer on an open socket while the context lasts; models load meanwhile. HardwareError: no such device."""
     torch_device = pick_device(settings.device)
-    set_threads(settings.threads)
+    threads = set_threads(settings.threads)
     device = Device()
     engine = TextEngine(device, settings.slots, settings.queue, settings.deadline)
-    painting = ImageEngine(device, settings.queue, settings.deadline)
+    painting = ImageEngine(None if torch_device.type == "cpu" else device, threads, settings.queue, settings.deadline)
     store = Store(settings.home, settings.shipped)
     gallery = Gallery(settings, store, torch_device)
     look_in(settings.home, settings.data)

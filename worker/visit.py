@@ -52,11 +52,11 @@ class Visit:
 
     async def prepare(self, function: Callable[..., Result], *given: object) -> Result:
         """Anything that takes a while, needs no device and leads to a computation."""
-        return await self._engine.prepare(partial(function, *given))
+        return await self._engine.prepare(self._ticket, partial(function, *given))
 
     async def finish(self, function: Callable[..., Result], *given: object) -> Result:
         """Anything that takes a while, needs no device and follows the computations."""
-        return await self._engine.finish(partial(function, *given))
+        return await self._engine.finish(self._ticket, partial(function, *given))
 
     async def encode(self, layout: Callable[..., list[bytes]], pictures: Tensor, *given: object) -> list[bytes]:
         """The files that a layout of worker.engine.encoding makes of pictures (N, C, S, S) in [-1, 1]."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,10 @@ from aiohttp import web
 from models import gpt
 from models.checkpoint import Store
 from tests.conftest import save_version
-from worker.routes import ENGINE, GALLERY, SETTINGS
+from worker.routes import ENGINE, GALLERY, IMAGES, SETTINGS
 from worker.service import serve
 from worker.settings import Settings
+from worker.visit import ignore
 
 TINY = gpt.Config(
     vocabulary="\n !abcdefghijklmnopqrstuvwxyz", layers=2, width=32, heads=2, kv_heads=1, hidden=48, context=24
@@ -52,6 +55,7 @@ class Worker:
     def __init__(self, session: aiohttp.ClientSession, app: web.Application, home: Path) -> None:
         self.session, self.app, self.home = session, app, home
         self.engine, self.gallery, self.settings = app[ENGINE], app[GALLERY], app[SETTINGS]
+        self.held: list[asyncio.Task[None]] = []
 
     async def complete(self, **fields: Any) -> dict[str, Any]:
         """A whole completion's JSON."""
@@ -87,6 +91,22 @@ class Worker:
         async with asyncio.timeout(20):
             while not condition():  # noqa: ASYNC110 (what is waited for belongs to another thread)
                 await asyncio.sleep(0.002)
+
+
+async def keep_busy(worker: Worker) -> threading.Event:
+    """Give every thread that computes pictures something to do until the event is set."""
+    engine, release = worker.app[IMAGES], threading.Event()
+    every = threading.Barrier(worker.settings.threads + 1)
+
+    def wait() -> None:
+        every.wait(30)
+        release.wait(30)
+
+    ticket = replace(engine.ticket("", "", ignore), deadline=math.inf)
+    for _ in range(worker.settings.threads):
+        worker.held.append(asyncio.create_task(engine.prepare(ticket, wait)))
+    await asyncio.to_thread(every.wait, 30)
+    return release
 
 
 Start = Callable[..., Awaitable[Worker]]

@@ -16,13 +16,14 @@ import pytest
 from PIL import Image
 
 from models.checkpoint import Store
-from models.cores import cores
 from models.painter import Painter
 from tests.conftest import CATS, DIGITS, keep_gan
-from tests.worker.conftest import Start, Worker
+from tests.worker.conftest import Start, Worker, keep_busy
 from worker.engine import images as engine
 from worker.engine.images import ImageEngine
 from worker.routes import IMAGES
+from worker.routes import images as route
+from worker.visit import ignore
 
 GENERATIONS, VARIATIONS, WALKS = (f"/v1/images/{name}" for name in ("generations", "variations", "interpolations"))
 
@@ -56,16 +57,8 @@ class Gallery:
         return (await self.worker.gallery.image_model("gan-digits", Painter)).role(Painter)
 
     async def hold(self) -> threading.Event:
-        """Keep the device busy until the event is set."""
-        going, release = threading.Event(), threading.Event()
-
-        def wait() -> None:
-            going.set()
-            release.wait(30)
-
-        self.held = asyncio.create_task(self.worker.engine._device.call(wait))
-        await self.worker.until(going.is_set)
-        return release
+        """Keep the threads that draw busy until the event is set."""
+        return await keep_busy(self.worker)
 
 
 @pytest.fixture
@@ -267,18 +260,15 @@ async def test_old_versions_draw_what_they_drew(gallery: Gallery) -> None:
 
 async def test_the_place_in_the_line_is_told(gallery: Gallery) -> None:
     release = await gallery.hold()
-    streams = [await begin(gallery, user=str(i), n=16) for i in range(3)]
-    await gallery.worker.until(lambda: gallery.engine.waiting == 3)
+    streams = [await begin(gallery, user=str(i), n=4, seed=i) for i in range(3)]
+    responses = [await one for one in streams]
+    told = [[(await response.content.readline()).decode().strip()] for response in responses]
+    assert told == [[": queued 1"], [": queued 2"], [": queued 3"]]
     release.set()
-    told = await asyncio.gather(*(lines(response) for response in streams))
-    assert [[line for line in one if line.startswith(":")] for one in told] == [
-        [],
-        [": queued 1"],
-        [": queued 2", ": queued 1"],
-    ]
-    for one in told:
-        assert one[-1] == "data: [DONE]"
-        assert len(json.loads(one[-2].removeprefix("data: "))["data"]) == 16
+    for response in responses:
+        rest = await lines(response)
+        assert rest[-1] == "data: [DONE]"
+        assert len(json.loads(rest[-2].removeprefix("data: "))["data"]) == 4
 
 
 async def begin(gallery: Gallery, **fields: Any) -> Any:
@@ -290,8 +280,8 @@ async def begin(gallery: Gallery, **fields: Any) -> Any:
     return asked
 
 
-async def lines(asked: Any) -> list[str]:
-    async with await asked as response:
+async def lines(response: Any) -> list[str]:
+    async with response:
         assert response.status == 200
         return [line.decode().strip() async for line in response.content if line.strip()]
 
@@ -300,16 +290,17 @@ async def test_a_full_line_names_the_place_and_a_time(start: Start, tmp_path: An
     gallery = await started(start, tmp_path, queue=2)
     release = await gallery.hold()
     waiting = [await begin(gallery, user="a", n=16), await begin(gallery, user="a", n=16)]
-    error = await gallery.refused(429, user="b")
+    error = await gallery.refused(429, user="b", n=16)
     assert error["position"] == 2  # after a's first, before a's second
     assert int(gallery.headers["Retry-After"]) >= 1
     release.set()
     for one in waiting:
-        await lines(one)
+        await lines(await one)
     assert await gallery.files(seed=1)
 
 
-async def test_a_long_wish_does_not_hold_up_a_short_one(gallery: Gallery) -> None:
+async def test_a_long_wish_does_not_hold_up_a_short_one(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(route, "FEW", 64)  # all are planned before the threads are free
     painter = await gallery.painter()
     draw, wanted, batches = painter.draw.function, painter.sample([1_000]).latent[0], []
 
@@ -322,21 +313,22 @@ async def test_a_long_wish_does_not_hold_up_a_short_one(gallery: Gallery) -> Non
     long = await begin(gallery, user="long", n=64, seed=0)
     short = await begin(gallery, user="short", n=16, seed=1_000)
     release.set()
-    await asyncio.gather(lines(long), lines(short))
+    await asyncio.gather(lines(await long), lines(await short))
     assert batches == [False, True, False, False, False]
 
 
-async def test_every_thread_of_the_processor_computes_a_batch(gallery: Gallery) -> None:
-    object.__setattr__((await gallery.painter()).draw, "threads", 2)
-    expected = [await gallery.files(seed=seed, n=16, scale=1) for seed in range(3)]
-    release = await gallery.hold()
-    streams = [await begin(gallery, user=str(seed), seed=seed, n=16) for seed in range(3)]
-    await gallery.worker.until(lambda: gallery.engine.waiting == 3)
-    release.set()
-    told = await asyncio.gather(*(lines(response) for response in streams))
-    assert [[line for line in one if line.startswith(":")] for one in told] == [[], [], [": queued 1"]]
-    answers = [json.loads(line.removeprefix("data: ")) for one in told for line in one if line.startswith("data: {")]
-    assert [[base64.b64decode(file["b64_json"]) for file in answer["data"]] for answer in answers] == expected
+async def test_every_thread_of_the_processor_computes_a_batch(start: Start, tmp_path: Any) -> None:
+    gallery = await started(start, tmp_path, threads=2)
+    alone = [await gallery.files(seed=seed, n=16, scale=1) for seed in (0, 100)]
+    painter = await gallery.painter()
+    draw, together = painter.draw.function, threading.Barrier(2, timeout=30)
+
+    def meet(latents: Any, classes: Any) -> Any:
+        together.wait()  # passed only by two at the same time
+        return draw(latents, classes)
+
+    object.__setattr__(painter.draw, "function", meet)
+    assert await asyncio.gather(*(gallery.files(seed=seed, n=16, scale=1) for seed in (0, 100))) == alone
 
 
 async def test_who_leaves_gives_the_turn_to_others(gallery: Gallery) -> None:
@@ -346,18 +338,16 @@ async def test_who_leaves_gives_the_turn_to_others(gallery: Gallery) -> None:
     left.cancel()
     await gallery.worker.until(lambda: gallery.engine.waiting == 1)
     release.set()
-    await lines(stays)
+    await lines(await stays)
     assert gallery.engine.pictures == 16
 
 
 async def test_a_request_past_its_deadline(start: Start, tmp_path: Any) -> None:
     gallery = await started(start, tmp_path, deadline=0.01)
     release = await gallery.hold()
-    refused = asyncio.create_task(gallery.refused(504))
-    await gallery.worker.until(lambda: gallery.engine.waiting == 1)
-    await asyncio.sleep(0.02)  # past the deadline
+    assert "ask for fewer" in (await gallery.refused(504))["message"]
+    assert gallery.engine.waiting == 0
     release.set()
-    assert "ask for fewer" in (await refused)["message"]
 
 
 async def test_a_failing_picture_harms_no_other(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -413,15 +403,24 @@ async def test_wishes_of_one_moment_share_a_batch(gallery: Gallery, monkeypatch:
 
 
 async def test_a_batch_waits_for_more_while_its_pictures_would_only_wait_for_encoders(gallery: Gallery) -> None:
-    sizes = await batches(gallery)
-    release = threading.Event()
-    backlog = 2 * cores() + 1
-    encoding = [asyncio.create_task(gallery.engine.finish(partial(release.wait, 30))) for _ in range(backlog)]
+    painter = await gallery.painter()
+    draw, done = painter.draw.function, []
+
+    def noting(latents: Any, classes: Any) -> Any:
+        done.append("batch")
+        return draw(latents, classes)
+
+    object.__setattr__(painter.draw, "function", noting)
+    release = await gallery.hold()
     drawing = [asyncio.create_task(gallery.files(seed=i, user=str(i))) for i in range(5)]
     await gallery.worker.until(lambda: gallery.engine.waiting == 5)
+    ticket = gallery.engine.ticket("", "encoding", ignore)
+    encoding = [asyncio.create_task(gallery.engine.finish(ticket, partial(done.append, "file"))) for _ in range(3)]
+    await gallery.worker.until(lambda: gallery.engine.waiting == 8)
+    await asyncio.sleep(2 * engine.GATHER)
     release.set()
     await asyncio.gather(*encoding, *drawing)
-    assert sizes == [5]
+    assert done == ["file", "file", "file", "batch"]
 
 
 async def test_pictures_are_counted(gallery: Gallery) -> None:

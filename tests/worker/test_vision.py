@@ -17,7 +17,7 @@ from models.checkpoint import Store
 from tests.conftest import DIGITS, keep_gan
 from tests.models.drawings import bars
 from tests.viewers import COLOURED, keep_autoencoder, keep_translator, keep_vae
-from tests.worker.conftest import Start, Worker
+from tests.worker.conftest import Start, Worker, keep_busy
 from worker.engine.images import ImageEngine
 from worker.routes import IMAGES
 
@@ -48,16 +48,8 @@ class Studio:
         return opened(await self.ask(path, **fields))
 
     async def hold(self) -> threading.Event:
-        """Keep the device busy until the event is set."""
-        going, release = threading.Event(), threading.Event()
-
-        def wait() -> None:
-            going.set()
-            release.wait(30)
-
-        self.held = asyncio.create_task(self.worker.engine._device.call(wait))
-        await self.worker.until(going.is_set)
-        return release
+        """Keep the threads that compute busy until the event is set."""
+        return await keep_busy(self.worker)
 
 
 @pytest.fixture
@@ -457,15 +449,9 @@ async def test_who_leaves_gives_the_turn_to_others(studio: Studio) -> None:
 
 async def test_the_place_in_the_line_is_told(studio: Studio) -> None:
     release = await studio.hold()
-    bodies = [
-        {"model": "vae-digits", "image": handed(drawing()), "stream": True},
-        {"model": "autoencoder-digits", "image": handed(drawing()), "stream": True, "user": "second"},
-    ]
-    asked = []
-    for i, body in enumerate(bodies, start=1):
-        asked.append(asyncio.create_task(studio.worker.session.post(RECONSTRUCTIONS, json=body)))
-        await studio.worker.until(lambda i=i: studio.engine.waiting == i)
+    bodies = [{"model": "vae-digits", "seed": 1, "stream": True, "user": user} for user in ("first", "second")]
+    asked = [await studio.worker.session.post(TRAVERSALS, json=body) for body in bodies]
+    assert [await one.content.readline() for one in asked] == [b": queued 1\n", b": queued 2\n"]
     release.set()
-    told = [(await (await one).text()).split("\n\n") for one in asked]
-    assert ": queued 1" in told[1]
-    assert all(one[-2] == "data: [DONE]" for one in told)
+    for one in asked:
+        assert (await one.text()).endswith("data: [DONE]\n\n")

@@ -1,11 +1,10 @@
-"""Device: the one thread that owns the processor or graphics card on which models compute.
+"""Device: the one thread that owns a graphics card, and on a processor the steps of texts.
 
-Engines take turns on it, so that none starves; everything else that touches it goes through :meth:`Device.call`.
+Engines take turns on it, and between two turns it answers a call, such as for a batch of pictures: neither starves.
 """
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -28,7 +27,7 @@ class Engine(Protocol):
 
 
 class Device:
-    """A thread that gives each engine its turn, runs calls between turns and sleeps when nothing is to be done."""
+    """A thread that gives each engine its turn, answers a call between turns and sleeps when nothing is to be done."""
 
     def __init__(self) -> None:
         self._engines: list[Engine] = []
@@ -47,12 +46,12 @@ class Device:
         """Tell the thread that there is work; may be called from any thread."""
         self._work.set()
 
-    async def call(self, function: Callable[[], Result]) -> Result:
-        """Run a function on the device's thread, between two turns, and await its result."""
+    def submit(self, function: Callable[[], Result], /) -> Future[Result]:
+        """Have a function called on the device's thread, between two turns."""
         future: Future[Result] = Future()
         self._calls.append((function, future))  # type: ignore[arg-type]
         self.wake()
-        return await asyncio.wrap_future(future)
+        return future
 
     def close(self) -> None:
         """Finish the turn at hand and end the thread."""
@@ -63,7 +62,7 @@ class Device:
     def _run(self) -> None:
         while not self._closed:
             self._work.clear()  # before looking for work: what arrives later sets it again
-            worked = self._answer_calls()
+            worked = self._answer_call()
             for engine in self._engines:
                 try:
                     worked |= engine.turn()
@@ -73,14 +72,13 @@ class Device:
             if not worked:
                 self._work.wait()
 
-    def _answer_calls(self) -> bool:
-        answered = bool(self._calls)
-        while self._calls:
-            function, future = self._calls.popleft()
-            if not future.set_running_or_notify_cancel():
-                continue
+    def _answer_call(self) -> bool:
+        if not self._calls:
+            return False
+        function, future = self._calls.popleft()
+        if future.set_running_or_notify_cancel():
             try:
                 future.set_result(function())
             except Exception as error:
                 future.set_exception(error)
-        return answered
+        return True

@@ -12,7 +12,6 @@ from pathlib import Path
 import structlog
 import torch
 
-from models.batched import lanes
 from models.checkpoint import write_json
 from models.cores import cores
 from models.decoder import BlockDecoder, Decoder, TorchDecoder
@@ -47,9 +46,7 @@ def pick_device(wanted: str) -> torch.device:
 def set_threads(wanted: int) -> int:
     """Use that many threads for an operation, or with 0 one for each core this process may use; returns how many."""
     torch.set_num_threads(wanted or cores())
-    threads = torch.get_num_threads()
-    lanes(threads)  # now: until all of them have started, any other new thread would compute alone as they do
-    return threads
+    return torch.get_num_threads()
 
 
 def build_decoder(network: GPT, slots: int, precision: str, threads: int, home: Path) -> Decoder | BlockDecoder:

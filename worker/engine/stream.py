@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from worker.errors import WorkerError
 from worker.schemas.completions import FinishReason
@@ -92,32 +92,22 @@ class Stream:
         return events
 
 
-class Reader(Protocol):
-    """Who is told on the event loop what the device's thread has for them."""
-
-    loop: asyncio.AbstractEventLoop
-
-    def wake(self) -> None:
-        """Let the reader look (event loop)."""
-        ...
-
-
 class Outbox:
-    """Readers for whom there is news, woken together: one call into the event loop instead of one for each."""
+    """Streams with news, whose readers are woken together: one call into the event loop instead of one for each."""
 
     def __init__(self) -> None:
-        self._readers: dict[Reader, None] = {}
+        self._streams: dict[Stream, None] = {}
 
-    def add(self, reader: Reader) -> None:
-        self._readers[reader] = None
+    def add(self, stream: Stream) -> None:
+        self._streams[stream] = None
 
     def wake(self) -> None:
         """Let all for whom there is news look."""
-        awake, self._readers = list(self._readers), {}
+        awake, self._streams = list(self._streams), {}
         if awake:
             awake[0].loop.call_soon_threadsafe(_wake, awake)
 
 
-def _wake(readers: list[Reader]) -> None:
-    for reader in readers:
-        reader.wake()
+def _wake(streams: list[Stream]) -> None:
+    for stream in streams:
+        stream.wake()

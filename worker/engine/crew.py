@@ -1,0 +1,106 @@
+"""Crew: threads that do jobs for as long as there are any, one job to its end on each core.
+
+What they have done is handed on in pieces: being woken costs the event loop as much as a small file takes to be
+encoded, since by then other memory has taken the cache.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+from models.batched import start_lanes
+
+PIECE = 4  # jobs that are handed on together
+
+
+class Job(Protocol):
+    """Something to be done by a thread."""
+
+    def run(self) -> None:
+        """Do it, and keep what came of it, errors too."""
+        ...
+
+    def end(self) -> None:
+        """Pass that on (event loop)."""
+        ...
+
+
+class Errand:
+    """A function that needs no device: a job."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._function = function
+        self._result: Any = None
+        self._error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self._result = self._function()
+        except Exception as error:  # whatever it is, who asked is told
+            self._error = error
+
+    def end(self) -> None:
+        if self._error is not None:
+            self.fail(self._error)
+        elif not self.answer.done():  # it is when the reader left
+            self.answer.set_result(self._result)
+
+    def fail(self, error: Exception) -> None:
+        """End with an error."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+class Crew:
+    """Threads, on each of which PyTorch computes alone."""
+
+    def __init__(self, number: int, changed: threading.Condition, take: Callable[[], Job | None]) -> None:
+        """``take`` says what is to be done next, under the lock of ``changed``, which tells of new jobs."""
+        self._take, self._changed = take, changed
+        self._loop = asyncio.get_running_loop()
+        self._done: deque[Job] = deque()
+        self._closed = False
+        threads = start_lanes(number)
+        for _ in range(number):
+            threads.submit(self._work).add_done_callback(Future.result)  # which has an error logged
+        threads.shutdown(wait=False)
+
+    def hand_on(self) -> None:
+        """End what is done (event loop); happens by itself when a thread has nothing left to do."""
+        while self._done:
+            self._done.popleft().end()
+
+    def close(self) -> None:
+        """Finish the jobs at hand and end the threads."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        while job := self._next():
+            job.run()
+            self._done.append(job)
+            if len(self._done) == PIECE:
+                self._wake_loop()
+
+    def _next(self) -> Job | None:
+        """Wait for a job; None at the end."""
+        with self._changed:
+            while not self._closed:
+                job = self._take()
+                if job is not None:
+                    return job
+                if self._done:
+                    self._wake_loop()
+                self._changed.wait()
+        return None
+
+    def _wake_loop(self) -> None:
+        if not self._closed:  # afterwards nobody waits, and the loop may be closed, too
+            self._loop.call_soon_threadsafe(self.hand_on)

@@ -2,7 +2,8 @@
 
 Run with ``python -m benchmarks images``. Every GAN that serves is measured. Each client asks for one file after the
 other: a single picture, or a sheet of as many as ``/gan sample`` shows. Bare means full batches drawn one after the
-other, whose files are then encoded by as many threads as the worker's encoders have.
+other, whose files are then encoded by as many threads as the worker's encoders have. At last a text is written, alone
+and while all clients ask for sheets, since neither is to starve the other.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import aiohttp
 import torch
 
+from benchmarks.http import PROMPT, stream
 from benchmarks.table import percentile, show
+from benchmarks.text import LENGTH
 from benchmarks.worker import running_worker
 from bot.picture_recipes import MOST
 from models.checkpoint import Checkpoint, Store
@@ -52,7 +56,7 @@ class Bare:
 def run(home: Path, rounds: int, threads: int) -> None:
     """Print files per second over HTTP and bare, and how long a client waits for one."""
     set_threads(threads)
-    rows = []
+    rows, texts = [], []
     with running_worker(home, threads) as address:
         for checkpoint in serving(home):
             painter = load(checkpoint)
@@ -62,8 +66,12 @@ def run(home: Path, rounds: int, threads: int) -> None:
                 draw_bare(painter, sheet)
                 visits = [(asyncio.run(visit(address, model, sheet)), draw_bare(painter, sheet)) for _ in range(rounds)]
                 rows.append(row(f"{model} in batches of {painter.draw.size}", sheet, visits))
+            asyncio.run(write(address))
+            alone, beside = zip(*(asyncio.run(write_beside(address, model)) for _ in range(rounds)), strict=True)
+            texts.append([model, *(f"{statistics.median(rates):,.0f}" for rates in (alone, beside))])
     heads = ["model", "pictures", "over HTTP", "bare", "HTTP/bare", "forward pass alone", "wait p50", "wait p95"]
     show(f"Files/s, {CLIENTS} clients, by the pictures in each file (waits in milliseconds)", heads, rows)
+    show(f"Characters/s of a text beside {CLIENTS} clients' sheets", ["sheets of", "alone", "beside"], texts)
 
 
 def row(name: str, sheet: int, visits: list[tuple[Visit, Bare]]) -> list[str]:
@@ -100,21 +108,47 @@ async def visit(address: str, model: str, sheet: int) -> Visit:
     """Let all clients ask at once, each time for ``sheet`` pictures."""
 
     async def client(session: aiohttp.ClientSession, number: int) -> list[float]:
-        waits = []
-        for i in range(EACH):
-            asked = time.perf_counter()
-            seed = sheet * (EACH * number + i)
-            body = {"model": model, "seed": seed, "n": sheet, "layout": "sheet", "user": str(number)}
-            async with session.post("/v1/images/generations", json=body) as response:
-                response.raise_for_status()
-                await response.read()
-            waits.append(time.perf_counter() - asked)
-        return waits
+        return [await ask(session, model, sheet, number, i) for i in range(EACH)]
 
     async with aiohttp.ClientSession(address, connector=aiohttp.TCPConnector(limit=0)) as session:
         begin = time.perf_counter()
         waits = await asyncio.gather(*(client(session, number) for number in range(CLIENTS)))
         return Visit(time.perf_counter() - begin, [wait for own in waits for wait in own])
+
+
+async def ask(session: aiohttp.ClientSession, model: str, sheet: int, number: int, i: int) -> float:
+    """The ``i``-th file of a client of that number; returns the seconds that it took."""
+    asked = time.perf_counter()
+    body = {"model": model, "seed": sheet * (EACH * number + i), "n": sheet, "layout": "sheet", "user": str(number)}
+    async with session.post("/v1/images/generations", json=body) as response:
+        response.raise_for_status()
+        await response.read()
+    return time.perf_counter() - asked
+
+
+async def write(address: str) -> float:
+    """Characters/s of a text."""
+    async with aiohttp.ClientSession(address) as session:
+        begin = time.perf_counter()
+        return (await stream(session, PROMPT, LENGTH)).characters / (time.perf_counter() - begin)
+
+
+async def write_beside(address: str, model: str) -> tuple[float, float]:
+    """Characters/s of a text alone, and of one while all clients ask for sheets."""
+
+    async def client(session: aiohttp.ClientSession, number: int) -> None:
+        for i in count():
+            await ask(session, model, MOST, number, i)
+
+    alone = await write(address)
+    async with aiohttp.ClientSession(address, connector=aiohttp.TCPConnector(limit=0)) as session:
+        clients = [asyncio.create_task(client(session, number)) for number in range(CLIENTS)]
+        await asyncio.gather(*(ask(session, model, MOST, number, EACH) for number in range(CLIENTS)))
+        beside = await write(address)
+        for one in clients:
+            one.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
+    return alone, beside
 
 
 def draw_bare(painter: Painter, sheet: int) -> Bare:

@@ -124,7 +124,7 @@ class ImageEngine:
         if not self._looking:
             self._looking = True
             self._loop.call_later(PIECE, self._look)
-        self._wake()
+        self._wake(len(items))
         try:
             return await answer
         finally:
@@ -158,11 +158,13 @@ class ImageEngine:
         with self._changed:
             for part in self._line:
                 part.gathered = True
-        self._wake()
+            ready = len(self._line)
+        self._wake(ready)
 
-    def _wake(self) -> None:
+    def _wake(self, jobs: int) -> None:
+        """Let threads look, as many as there may be jobs for."""
         with self._changed:
-            self._changed.notify()
+            self._changed.notify(jobs)
         if self._device:
             self._device.wake()
 

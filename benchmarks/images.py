@@ -2,7 +2,7 @@
 
 Run with ``python -m benchmarks images``. Every GAN that serves is measured. Each client asks for one file after the
 other: a single picture, or a sheet of as many as ``/gan sample`` shows. Bare means full batches drawn one after the
-other, whose files are then encoded by as many threads as the worker's encoders have. At last a text is written, alone
+other, whose files are then encoded by a thread for each core. At last a text is written, alone
 and while all clients ask for sheets, since neither is to starve the other.
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 from aiohttp import web
 
@@ -33,28 +33,30 @@ async def serve(settings: Settings, listener: socket.socket) -> AsyncIterator[we
     threads = set_threads(settings.threads)
     device = Device()
     engine = TextEngine(device, settings.slots, settings.queue, settings.deadline)
-    painting = ImageEngine(None if torch_device.type == "cpu" else device, threads, settings.queue, settings.deadline)
-    store = Store(settings.home, settings.shipped)
-    gallery = Gallery(settings, store, torch_device)
-    look_in(settings.home, settings.data)
-    records = JobStore(settings.home / "jobs.sqlite")
-    trainer = Trainer(settings.home, settings.shipped, torch_device, settings.training_memory)
-    jobs = Jobs(settings, records, store, trainer)
-    datasets = Datasets(settings.home, trainer)
-    app = create_app(settings, engine, painting, gallery, jobs, datasets)
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=GRACE)
-    await runner.setup()
-    await web.SockSite(runner, listener).start()
-    opening = asyncio.create_task(gallery.open())
-    training = asyncio.create_task(jobs.run())
-    try:
-        yield app
-    finally:
-        opening.cancel()
-        training.cancel()
-        engine.close()
-        painting.close()
-        await runner.cleanup()
-        await asyncio.wait([training])
-        records.close()
-        await asyncio.to_thread(device.close)
+    card = None if torch_device.type == "cpu" else device
+    # closed whatever happens before it serves: its threads would keep this process from ending
+    with closing(ImageEngine(card, threads, settings.queue, settings.deadline)) as painting:
+        store = Store(settings.home, settings.shipped)
+        gallery = Gallery(settings, store, torch_device)
+        look_in(settings.home, settings.data)
+        records = JobStore(settings.home / "jobs.sqlite")
+        trainer = Trainer(settings.home, settings.shipped, torch_device, settings.training_memory)
+        jobs = Jobs(settings, records, store, trainer)
+        datasets = Datasets(settings.home, trainer)
+        app = create_app(settings, engine, painting, gallery, jobs, datasets)
+        runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=GRACE)
+        await runner.setup()
+        await web.SockSite(runner, listener).start()
+        opening = asyncio.create_task(gallery.open())
+        training = asyncio.create_task(jobs.run())
+        try:
+            yield app
+        finally:
+            opening.cancel()
+            training.cancel()
+            engine.close()
+            painting.close()
+            await runner.cleanup()
+            await asyncio.wait([training])
+            records.close()
+            await asyncio.to_thread(device.close)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -16,7 +16,7 @@ from torch import Tensor
 from models.batched import Batched, Rows
 from models.pictures import from_unit
 from models.roles import Sight
-from worker.engine.decoding import Seen, decode
+from worker.engine.decoding import Seen, see, unpack
 from worker.engine.images import ImageEngine
 from worker.engine.stream import Queued
 from worker.gallery import ImageModel
@@ -65,7 +65,9 @@ class Visit:
     async def look(self, image: str, param: str = "image", finer: int = 1) -> Seen:
         """A picture that was handed in, as the model sees it or ``finer`` times as fine."""
         sight = self.model.role(Sight)
-        return await self.prepare(decode, image, replace(sight, side=finer * sight.side), param)
+        handed = await self.prepare(unpack, image, param)
+        async with self._engine.roomy if handed.large else nullcontext():
+            return await self.prepare(see, handed, replace(sight, side=finer * sight.side))
 
     def describe(self, files: Sequence[bytes], seen: Sequence[Seen] = (), **more: Any) -> VisionAnswer:
         """What was made of the pictures ``seen``, as the API hands it over; ``more`` are fields of the answer."""

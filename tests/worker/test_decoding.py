@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from models.roles import Sight
-from worker.engine.decoding import Seen, decode
+from worker.engine.decoding import Seen, see, unpack
 from worker.errors import BadRequest
 
 SIGHT = Sight(channels=3, side=16)
@@ -24,7 +24,7 @@ def file(picture: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def seen(content: bytes, sight: Sight = SIGHT) -> Seen:
-    return decode(base64.b64encode(content).decode(), sight)
+    return see(unpack(base64.b64encode(content).decode()), sight)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # it tells what it skips of damaged metadata
@@ -85,4 +85,4 @@ def test_a_picture_of_endless_scans_is_refused() -> None:
 @pytest.mark.parametrize("text", ["&%$", "é", "aGFsbG8"])
 def test_what_is_no_base64_is_refused(text: str) -> None:
     with pytest.raises(BadRequest, match="is not base64"):
-        decode(text, SIGHT)
+        unpack(text)

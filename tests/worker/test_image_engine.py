@@ -159,13 +159,39 @@ async def test_users_take_turns(own: bool) -> None:
     assert done == [1.0, 2.0, 1.0, 1.0]
 
 
-async def test_a_device_does_not_wait_for_files() -> None:
+async def test_batches_and_what_leads_to_and_follows_them_take_turns() -> None:
+    done: list[str] = []
+
+    def noting(rows: Tensor) -> Rows:
+        done.append("batch")
+        return (rows,)
+
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        held.set()
+        release.wait(30)
+
+    async with running(threads=1) as engine:
+        tasks = [asyncio.create_task(engine.prepare(ticket(engine), hold))]
+        await asyncio.to_thread(held.wait, 30)
+        tasks.append(asyncio.create_task(compute(engine, Batched(SIZE, CPU, noting), [1.0] * 4 * SIZE)))
+        for errand, name in ((engine.prepare, "leading"), (engine.finish, "following")):
+            tasks += [asyncio.create_task(errand(ticket(engine), lambda name=name: done.append(name))) for _ in "ab"]
+        await asyncio.sleep(0)
+        release.set()
+        await asyncio.gather(*tasks)
+    assert done == ["following", "batch", "leading"] * 2 + ["batch"] * 2
+
+
+@pytest.mark.parametrize("rows", [1, SIZE])
+async def test_a_device_does_not_wait_for_files(rows: int) -> None:
     release = threading.Event()
     async with running(own=True, threads=1) as engine:
-        file = asyncio.create_task(engine.finish(ticket(engine), lambda: release.wait(30)))
-        assert await compute(engine, functions(1)[0], [1.0] * SIZE) == [2.0] * SIZE
+        files = [asyncio.create_task(engine.finish(ticket(engine), lambda: release.wait(30))) for _ in range(2)]
+        assert await compute(engine, functions(1)[0], [1.0] * rows) == [2.0] * rows
         release.set()
-        assert await file
+        assert await asyncio.gather(*files) == [True, True]
 
 
 async def test_a_long_errand_does_not_keep_back_what_is_done() -> None:

@@ -286,7 +286,11 @@ async def lines(response: Any) -> list[str]:
         return [line.decode().strip() async for line in response.content if line.strip()]
 
 
-async def test_a_full_line_names_the_place_and_a_time(start: Start, tmp_path: Any) -> None:
+@pytest.mark.parametrize("few", [0, 64], ids=["of plans", "of parts"])
+async def test_a_full_line_names_the_place_and_a_time(
+    start: Start, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(route, "FEW", few)
     gallery = await started(start, tmp_path, queue=2)
     release = await gallery.hold()
     waiting = [await begin(gallery, user="a", n=16), await begin(gallery, user="a", n=16)]
@@ -331,7 +335,8 @@ async def test_every_thread_of_the_processor_computes_a_batch(start: Start, tmp_
     assert await asyncio.gather(*(gallery.files(seed=seed, n=16, scale=1) for seed in (0, 100))) == alone
 
 
-async def test_who_leaves_gives_the_turn_to_others(gallery: Gallery) -> None:
+async def test_who_leaves_gives_the_turn_to_others(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(route, "FEW", 64)  # their parts wait, not their plans
     release = await gallery.hold()
     left = await begin(gallery, user="left", n=64)
     stays = await begin(gallery, user="stays", n=16)
@@ -373,7 +378,7 @@ async def test_a_failing_picture_harms_no_other(gallery: Gallery, monkeypatch: p
     assert "not a number" in (await gallery.refused(500, seed=1))["message"]
 
 
-async def test_texts_and_pictures_share_the_device(gallery: Gallery) -> None:
+async def test_texts_are_written_while_pictures_are_drawn(gallery: Gallery) -> None:
     text = gallery.worker.stream(max_tokens=4_000, seed=1)
     await anext(text)
     for seed in range(3):

@@ -83,14 +83,20 @@ class Crew:
             self._changed.notify_all()
 
     def _work(self) -> None:
-        while job := self._next():
+        while self._do_next():
+            pass
+
+    def _do_next(self) -> bool:
+        """Wait for a job and do it; False at the end."""
+        job = self._next()
+        if job is not None:
             job.run()
             self._done.append(job)
             if len(self._done) == PIECE:
                 self._wake_loop()
+        return job is not None
 
     def _next(self) -> Job | None:
-        """Wait for a job; None at the end."""
         with self._changed:
             while not self._closed:
                 job = self._take()

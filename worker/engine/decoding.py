@@ -7,9 +7,9 @@ decoded.
 from __future__ import annotations
 
 import base64
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Lock
 
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
@@ -19,8 +19,7 @@ from models.roles import Sight
 from worker.errors import BadRequest
 from worker.schemas.vision import MAX_PICTURE, Prepared
 
-ROOMY = 4_000_000  # pixels; larger pictures are decoded one at a time, since each may take 300 MB for a moment
-LARGE = Lock()
+ROOMY = 4_000_000  # pixels; larger pictures are to be decoded one at a time, since each may take 300 MB for a moment
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")  # what chats show
 ADVICE = "hand in a PNG, JPEG, WebP or GIF"
 ORIENTATION = 0x0112  # Exif's tag
@@ -50,21 +49,50 @@ class Seen:
     prepared: Prepared
 
 
-def decode(image: str, sight: Sight, param: str = "image") -> Seen:
-    """The picture of a file in base64; BadRequest, naming ``param``, says what is wrong with it."""
+@dataclass(frozen=True)
+class Handed:
+    """A file that was handed in, of which nothing but the header is read yet."""
+
+    content: bytes
+    file: Image.Image
+    param: str  # which field of the request it came in
+
+    @property
+    def large(self) -> bool:
+        width, height = self.file.size
+        return width * height > ROOMY
+
+
+def unpack(image: str, param: str = "image") -> Handed:
+    """The file of base64; BadRequest, naming ``param``, says what is wrong with it."""
     try:
         content = base64.b64decode(image, validate=True)
     except ValueError as error:
         raise BadRequest(f"{param} is not base64 ({error}); send a file's bytes in base64.", param) from error
     if len(content) > MAX_PICTURE:
         raise BadRequest(f"{param} has {len(content):,} bytes; make it smaller than {MAX_PICTURE // 2**20} MiB.", param)
-    try:
-        file = opened(content, FORMATS)
+    with _explained(content, param):
+        return Handed(content, opened(content, FORMATS), param)
+
+
+def see(handed: Handed, sight: Sight) -> Seen:
+    """The picture of a file; BadRequest says what is wrong with it."""
+    file = handed.file
+    with _explained(handed.content, handed.param):
         width, height = file.size
-        with LARGE if width * height > ROOMY else nullcontext():
-            if file.getexif().get(ORIENTATION, 1) in SIDEWAYS:  # a PNG's may stand behind all its pixels
-                width, height = height, width
-            picture = to_unit(middle(file, sight.channels, sight.side))
+        if file.getexif().get(ORIENTATION, 1) in SIDEWAYS:  # a PNG's may stand behind all its pixels
+            width, height = height, width
+        picture = to_unit(middle(file, sight.channels, sight.side))
+    inverted = sight.inverts(picture)
+    prepared = Prepared(width=width, height=height, cropped=width != height, inverted=inverted)
+    return Seen(-picture if inverted else picture, prepared)
+
+
+@contextmanager
+def _explained(content: bytes, param: str) -> Iterator[None]:
+    """Errors of a file as BadRequest."""
+    try:
+        yield
     except Image.DecompressionBombError as error:
         most = f"{MAX_PIXELS // 10**6} megapixels"
         raise BadRequest(f"{param} has more than {most}; make it smaller.", param, "picture_too_large") from error
@@ -73,9 +101,6 @@ def decode(image: str, sight: Sight, param: str = "image") -> Seen:
     except MALFORMED as error:
         advice = f"save it again, or {ADVICE}"
         raise BadRequest(f"{param} is damaged ({error}); {advice}.", param, "picture_unreadable") from error
-    inverted = sight.inverts(picture)
-    prepared = Prepared(width=width, height=height, cropped=width != height, inverted=inverted)
-    return Seen(-picture if inverted else picture, prepared)
 
 
 def _kind(content: bytes) -> str:

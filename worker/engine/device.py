@@ -1,17 +1,12 @@
 """Device: the one thread that owns a graphics card, and on a processor the steps of texts.
 
-Engines take turns on it, and between two turns it answers a call, such as for a batch of pictures: neither starves.
+Engines take turns on it, so that none starves.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Protocol, TypeVar
-
-Result = TypeVar("Result")
+from typing import Protocol
 
 
 class Engine(Protocol):
@@ -27,11 +22,10 @@ class Engine(Protocol):
 
 
 class Device:
-    """A thread that gives each engine its turn, answers a call between turns and sleeps when nothing is to be done."""
+    """A thread that gives each engine its turn and sleeps when nothing is to be done."""
 
     def __init__(self) -> None:
         self._engines: list[Engine] = []
-        self._calls: deque[tuple[Callable[[], object], Future[object]]] = deque()
         self._work = threading.Event()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="device", daemon=True)
@@ -46,13 +40,6 @@ class Device:
         """Tell the thread that there is work; may be called from any thread."""
         self._work.set()
 
-    def submit(self, function: Callable[[], Result], /) -> Future[Result]:
-        """Have a function called on the device's thread, between two turns."""
-        future: Future[Result] = Future()
-        self._calls.append((function, future))  # type: ignore[arg-type]
-        self.wake()
-        return future
-
     def close(self) -> None:
         """Finish the turn at hand and end the thread."""
         self._closed = True
@@ -62,7 +49,7 @@ class Device:
     def _run(self) -> None:
         while not self._closed:
             self._work.clear()  # before looking for work: what arrives later sets it again
-            worked = self._answer_call()
+            worked = False
             for engine in self._engines:
                 try:
                     worked |= engine.turn()
@@ -71,14 +58,3 @@ class Device:
                     worked = True
             if not worked:
                 self._work.wait()
-
-    def _answer_call(self) -> bool:
-        if not self._calls:
-            return False
-        function, future = self._calls.popleft()
-        if future.set_running_or_notify_cancel():
-            try:
-                future.set_result(function())
-            except Exception as error:
-                future.set_exception(error)
-        return True

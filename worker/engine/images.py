@@ -2,12 +2,12 @@
 
 A request is rows (latents to be drawn, pictures to be looked at) for a function of a model. It is cut into parts of at
 most a batch, which wait in line, so that a long walk does not hold up a single picture. A batch takes the part whose
-turn it is and fills up with what else waits for the same function. One that is not full waits ``GATHER`` seconds for
-others, since it costs as much as a full one, and for as long as its pictures would only wait for encoders.
+turn it is and fills up with what else waits for the same function. One that is not full costs as much as a full one: it
+waits ``GATHER`` seconds for others, and up to ``PATIENCE`` while the threads have files to read or to write, for which
+its pictures would only wait.
 
-Files are read and written by several threads, which on a processor compute the batches as well: a core does one thing
-to its end, instead of changing between several whose memory does not fit its cache. What leads to a computation goes
-before the files of those before, or the device would run dry.
+On a processor those threads compute the batches as well: a core does one thing to its end, instead of changing between
+several whose memory does not fit its cache. Batches, what leads to them and what follows them take turns.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 
 from models.batched import Batched, Rows
-from worker.engine.crew import Crew, Errand
+from worker.engine.crew import Crew, Errand, Job
 from worker.engine.device import Device
 from worker.engine.line import Line, Waiting
 from worker.engine.order import Batch, Order, Part, Ticket
@@ -29,6 +32,7 @@ from worker.engine.stream import Queued
 from worker.errors import Closing, DeadlineExceeded, QueueFull
 
 GATHER = 0.004  # seconds; what clients send at the same moment arrives within them, and nobody sees them
+PATIENCE = 0.25  # seconds; a batch that is not full waits no longer
 PIECE = 0.02  # seconds after which what is done is handed on at the latest, and who waits is told of a new place
 TOO_LATE = "The pictures took longer than {:g} s; ask for fewer."
 
@@ -58,13 +62,16 @@ class ImageEngine:
         self._gathering = self._looking = False  # whether these are to be called
         self._closed = False
         self._seconds = 0.1  # running mean of what a batch takes
-        self._crew = Crew(threads, self._changed, self._next_errand if device else self._next_job)
+        self.roomy = asyncio.Lock()  # of who prepares what takes so much memory that others have to wait
+        errands = [partial(self._next_errand, line) for line in (self._leading, self._following)]
+        self._kinds: deque[Callable[[], Job | None]] = deque(errands if device else [self._next_batch, *errands])
+        self._crew = Crew(threads, self._changed, self._next_job)
         if device:
             device.add(self)
 
     @property
     def waiting(self) -> int:
-        """How many requests wait for a thread."""
+        """How many requests wait for their turn, in whatever line."""
         with self._changed:
             return len({part.order for part in self._line}) + len(self._leading) + len(self._following)
 
@@ -124,7 +131,7 @@ class ImageEngine:
         if not self._looking:
             self._looking = True
             self._loop.call_later(PIECE, self._look)
-        self._wake(len(items))
+        self._wake(line, len(items))
         try:
             return await answer
         finally:
@@ -140,6 +147,9 @@ class ImageEngine:
 
     def _look(self) -> None:
         """Hand on what is done, end what is past its deadline and tell places, for as long as somebody waits."""
+        self._looking = bool(self._awaited)
+        if self._looking:
+            self._loop.call_later(PIECE, self._look)
         self._crew.hand_on()
         now = self._loop.time()
         for answer, deadline in self._awaited.items():
@@ -149,9 +159,7 @@ class ImageEngine:
             waiting = dict.fromkeys(part.order for part in self._line if not part.order.begun)
         for position, order in enumerate(waiting, start=1):
             order.place(position)
-        self._looking = bool(self._awaited)
-        if self._looking:
-            self._loop.call_later(PIECE, self._look)
+        self._wake(self._line, len(waiting))  # for a batch that has waited long enough
 
     def _gather(self) -> None:
         self._gathering = False
@@ -159,14 +167,15 @@ class ImageEngine:
             for part in self._line:
                 part.gathered = True
             ready = len(self._line)
-        self._wake(ready)
+        self._wake(self._line, ready)
 
-    def _wake(self, jobs: int) -> None:
-        """Let threads look, as many as there may be jobs for."""
-        with self._changed:
-            self._changed.notify(jobs)
-        if self._device:
+    def _wake(self, line: Line[Any], items: int) -> None:
+        """Let those look who take from a line, as many as there are items."""
+        if self._device and line is self._line:
             self._device.wake()
+        else:
+            with self._changed:
+                self._changed.notify(items)
 
     # From here on: other threads.
 
@@ -183,16 +192,23 @@ class ImageEngine:
         """A turn broke off: a fault of ours, since batches keep their own errors."""
         log.error("turn failed", error=repr(error), exc_info=error)
 
-    def _next_job(self) -> Batch | Errand | None:
-        return self._next_batch() or self._next_errand()
+    def _next_job(self) -> Job | None:
+        """Of the kind whose turn it is, so that none waits for all of another."""
+        for _ in range(len(self._kinds)):
+            take = self._kinds[0]
+            self._kinds.rotate(-1)
+            if (job := take()) is not None:
+                return job
+        return None
 
     def _next_batch(self) -> Batch | None:
         """What waits for the function whose turn it is; nothing for as long as its batch may still fill up."""
+        if not self._line:
+            return None
         waiting = list(self._line)
         same = [part for part in waiting if part.order.function is waiting[0].order.function]
-        size = same[0].order.function.size if same else 1
-        ready = any(part.gathered for part in same) and not self._leading and not self._following
-        if sum(map(len, same)) < size and not ready:
+        size = same[0].order.function.size
+        if sum(map(len, same)) < size and not self._ready(same):
             return None
         batch = [self._line.pop()]  # whose user's next turn comes after everybody else's
         room = size - len(batch[0])
@@ -205,8 +221,13 @@ class ImageEngine:
             part.order.begun = True
         return Batch(batch, self._account)
 
-    def _next_errand(self) -> Errand | None:
-        line = self._leading or self._following
+    def _ready(self, parts: list[Part]) -> bool:
+        """Whether parts that do not fill a batch are computed all the same."""
+        if self._leading or self._following:
+            return time.monotonic() - min(part.asked for part in parts) >= PATIENCE
+        return any(part.gathered for part in parts)
+
+    def _next_errand(self, line: Line[Errand]) -> Errand | None:
         errand = line.pop() if line else None
         if self._device and not self._leading and not self._following:
             self._device.wake()  # a batch that is not full waits no longer

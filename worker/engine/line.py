@@ -1,4 +1,4 @@
-"""Line: what waits for its turn on the device, served in turns of one per user."""
+"""Line: what waits for its turn, served in turns of one per user."""
 
 from __future__ import annotations
 

@@ -48,8 +48,12 @@ class Order:
     def deliver(self, part: Part, answers: Rows) -> None:
         """Take a part's answers; the last part completes the order."""
         self._done[part.number] = answers
-        if len(self._done) == len(self.parts) and not self.answer.done():  # it is when the reader left
+        if len(self._done) < len(self.parts) or self.answer.done():  # it is when the reader left
+            return
+        try:
             self.answer.set_result(join([self._done[number] for number in range(len(self.parts))]))
+        except Exception as error:  # there is not enough memory, for one
+            self.fail(ModelFailed(error))
 
     def fail(self, error: WorkerError) -> None:
         """End with an error."""
@@ -64,6 +68,7 @@ class Part:
     order: Order
     number: int  # among the order's
     rows: Rows
+    asked: float = field(default_factory=time.monotonic, init=False)
     gathered: bool = field(default=False, init=False)  # others had time to join it
     answers: Rows = field(default=(), init=False)
     error: Exception | None = field(default=None, init=False)
@@ -78,6 +83,7 @@ class Part:
         else:
             log.error("picture failed", model=self.order.ticket.model, error=repr(self.error), exc_info=self.error)
             self.order.fail(ModelFailed(self.error))
+            self.error = None  # it holds the frames that it came through, and what they hold
 
 
 class Batch:
@@ -103,16 +109,15 @@ def _compute(parts: list[Part]) -> None:
     """Answer parts together; where that fails, each alone, so that only the one that is to blame fails."""
     try:
         answers = parts[0].order.function.batch(join([part.rows for part in parts]))
+        begin = 0
+        for part in parts:
+            part.answers = cut(answers, begin, begin + len(part))
+            begin += len(part)
+            if not all(answer.isfinite().all() for answer in part.answers):
+                part.error = ArithmeticError("its output is not a number")
     except Exception as error:
         if len(parts) == 1:
             parts[0].error = error
         else:
             for part in parts:
                 _compute([part])
-        return
-    begin = 0
-    for part in parts:
-        part.answers = cut(answers, begin, begin + len(part))
-        begin += len(part)
-        if not all(answer.isfinite().all() for answer in part.answers):
-            part.error = ArithmeticError("its output is not a number")

@@ -32,8 +32,8 @@ from worker.engine.stream import Queued
 from worker.errors import Closing, DeadlineExceeded, QueueFull
 
 GATHER = 0.004  # seconds; what clients send at the same moment arrives within them, and nobody sees them
-PATIENCE = 0.25  # seconds; a batch that is not full waits no longer
-PIECE = 0.02  # seconds after which what is done is handed on at the latest, and who waits is told of a new place
+PATIENCE = 0.25  # seconds that a batch that is not full waits at most, and who waits before being told of a place
+PIECE = 0.02  # seconds after which what is done is handed on at the latest
 TOO_LATE = "The pictures took longer than {:g} s; ask for fewer."
 
 log = structlog.get_logger()
@@ -158,7 +158,8 @@ class ImageEngine:
         with self._changed:
             waiting = dict.fromkeys(part.order for part in self._line if not part.order.begun)
         for position, order in enumerate(waiting, start=1):
-            order.place(position)
+            if time.monotonic() - order.parts[0].asked >= PATIENCE:  # for less nobody wants to read of a place
+                order.place(position)
         self._wake(self._line, len(waiting))  # for a batch that has waited long enough
 
     def _gather(self) -> None:

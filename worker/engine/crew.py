@@ -46,15 +46,12 @@ class Errand:
             self._error = error
 
     def end(self) -> None:
-        if self._error is not None:
-            self.fail(self._error)
-        elif not self.answer.done():  # it is when the reader left
+        if self.answer.done():  # the reader left
+            return
+        if self._error is None:
             self.answer.set_result(self._result)
-
-    def fail(self, error: Exception) -> None:
-        """End with an error."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
+        else:
+            self.answer.set_exception(self._error)
 
 
 class Crew:

@@ -33,7 +33,7 @@ from worker.errors import Closing, DeadlineExceeded, QueueFull
 
 GATHER = 0.004  # seconds; what clients send at the same moment arrives within them, and nobody sees them
 PATIENCE = 0.25  # seconds that a batch that is not full waits at most, and who waits before being told of a place
-PIECE = 0.02  # seconds after which what is done is handed on at the latest
+LOOK = 0.02  # seconds after which what is done is handed on at the latest
 TOO_LATE = "The pictures took longer than {:g} s; ask for fewer."
 
 log = structlog.get_logger()
@@ -130,7 +130,7 @@ class ImageEngine:
         self._awaited[answer] = ticket.deadline
         if not self._looking:
             self._looking = True
-            self._loop.call_later(PIECE, self._look)
+            self._loop.call_later(LOOK, self._look)
         self._wake(line, len(items))
         try:
             return await answer
@@ -149,7 +149,7 @@ class ImageEngine:
         """Hand on what is done, end what is past its deadline and tell places, for as long as somebody waits."""
         self._looking = bool(self._awaited)
         if self._looking:
-            self._loop.call_later(PIECE, self._look)
+            self._loop.call_later(LOOK, self._look)
         self._crew.hand_on()
         now = self._loop.time()
         for answer, deadline in self._awaited.items():

@@ -34,7 +34,8 @@ class Order:
         self.answer: asyncio.Future[Rows] = asyncio.get_running_loop().create_future()
         self.begun = False  # with a part
         self._position = 0
-        self._done: dict[int, Rows] = {}
+        self._answers: Rows = ()  # to all rows, once they are there
+        self._done: dict[int, Rows] = {}  # answers by parts
         wanted, size = count(rows), function.size
         pieces = [rows] if wanted <= size else [cut(rows, i, i + size) for i in range(0, wanted, size)]
         self.parts = [Part(self, i, piece) for i, piece in enumerate(pieces)]
@@ -45,15 +46,16 @@ class Order:
             self._position = position
             self.ticket.tell(Queued(position))
 
-    def deliver(self, part: Part, answers: Rows) -> None:
-        """Take a part's answers; the last part completes the order."""
-        self._done[part.number] = answers
-        if len(self._done) < len(self.parts) or self.answer.done():  # it is when the reader left
-            return
-        try:
-            self.answer.set_result(join([self._done[number] for number in range(len(self.parts))]))
-        except Exception as error:  # there is not enough memory, for one
-            self.fail(ModelFailed(error))
+    def keep(self, number: int, answers: Rows) -> None:
+        """Take a part's answers (the thread that computed them); the last part completes the order."""
+        self._done[number] = answers
+        if len(self._done) == len(self.parts):
+            self._answers = join([self._done[number] for number in range(len(self.parts))])
+
+    def end(self) -> None:
+        """Hand over the answers, if they are complete (event loop)."""
+        if self._answers and not self.answer.done():  # it is when the reader left
+            self.answer.set_result(self._answers)
 
     def fail(self, error: WorkerError) -> None:
         """End with an error."""
@@ -70,7 +72,6 @@ class Part:
     rows: Rows
     asked: float = field(default_factory=time.monotonic, init=False)
     gathered: bool = field(default=False, init=False)  # others had time to join it
-    answers: Rows = field(default=(), init=False)
     error: Exception | None = field(default=None, init=False)
 
     def __len__(self) -> int:
@@ -79,7 +80,7 @@ class Part:
     def end(self) -> None:
         """Pass on what came of it (event loop)."""
         if self.error is None:
-            self.order.deliver(self, self.answers)
+            self.order.end()
         else:
             log.error("picture failed", model=self.order.ticket.model, error=repr(self.error), exc_info=self.error)
             self.order.fail(ModelFailed(self.error))
@@ -111,9 +112,11 @@ def _compute(parts: list[Part]) -> None:
         answers = parts[0].order.function.batch(join([part.rows for part in parts]))
         begin = 0
         for part in parts:
-            part.answers = cut(answers, begin, begin + len(part))
+            own = cut(answers, begin, begin + len(part))
             begin += len(part)
-            if not all(answer.isfinite().all() for answer in part.answers):
+            if all(answer.isfinite().all() for answer in own):
+                part.order.keep(part.number, own)
+            else:
                 part.error = ArithmeticError("its output is not a number")
     except Exception as error:
         if len(parts) == 1:

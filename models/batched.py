@@ -74,12 +74,17 @@ def lanes(number: int) -> ThreadPoolExecutor:
 
 
 def start_lanes(number: int) -> ThreadPoolExecutor:
-    """New threads, on each of which PyTorch computes alone."""
+    """New threads, on each of which PyTorch computes alone; RuntimeError when the system grants too few."""
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(number, "lane", initializer=_compute_alone)
     all_run = Barrier(number)
-    for _ in pool.map(lambda _: all_run.wait(), range(number)):
-        pass
+    try:
+        for _ in pool.map(lambda _: all_run.wait(), range(number)):
+            pass
+    except RuntimeError:  # the system grants no more: those that run are not to wait for the others
+        all_run.abort()
+        pool.shutdown(wait=False)
+        raise
     torch.set_num_threads(threads)  # they have set it for all threads to come, too
     return pool
 

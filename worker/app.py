@@ -13,7 +13,7 @@ from aiohttp import web
 from worker.datasets import Datasets
 from worker.engine.images import ImageEngine
 from worker.engine.text import TextEngine
-from worker.errors import Forbidden, MethodNotAllowed, NotFound, Unauthorized, WorkerError
+from worker.errors import Forbidden, MethodNotAllowed, NotFound, Unauthorized, WorkerError, forget
 from worker.gallery import Gallery
 from worker.jobs import Jobs
 from worker.metrics import Metrics
@@ -69,6 +69,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         response = await handler(request)
     except WorkerError as error:
         response = error_response(error)
+        forget(error)
     except web.HTTPMethodNotAllowed as wrong:
         response = error_response(MethodNotAllowed(request.path, request.method, sorted(wrong.allowed_methods)))
     except web.HTTPNotFound:
@@ -76,6 +77,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except Exception as error:  # a fault of ours: logged whole, told in one sentence
         log.exception("request failed", path=request.path)
         response = error_response(WorkerError.of(error))
+        forget(error)
     request.app[METRICS].count(request, response.status)
     return response
 

@@ -129,3 +129,10 @@ class Closing(Unavailable):
 class DeadlineExceeded(WorkerError):
     status = 504
     code = "deadline_exceeded"
+
+
+def forget(error: BaseException | None) -> None:
+    """Drop the frames that an error came through: what they hold, a large picture say, would stay for minutes."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import structlog
 import torch
@@ -55,6 +56,7 @@ class Gallery:
         self.ready = False  # whether everything that serves was loaded, and something does
         self._settings = settings
         self._models: OrderedDict[Key, TextModel | ImageModel] = OrderedDict()  # the most recently used last
+        self._used: WeakValueDictionary[Key, TextModel | ImageModel] = WeakValueDictionary()  # forgotten ones, too
         self._loading: dict[Key, asyncio.Future[TextModel | ImageModel]] = {}
         self._damaged: dict[Key, str] = {}  # what is wrong with versions that cannot be loaded
         self._told: set[str] = set()  # what was logged of them
@@ -75,14 +77,15 @@ class Gallery:
 
     async def open(self) -> None:
         """Load the versions that serve, or wait for the first; what cannot be loaded is reported and left out."""
+        known = self._pointers()
         await self._load_all()
         if not self._models:
             log.error("no model to serve", advice="Train one with `python -m models train gpt-shakespeare`.")
-        known = self._pointers()
         while not self._models:
             await asyncio.sleep(LOOK)
-            if self._pointers() != known:
-                known = self._pointers()
+            found = self._pointers()
+            if found != known:
+                known = found
                 await self._load_all()
         self.ready = True
 
@@ -153,9 +156,12 @@ class Gallery:
 
     async def _load(self, checkpoint: Checkpoint) -> TextModel | ImageModel:
         key = (f"{checkpoint.model}@{checkpoint.version}", checkpoint.card.created)
-        if key in self._models:
+        used = self._used.get(key)  # a forgotten one may still be waited for: one more would double its memory
+        if used is not None:
+            self._models[key] = used
             self._models.move_to_end(key)
-            return self._models[key]
+            self._forget()
+            return used
         if key in self._damaged:
             raise CheckpointError(self._damaged[key])
         if key not in self._loading:
@@ -172,7 +178,7 @@ class Gallery:
             return
         error = loaded.exception()
         if error is None:
-            self._models[key] = loaded.result()
+            self._models[key] = self._used[key] = loaded.result()
             self._forget()
         elif isinstance(error, CheckpointError) and not isinstance(error.__cause__, OSError):  # which may pass
             self._damaged[key] = str(error)

@@ -15,7 +15,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from worker.engine.stream import Queued
-from worker.errors import WorkerError
+from worker.errors import WorkerError, forget
 
 PULSE = 30.0  # seconds between comments; the bot gives a stream up that says nothing for 120
 
@@ -39,14 +39,13 @@ async def told(work: Callable[[Tell], Awaitable[Answer]]) -> AsyncGenerator[Queu
 
 
 async def stream(request: web.Request, parts: AsyncIterator[Queued | BaseModel]) -> web.StreamResponse:
-    """Each part as it comes, ended by ``[DONE]``; an error before the first one still gets a status of its own."""
+    """Each part as it comes, ended by ``[DONE]``; an error before anything was sent still gets a status of its own."""
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
-    pulse: asyncio.Task[None] | None = None
+    pulse = asyncio.create_task(beat(request, response))
     try:
         async for part in parts:
-            if pulse is None:
+            if not response.prepared:
                 await response.prepare(request)
-                pulse = asyncio.create_task(beat(response))
             if isinstance(part, Queued):
                 await response.write(b": queued %d\n\n" % part.position)
             else:
@@ -59,18 +58,20 @@ async def stream(request: web.Request, parts: AsyncIterator[Queued | BaseModel])
             raise
         if not isinstance(error, WorkerError):  # a fault of ours, logged whole: the answer has begun, so it ends here
             log.exception("stream failed", path=request.path)
-            error = WorkerError.of(error)
-        await response.write(b"data: %s\n\n" % error.response().model_dump_json().encode())
+        last = error if isinstance(error, WorkerError) else WorkerError.of(error)
+        forget(error)
+        await response.write(b"data: %s\n\n" % last.response().model_dump_json().encode())
     finally:
-        if pulse is not None:
-            pulse.cancel()
+        pulse.cancel()
     await response.write_eof()
     return response
 
 
-async def beat(response: web.StreamResponse) -> None:
+async def beat(request: web.Request, response: web.StreamResponse) -> None:
     """Comments, until this is cancelled or the client has left."""
     with suppress(ConnectionResetError):
         while True:
             await asyncio.sleep(PULSE)
+            if not response.prepared:
+                await response.prepare(request)
             await response.write(b": waiting\n\n")

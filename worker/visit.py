@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing, nullcontext
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -16,6 +16,7 @@ from torch import Tensor
 from models.batched import Batched, Rows
 from models.pictures import from_unit
 from models.roles import Sight
+from worker.engine import encoding
 from worker.engine.decoding import Seen, see, unpack
 from worker.engine.images import ImageEngine
 from worker.engine.stream import Queued
@@ -54,20 +55,21 @@ class Visit:
         """Anything that takes a while, needs no device and leads to a computation."""
         return await self._engine.prepare(self._ticket, partial(function, *given))
 
-    async def finish(self, function: Callable[..., Result], *given: object) -> Result:
-        """Anything that takes a while, needs no device and follows the computations."""
-        return await self._engine.finish(self._ticket, partial(function, *given))
+    async def finish(self, function: Callable[..., Result], *given: object, long: bool = False) -> Result:
+        """Anything that takes a while, or ``long``, needs no device and follows the computations."""
+        return await self._engine.finish(self._ticket, partial(function, *given), long)
 
     async def encode(self, layout: Callable[..., list[bytes]], pictures: Tensor, *given: object) -> list[bytes]:
         """The files that a layout of worker.engine.encoding makes of pictures (N, C, S, S) in [-1, 1]."""
-        return await self.finish(lambda: layout(from_unit(pictures), *given))
+        long = layout is encoding.animation
+        return await self.finish(lambda: layout(from_unit(pictures), *given), long=long)
 
     async def look(self, image: str, param: str = "image", finer: int = 1) -> Seen:
         """A picture that was handed in, as the model sees it or ``finer`` times as fine."""
         sight = self.model.role(Sight)
         handed = await self.prepare(unpack, image, param)
-        async with self._engine.roomy if handed.large else nullcontext():
-            return await self.prepare(see, handed, replace(sight, side=finer * sight.side))
+        seeing = partial(see, handed, replace(sight, side=finer * sight.side))
+        return await self._engine.prepare(self._ticket, seeing, handed.large)
 
     def describe(self, files: Sequence[bytes], seen: Sequence[Seen] = (), **more: Any) -> VisionAnswer:
         """What was made of the pictures ``seen``, as the API hands it over; ``more`` are fields of the answer."""

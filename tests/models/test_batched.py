@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from models.batched import Batched, lanes
+from models.batched import Batched, lanes, start_lanes
 
 CPU = torch.device("cpu")
 
@@ -57,3 +57,21 @@ def test_an_error_reaches_who_asked(threads: int) -> None:
 
     with pytest.raises(ArithmeticError, match="no number"):
         Batched(1, CPU, fail)(torch.zeros(2, 1))
+
+
+def test_too_few_threads_are_an_error_and_leave_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def granted(thread: threading.Thread) -> None:
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", granted)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        start_lanes(3)
+    for thread in started:
+        thread.join(30)
+        assert not thread.is_alive()

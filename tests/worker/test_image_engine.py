@@ -204,6 +204,96 @@ async def test_a_long_errand_does_not_keep_back_what_is_done() -> None:
         assert await asyncio.gather(*slow) == [True, True]
 
 
+class Gate:
+    """A function that keeps its thread until it is let go, and counts how many are kept."""
+
+    def __init__(self) -> None:
+        self.kept = self.most = 0
+        self.open = threading.Event()
+        self._lock = threading.Lock()
+
+    def __call__(self) -> None:
+        with self._lock:
+            self.kept += 1
+            self.most = max(self.most, self.kept)
+        self.open.wait(30)
+        with self._lock:
+            self.kept -= 1
+
+    async def holds(self, number: int) -> None:
+        async with asyncio.timeout(30):
+            while self.kept < number:  # noqa: ASYNC110 (what is waited for belongs to another thread)
+                await asyncio.sleep(0.002)
+
+
+async def test_what_takes_much_memory_is_prepared_one_at_a_time_even_where_readers_leave() -> None:
+    gate = Gate()
+    async with running(threads=3) as engine:
+        left = asyncio.create_task(engine.prepare(ticket(engine), gate, large=True))
+        await gate.holds(1)
+        left.cancel()
+        others = [asyncio.create_task(engine.prepare(ticket(engine), gate, large=True)) for _ in range(3)]
+        assert await engine.prepare(ticket(engine), lambda: "small") == "small"
+        assert engine.waiting == 3  # none of the others was begun meanwhile
+        gate.open.set()
+        await asyncio.gather(*others)
+        assert gate.most == 1
+
+
+@pytest.mark.parametrize(("threads", "most"), [(1, 1), (2, 1), (3, 2)])
+async def test_what_takes_long_leaves_a_thread_to_others_where_there_are_several(threads: int, most: int) -> None:
+    gate = Gate()
+    async with running(threads=threads) as engine:
+        long = [asyncio.create_task(engine.finish(ticket(engine), gate, long=True)) for _ in range(4)]
+        await gate.holds(most)
+        if threads > 1:
+            assert await compute(engine, functions(1)[0], [1.0] * SIZE) == [2.0] * SIZE
+        gate.open.set()
+        await asyncio.gather(*long)
+        assert gate.most == most
+
+
+async def test_files_count_as_waiting_and_what_was_let_in_is_not_refused_halfway() -> None:
+    gate = Gate()
+    async with running(threads=1, queue=2) as engine:
+        first = ticket(engine, "first")
+        holding = asyncio.create_task(engine.prepare(first, gate))
+        await gate.holds(1)
+        files = [asyncio.create_task(engine.finish(ticket(engine), lambda: None)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFull):
+            await compute(engine, functions(1)[0], [1.0])
+        after = asyncio.create_task(engine.compute(first, functions(1)[0], (torch.ones(3 * SIZE),)))
+        await asyncio.sleep(0)
+        gate.open.set()
+        await asyncio.gather(holding, *files)
+        assert (await after)[0].tolist() == [2.0] * 3 * SIZE
+
+
+async def test_a_full_batch_does_not_wait_behind_one_that_is_not() -> None:
+    done: list[str] = []
+    gate = Gate()
+
+    def noting(name: str) -> Batched:
+        def note(rows: Tensor) -> Rows:
+            done.append(name)
+            return (rows,)
+
+        return Batched(SIZE, CPU, note)
+
+    async with running(threads=1) as engine:
+        holding = asyncio.create_task(engine.prepare(ticket(engine), gate))
+        await gate.holds(1)
+        single = asyncio.create_task(compute(engine, noting("single"), [1.0], "a"))
+        await asyncio.sleep(0)
+        full = asyncio.create_task(compute(engine, noting("full"), [1.0] * SIZE, "b"))
+        files = [asyncio.create_task(engine.finish(ticket(engine), lambda: done.append("file"))) for _ in range(2)]
+        await asyncio.sleep(0)
+        gate.open.set()
+        await asyncio.gather(holding, single, full, *files)
+    assert done == ["file", "full", "file", "single"]
+
+
 async def test_an_errand_that_fails_tells_its_error() -> None:
     async with running() as engine:
         with pytest.raises(ZeroDivisionError):

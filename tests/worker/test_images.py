@@ -19,6 +19,7 @@ from models.checkpoint import Store
 from models.painter import Painter
 from tests.conftest import CATS, DIGITS, keep_gan
 from tests.worker.conftest import Start, Worker, keep_busy
+from worker import streaming
 from worker.engine import images as engine
 from worker.engine.images import ImageEngine
 from worker.routes import IMAGES
@@ -284,6 +285,18 @@ async def lines(response: Any) -> list[str]:
     async with response:
         assert response.status == 200
         return [line.decode().strip() async for line in response.content if line.strip()]
+
+
+async def test_who_is_told_of_no_place_is_not_left_in_silence(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "PULSE", 0.01)
+    monkeypatch.setattr(route, "FEW", 0)  # what is planned stands in no line for computations
+    release = await gallery.hold()
+    response = await (await begin(gallery))
+    assert await response.content.readline() == b": waiting\n"
+    release.set()
+    assert (await lines(response))[-1] == "data: [DONE]"
 
 
 @pytest.mark.parametrize("few", [0, 64], ids=["of plans", "of parts"])

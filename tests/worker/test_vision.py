@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import io
 import threading
 from typing import Any
@@ -12,6 +13,7 @@ import jsonschema
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngImageFile
 
 from models.checkpoint import Store
 from tests.conftest import DIGITS, keep_gan
@@ -229,6 +231,17 @@ async def test_a_code_is_read_by_the_version_that_wrote_it(studio: Studio) -> No
     assert "autoencoder-digits@tiny, which autoencoder-digits@new cannot" in await studio.refused(
         DECOMPRESS, model="autoencoder-digits@new", code=code
     )
+
+
+async def test_a_damaged_picture_leaves_nothing_in_memory(studio: Studio) -> None:
+    content = base64.b64decode(handed(drawing((400, 400))))
+    gc.collect()
+    gc.disable()  # which would find cycles, sooner or later
+    try:
+        assert "image is damaged" in await studio.refused(RECONSTRUCTIONS, image=handed(content[: len(content) // 2]))
+        assert not [one for one in gc.get_objects() if type(one) is PngImageFile]
+    finally:
+        gc.enable()
 
 
 async def test_damaged_codes_are_refused(studio: Studio) -> None:

@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import Protocol
 
 from models.batched import start_lanes
 
@@ -30,30 +30,6 @@ class Job(Protocol):
         ...
 
 
-class Errand:
-    """A function that needs no device: a job."""
-
-    def __init__(self, function: Callable[[], Any]) -> None:
-        self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._function = function
-        self._result: Any = None
-        self._error: Exception | None = None
-
-    def run(self) -> None:
-        try:
-            self._result = self._function()
-        except Exception as error:  # whatever it is, who asked is told
-            self._error = error
-
-    def end(self) -> None:
-        if self.answer.done():  # the reader left
-            return
-        if self._error is None:
-            self.answer.set_result(self._result)
-        else:
-            self.answer.set_exception(self._error)
-
-
 class Crew:
     """Threads, on each of which PyTorch computes alone."""
 
@@ -62,6 +38,7 @@ class Crew:
         self._take, self._changed = take, changed
         self._loop = asyncio.get_running_loop()
         self._done: deque[Job] = deque()
+        self._called = False  # the loop, to hand on what is done
         self._closed = False
         threads = start_lanes(number)
         for _ in range(number):
@@ -70,6 +47,7 @@ class Crew:
 
     def hand_on(self) -> None:
         """End what is done (event loop); happens by itself when a thread has nothing left to do."""
+        self._called = False  # first: what is done from now on calls again
         while self._done:
             self._done.popleft().end()
 
@@ -89,8 +67,8 @@ class Crew:
         if job is not None:
             job.run()
             self._done.append(job)
-            if len(self._done) == PIECE:
-                self._wake_loop()
+            if len(self._done) >= PIECE:
+                self._call_loop()
         return job is not None
 
     def _next(self) -> Job | None:
@@ -100,10 +78,11 @@ class Crew:
                 if job is not None:
                     return job
                 if self._done:
-                    self._wake_loop()
+                    self._call_loop()
                 self._changed.wait()
         return None
 
-    def _wake_loop(self) -> None:
-        if not self._closed:  # afterwards nobody waits, and the loop may be closed, too
+    def _call_loop(self) -> None:
+        if not self._called and not self._closed:  # afterwards nobody waits, and the loop may be closed, too
+            self._called = True
             self._loop.call_soon_threadsafe(self.hand_on)

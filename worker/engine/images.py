@@ -17,15 +17,15 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import structlog
 
 from models.batched import Batched, Rows
-from worker.engine.crew import Crew, Errand, Job
+from worker.engine.crew import Crew, Job
 from worker.engine.device import Device
+from worker.engine.errands import Errand, Errands
 from worker.engine.line import Line, Waiting
 from worker.engine.order import Batch, Order, Part, Ticket
 from worker.engine.stream import Queued
@@ -47,25 +47,26 @@ class ImageEngine:
     def __init__(self, device: Device | None, threads: int, queue: int, deadline: float) -> None:
         """Without a device, the threads of the processor compute.
 
-        ``queue`` parts may wait, and as many errands that lead to some; a request has ``deadline`` seconds from its
-        arrival to its last file.
+        A request is let in when it and what waits already are at most ``queue`` parts and errands; it has ``deadline``
+        seconds from its arrival to its last file.
         """
         self.queue, self.deadline = queue, deadline
         self.pictures = 0  # drawn or looked at since the start
-        self._device = device
+        self._device, self._threads = device, threads
         self._loop = asyncio.get_running_loop()
-        self._changed = threading.Condition()  # guards the lines, from which other threads take
+        self._changed = changed = threading.Condition()  # guards the lines, from which other threads take
         self._line: Line[Part] = Line()
-        self._leading: Line[Errand] = Line()  # to computations
-        self._following: Line[Errand] = Line()
+        self._leading, self._following = Errands(changed, threads), Errands(changed, threads)  # computations
+        self._large = Errands(changed, 1)  # lead to some, and take much memory
+        self._long = Errands(changed, max(1, threads - 1))  # follow some, and leave a thread to what takes a moment
+        self._errands = (self._leading, self._large, self._following, self._long)
         self._awaited: dict[asyncio.Future[Any], float] = {}  # answers, and when it is too late for them
         self._gathering = self._looking = False  # whether these are to be called
         self._closed = False
-        self._seconds = 0.1  # running mean of what a batch takes
-        self.roomy = asyncio.Lock()  # of who prepares what takes so much memory that others have to wait
-        errands = [partial(self._next_errand, line) for line in (self._leading, self._following)]
+        self._seconds = 0.1  # running mean of what a part adds to the wait
+        errands = [kind.take for kind in self._errands]
         self._kinds: deque[Callable[[], Job | None]] = deque(errands if device else [self._next_batch, *errands])
-        self._crew = Crew(threads, self._changed, self._next_job)
+        self._crew = Crew(threads, changed, self._next_job)
         if device:
             device.add(self)
 
@@ -73,7 +74,7 @@ class ImageEngine:
     def waiting(self) -> int:
         """How many requests wait for their turn, in whatever line."""
         with self._changed:
-            return len({part.order for part in self._line}) + len(self._leading) + len(self._following)
+            return requests(self._line) + sum(len(kind.line) for kind in self._errands)
 
     def ticket(self, model: str, user: str, tell: Callable[[Queued], None]) -> Ticket:
         """For a request that has just arrived."""
@@ -82,23 +83,27 @@ class ImageEngine:
     async def compute(self, ticket: Ticket, function: Batched, rows: Rows) -> Rows:
         """The function's answers to the rows; leaving earlier gives the turns that are left to others.
 
-        QueueFull when there is no room to wait.
+        As for all that follows: QueueFull when there is no room for the request to wait.
         """
         order = Order(function, rows, ticket)
-        self._check_room(ticket, self._line, len(order.parts))
         if not self._gathering:
             self._gathering = True
             self._loop.call_later(GATHER, self._gather)
         return await self._wait(ticket, self._line, order.parts, order.answer)
 
-    async def prepare(self, ticket: Ticket, function: Callable[[], Result]) -> Result:
-        """What a function returns that needs no device and comes before a computation; QueueFull as for that."""
-        self._check_room(ticket, self._leading, 1)
-        return await self._run(ticket, self._leading, function)
+    async def prepare(self, ticket: Ticket, function: Callable[[], Result], large: bool = False) -> Result:
+        """What a function returns that needs no device and comes before a computation.
 
-    async def finish(self, ticket: Ticket, function: Callable[[], Result]) -> Result:
-        """What a function returns that needs no device and comes after the computations."""
-        return await self._run(ticket, self._following, function)
+        ``large`` ones take so much memory that they are done one at a time.
+        """
+        return await self._run(ticket, self._large if large else self._leading, function)
+
+    async def finish(self, ticket: Ticket, function: Callable[[], Result], long: bool = False) -> Result:
+        """What a function returns that needs no device and comes after the computations.
+
+        ``long`` ones take seconds and never all threads, where there are several.
+        """
+        return await self._run(ticket, self._long if long else self._following, function)
 
     def close(self) -> None:
         """Tell everybody who waits to leave, and take nothing more."""
@@ -108,15 +113,9 @@ class ImageEngine:
                 answer.set_exception(Closing())
         self._crew.close()
 
-    def _check_room(self, ticket: Ticket, line: Line[Any], wanted: int) -> None:
-        with self._changed:
-            if line and len(line) + wanted > self.queue:
-                seconds = max(1, math.ceil(self._seconds * (len(line) + 1)))
-                raise QueueFull(line.position(ticket.user), retry_after=seconds)
-
-    async def _run(self, ticket: Ticket, line: Line[Errand], function: Callable[[], Result]) -> Result:
-        errand = Errand(function)
-        return await self._wait(ticket, line, [errand], errand.answer)
+    async def _run(self, ticket: Ticket, kind: Errands, function: Callable[[], Result]) -> Result:
+        errand = kind.errand(function)
+        return await self._wait(ticket, kind.line, [errand], errand.answer)
 
     async def _wait(
         self, ticket: Ticket, line: Line[Waiting], items: list[Waiting], answer: asyncio.Future[Result]
@@ -125,6 +124,7 @@ class ImageEngine:
         if self._closed:
             raise Closing
         with self._changed:
+            self._admit(ticket, line, len(items))
             for item in items:
                 line.append(ticket.user, item)
         self._awaited[answer] = ticket.deadline
@@ -140,10 +140,19 @@ class ImageEngine:
                 for item in items:
                     line.remove(ticket.user, item)
 
+    def _admit(self, ticket: Ticket, line: Line[Any], wanted: int) -> None:
+        """Let a request in, once and for all it will have to wait for."""
+        waiting = len(self._line) + sum(len(kind.line) for kind in self._errands)
+        if not ticket.admitted and waiting and waiting + wanted > self.queue:
+            before = list(line)[: line.position(ticket.user) - 1]
+            raise QueueFull(1 + requests(before), retry_after=max(1, math.ceil(self._seconds * waiting)))
+        ticket.admitted = True
+
     def _account(self, batch: Batch) -> None:
         """Take note of what was computed."""
         self.pictures += sum(len(part) for part in batch.parts if part.error is None)
-        self._seconds += 0.1 * (batch.seconds - self._seconds)
+        seconds = batch.seconds / len(batch.parts) / (1 if self._device else self._threads)
+        self._seconds += 0.1 * (seconds - self._seconds)
 
     def _look(self) -> None:
         """Hand on what is done, end what is past its deadline and tell places, for as long as somebody waits."""
@@ -199,37 +208,46 @@ class ImageEngine:
             take = self._kinds[0]
             self._kinds.rotate(-1)
             if (job := take()) is not None:
+                if self._device and not self._errands_wait():
+                    self._device.wake()  # a batch that is not full waits no longer
                 return job
         return None
 
     def _next_batch(self) -> Batch | None:
-        """What waits for the function whose turn it is; nothing for as long as its batch may still fill up."""
-        if not self._line:
-            return None
-        waiting = list(self._line)
-        same = [part for part in waiting if part.order.function is waiting[0].order.function]
-        size = same[0].order.function.size
-        if sum(map(len, same)) < size and not self._ready(same):
-            return None
-        batch = [self._line.pop()]  # whose user's next turn comes after everybody else's
-        room = size - len(batch[0])
-        for part in same[1:]:
+        """What waits for the same function, in the order of their turns; not for as long as its batch may fill up."""
+        waiting: dict[Batched, list[Part]] = {}
+        for part in self._line:
+            waiting.setdefault(part.order.function, []).append(part)
+        for function, parts in waiting.items():
+            if sum(map(len, parts)) >= function.size or self._ready(parts):
+                return Batch(self._taken(parts, function.size), self._account)
+        return None
+
+    def _taken(self, parts: list[Part], size: int) -> list[Part]:
+        """The first of the parts, and as many of the others as fit into its batch."""
+        first, *others = parts
+        self._line.take(first.order.ticket.user, first)  # whose next turn comes after everybody else's
+        batch, room = [first], size - len(first)
+        for part in others:
             if len(part) <= room:
                 self._line.remove(part.order.ticket.user, part)
                 batch.append(part)
                 room -= len(part)
         for part in batch:
             part.order.begun = True
-        return Batch(batch, self._account)
+        return batch
 
     def _ready(self, parts: list[Part]) -> bool:
         """Whether parts that do not fill a batch are computed all the same."""
-        if self._leading or self._following:
+        if self._errands_wait():
             return time.monotonic() - min(part.asked for part in parts) >= PATIENCE
         return any(part.gathered for part in parts)
 
-    def _next_errand(self, line: Line[Errand]) -> Errand | None:
-        errand = line.pop() if line else None
-        if self._device and not self._leading and not self._following:
-            self._device.wake()  # a batch that is not full waits no longer
-        return errand
+    def _errands_wait(self) -> bool:
+        """For nothing but a thread."""
+        return any(kind.ready for kind in self._errands)
+
+
+def requests(waiting: Iterable[Part | Errand]) -> int:
+    """How many requests wait for these."""
+    return len({one.order if isinstance(one, Part) else one for one in waiting})

@@ -47,14 +47,19 @@ class Line(Generic[Waiting]):
         if not self._users:
             raise IndexError("nobody waits")
         user, own = next(iter(self._users.items()))
-        item = own.popleft()
-        del self._users[user]
-        if own:
-            self._users[user] = own
+        item = own[0]
+        self.take(user, item)
         return item
 
+    def take(self, user: str, item: Waiting) -> None:
+        """Take one before its turn, for which its user goes to the end of the turns; it must wait."""
+        own = self._users.pop(user)
+        own.remove(item)
+        if own:
+            self._users[user] = own
+
     def remove(self, user: str, item: Waiting) -> bool:
-        """Take one out of turn; False when it does not wait."""
+        """Take one out of the line, at no cost of turns; False when it does not wait."""
         own = self._users.get(user)
         if own is None or item not in own:
             return False

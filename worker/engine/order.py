@@ -16,7 +16,7 @@ from worker.errors import ModelFailed, WorkerError
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ticket:
     """Whose a request is, which may take several computations, and who is told of its places in the line."""
 
@@ -24,6 +24,7 @@ class Ticket:
     user: str
     deadline: float  # of the event loop's time, in seconds
     tell: Callable[[Queued], None]
+    admitted: bool = False  # there was room for it to wait: what was begun is not refused halfway
 
 
 class Order:

@@ -42,14 +42,18 @@ async def compress(request: web.Request) -> web.StreamResponse:
         original = seen.picture[None]  # (1, C, S, S)
         (numbers,) = await visit.compute(coder.describe, original)
         (painted,) = await visit.compute(coder.paint, numbers)
-        quality = closeness(painted, original)["psnr"]
-        figures = {"code_bytes": float(codes.size(coder.count, coder.levels)), "psnr": quality}
-        pictures = [from_unit(original), from_unit(painted)]
-        for codec in CODECS:
-            file = await visit.finish(least, pictures[0][0], codec, quality)
-            figures[f"{codec}_bytes"] = float(len(file))
-            pictures.append(shown([file], len(seen.picture)))
-        files = await visit.finish(encoding.rows, torch.cat(pictures), len(pictures), wanted.scale, wanted.max_bytes)
+        figures = {"code_bytes": float(codes.size(coder.count, coder.levels))}
+
+        def compare() -> list[bytes]:
+            figures["psnr"] = quality = closeness(painted, original)["psnr"]
+            pictures = [from_unit(original), from_unit(painted)]
+            for codec in CODECS:
+                file = least(pictures[0][0], codec, quality)
+                figures[f"{codec}_bytes"] = float(len(file))
+                pictures.append(shown([file], len(seen.picture)))
+            return encoding.rows(torch.cat(pictures), len(pictures), wanted.scale, wanted.max_bytes)
+
+        files = await visit.finish(compare)
         code = f"{model.name}:{codes.write(numbers[0], coder.levels)}"
         return visit.describe(files, [seen], figures=figures, code=code)
 

@@ -94,13 +94,16 @@ async def walk(request: web.Request) -> web.StreamResponse:
             return encoding.strip(images, wanted.scale, wanted.max_bytes)
         return encoding.animation(images, wanted.output_format, wanted.scale, wanted.max_bytes)
 
-    return await draw(request, wanted, plan, encode)
+    return await draw(request, wanted, plan, encode, long=wanted.layout == "animation")
 
 
 async def draw(
-    request: web.Request, wanted: PictureRequest, plan: Plan, encode: Encoder, few: bool = False
+    request: web.Request, wanted: PictureRequest, plan: Plan, encode: Encoder, few: bool = False, long: bool = False
 ) -> web.StreamResponse:
-    """Have drawn what a request wants; so ``few`` points that another thread would take longer are planned in this."""
+    """Have drawn what a request wants; so ``few`` points that another thread would take longer are planned in this.
+
+    ``long``: to encode the files takes seconds.
+    """
     model = await request.app[GALLERY].image_model(wanted.model, Painter)
     painter = model.role(Painter)
     check_label(wanted.label, model.name, painter.classes)
@@ -109,7 +112,7 @@ async def draw(
     async def work(visit: Visit) -> Images:
         points = plan(painter, seed) if few else await visit.prepare(plan, painter, seed)
         (pictures,) = await visit.compute(painter.draw, *points.rows)
-        return described(await visit.finish(encode, pictures), seed, model.name)
+        return described(await visit.finish(encode, pictures, long=long), seed, model.name)
 
     return await answer(request, wanted, model, work)
 

@@ -36,9 +36,11 @@ async def show_map(request: web.Request) -> web.StreamResponse:
             (place,) = atlas.ground.places(latents)
             figures = {name: float(part) / (atlas.ground.grid - 1) for name, part in zip("xy", place, strict=True)}
         (pictures,) = await visit.compute(space.decode, space.remembered[atlas.chosen])
-        drawn = await visit.finish(atlas.draw, pictures, own, place)
-        files = await visit.finish(encoding.stills, drawn[None], wanted.scale, wanted.max_bytes)
-        return visit.describe(files, seen, figures=figures)
+
+        def draw() -> list[bytes]:
+            return encoding.stills(atlas.draw(pictures, own, place)[None], wanted.scale, wanted.max_bytes)
+
+        return visit.describe(await visit.finish(draw), seen, figures=figures)
 
     return await answer(request, wanted, model, work)
 

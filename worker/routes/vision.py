@@ -143,13 +143,7 @@ async def translate(request: web.Request) -> web.StreamResponse:
 
     async def work(visit: Visit) -> VisionAnswer:
         seen = await visit.look(wanted.image, finer=FINER)
-        fine = seen.picture[None]  # (1, C, FINER S, FINER S)
-        photo = F.avg_pool2d(fine, FINER)  # (1, C, S, S)
-        sketched = bool(edges.drawn(fine)) if wanted.lines == "auto" else wanted.lines == "sketch"
-        if sketched:
-            lines = await visit.prepare(edges.strokes, fine, FINER)
-        else:
-            lines = await visit.prepare(edges.extract, photo, edges.between(wanted.strength))
+        sketched, photo, lines = await visit.prepare(lines_of, seen.picture[None], wanted)
         latents = of_seeds(successive(seed, wanted.n), role.latent)
         (painted,) = await visit.compute(role.translate, lines.expand(wanted.n, -1, -1, -1), latents)
         paper = (1 - 2 * lines).expand_as(photo)  # dark on light
@@ -158,6 +152,14 @@ async def translate(request: web.Request) -> web.StreamResponse:
         return visit.describe(files, [seen], seed=seed, lines="sketch" if sketched else "photo")
 
     return await answer(request, wanted, model, work)
+
+
+def lines_of(fine: Tensor, wanted: TranslationRequest) -> tuple[bool, Tensor, Tensor]:
+    """Whether a picture (1, C, FINER S, FINER S) is a sketch, itself (1, C, S, S) and its lines (1, 1, S, S)."""
+    photo = F.avg_pool2d(fine, FINER)
+    sketched = bool(edges.drawn(fine)) if wanted.lines == "auto" else wanted.lines == "sketch"
+    lines = edges.strokes(fine, FINER) if sketched else edges.extract(photo, edges.between(wanted.strength))
+    return sketched, photo, lines
 
 
 def closeness(pictures: Tensor, originals: Tensor) -> dict[str, float]:

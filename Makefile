@@ -4,6 +4,7 @@
 # make env    make or refresh the environment (.venv); the others do it when needed
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+NEEDED := Prospero needs Python 3.11 or newer: make PYTHON=/path/to/python3.11
 VENV := .venv
 
 .PHONY: run test lint env
@@ -22,7 +23,7 @@ lint: env
 env: $(VENV)/.stamp
 
 $(VENV)/.stamp: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Prospero needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
+	@$(or $(PYTHON),$(error $(NEEDED))) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(NEEDED)")'
 	@echo "Making the environment in $(VENV); the first time takes a few minutes."
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'

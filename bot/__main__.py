@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from importlib.util import find_spec
 
 from bot.settings import SettingsError, load
 
@@ -16,6 +17,9 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     if settings.discord_token is None:
+        if find_spec("sandbox") is None:  # the container's image is for Discord alone
+            print("Set DISCORD_TOKEN to your bot's token: the sandbox, which needs none, is not here.", file=sys.stderr)
+            return 2
         os.execv(sys.executable, [sys.executable, "-m", "sandbox"])
 
     from bot import logs, session  # discord.py takes a while to load, and the sandbox would wait for it in vain

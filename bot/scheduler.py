@@ -10,6 +10,7 @@ from typing import Protocol
 import aiohttp
 
 SHORTEST_GAP = 0.25  # seconds between edits in a channel that nobody waits for; more would not be seen one by one
+TOO_MANY_OLD_EDITS = 30046  # Discord's error code: of messages that are older than an hour
 
 
 class Editable(Protocol):
@@ -54,7 +55,7 @@ class Scheduler:
             session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams
         ) -> None:
             edit = _edit.get()
-            if edit is not None:
+            if edit is not None and not await _concerns_old_messages_alone(params.response):
                 channel, bucket = edit
                 channel.learn(bucket, params.response)
 
@@ -150,6 +151,17 @@ class _Channel:
 
 
 _edit: ContextVar[tuple[_Channel, Hashable] | None] = ContextVar("edit", default=None)  # what the request is for
+
+
+async def _concerns_old_messages_alone(response: aiohttp.ClientResponse) -> bool:
+    """Whether this refuses the edit of an old message, which discord.py sends again, and says nothing of any other."""
+    if response.status != 429:
+        return False
+    try:
+        refusal = await response.json()  # the response keeps what was read for discord.py
+    except (aiohttp.ContentTypeError, ValueError):  # of something in front of Discord
+        return False
+    return isinstance(refusal, dict) and refusal.get("code") == TOO_MANY_OLD_EDITS
 
 
 async def _either(event: asyncio.Event, delay: float) -> None:

@@ -30,7 +30,7 @@ def main() -> int:
     except OSError as error:
         address = authority(settings.sandbox_host, settings.sandbox_port)
         reason = os.strerror(error.errno) if error.errno else str(error)
-        advice = "choose another with --port or PROSPERO_SANDBOX_PORT"
+        advice = "choose another port with PROSPERO_SANDBOX_PORT"
         print(f"The sandbox cannot listen on {address} ({reason}); {advice}.", file=sys.stderr)
         return 1
 

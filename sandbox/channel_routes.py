@@ -7,8 +7,13 @@ from sandbox.errors import DiscordError
 from sandbox.guild import DM, Channel
 from sandbox.messages import DEFAULT, DIRECT_TYPING, GUILD_TYPING, REPLY, Message
 from sandbox.permissions import EVERY_PERMISSION, Permission
+from sandbox.ratelimits import Limit, RateLimits
 from sandbox.rest import API, no_content, number, reply
 from sandbox.state import State
+
+NONCE_SECONDS = 300.0  # how long a nonce is remembered; Discord says "the past few minutes"
+OLD_SECONDS = 3600.0  # the age at which a message becomes one whose edits are limited beside all else
+OLD_EDITS = Limit(3, 20.0)  # in a channel; what people measured
 
 
 class ChannelRoutes:
@@ -16,6 +21,7 @@ class ChannelRoutes:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._old_edits = RateLimits(state.clock)
 
     def routes(self) -> list[web.RouteDef]:
         channel = f"{API}/channels/{{channel_id}}"
@@ -66,7 +72,8 @@ class ChannelRoutes:
         messages = self._state.messages
         if draft.fields.get("enforce_nonce") and "nonce" in draft.fields:
             for earlier in messages.in_channel(channel):
-                if earlier.author is self._state.bot and earlier.fields.get("nonce") == draft.fields["nonce"]:
+                same = earlier.author is self._state.bot and earlier.fields.get("nonce") == draft.fields["nonce"]
+                if same and self._state.clock.age(earlier.id) < NONCE_SECONDS:
                     return reply(messages.payload(earlier))
         reply_to = messages.replied(channel, draft)
         message = messages.create(
@@ -75,7 +82,8 @@ class ChannelRoutes:
         return reply(messages.payload(message))
 
     async def message(self, request: web.Request) -> web.Response:
-        return reply(self._state.messages.payload_for_bot(self._message(request)))
+        message = self._message(request, Permission.READ_MESSAGE_HISTORY)
+        return reply(self._state.messages.payload_for_bot(message))
 
     async def edit(self, request: web.Request) -> web.Response:
         message = self._message(request)
@@ -84,6 +92,10 @@ class ChannelRoutes:
             raise DiscordError("not_the_author")
         draft = read_draft(payload, uploads, SUPPRESS_EMBEDS | EPHEMERAL)
         self._refuse_ungranted(message.channel, draft)
+        if self._state.clock.age(message.id) > OLD_SECONDS:
+            verdict = self._old_edits.take("old edits", message.channel.id, OLD_EDITS, counts_globally=False)
+            if verdict.body is not None:  # the answer's bucket is still the route's, which has more left
+                return reply(verdict.body | DiscordError("too_many_old_edits").body(), 429, verdict.headers)
         self._state.messages.edit(message, draft)
         return reply(self._state.messages.payload(message))
 
@@ -117,9 +129,11 @@ class ChannelRoutes:
             raise DiscordError("missing_permissions")
         if draft.fields.get("embeds") and not granted & Permission.EMBED_LINKS:
             raise DiscordError("missing_permissions")
+        if draft.fields.get("message_reference") and not granted & Permission.READ_MESSAGE_HISTORY:
+            raise DiscordError("unreadable_reply")
 
-    def _message(self, request: web.Request) -> Message:
-        message = self._state.messages.find(self._channel(request), request.match_info["message_id"])
+    def _message(self, request: web.Request, needed: Permission | None = None) -> Message:
+        message = self._state.messages.find(self._channel(request, needed), request.match_info["message_id"])
         if message.only_for is not None:  # reachable through its interaction's token alone
             raise DiscordError("unknown_message")
         return message

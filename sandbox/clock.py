@@ -41,6 +41,10 @@ class Clock:
         """The time in Discord's ISO 8601 form, in UTC."""
         return datetime.fromtimestamp(self.time(), UTC).isoformat(timespec="microseconds")
 
+    def age(self, snowflake: str) -> float:
+        """Seconds since that id was given, to the millisecond."""
+        return self.time() - ((int(snowflake) >> 22) + DISCORD_EPOCH_MS) / 1000
+
     def later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Run `callback` in the event loop once `seconds` have passed on this clock."""
         timer = Timer(callback)

@@ -20,6 +20,7 @@ ERRORS: dict[str, tuple[int, int, str]] = {
     "unknown_interaction": (404, 10062, "Unknown interaction"),
     "unknown_command": (404, 10063, "Unknown application command"),
     "too_many_commands": (400, 30032, "Maximum number of application commands reached (100)"),
+    "too_many_old_edits": (429, 30046, "Maximum number of edits to messages older than 1 hour reached."),
     "too_large": (413, 40005, "Request entity too large"),
     "already_acknowledged": (400, 40060, "Interaction has already been acknowledged."),
     "missing_access": (403, 50001, "Missing Access"),
@@ -31,6 +32,7 @@ ERRORS: dict[str, tuple[int, int, str]] = {
     "invalid_recipient": (400, 50033, "Invalid Recipient(s)"),
     "invalid_form": (400, 50035, "Invalid Form Body"),
     "invalid_json": (400, 50109, "The request body contains invalid JSON."),
+    "unreadable_reply": (403, 160002, "Cannot reply without permission to read message history"),
 }
 
 

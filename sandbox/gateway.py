@@ -224,8 +224,13 @@ class Gateway:
         if not isinstance(sequence, int) or sequence > session.sequence:
             connection.close(INVALID_SEQUENCE)
             return
+        if sequence < session.sent[0][0] - 1:  # something between is no longer kept
+            connection.send({"op": INVALID, "d": False})
+            return
         if session.expiry is not None:
             session.expiry.cancel()
+        if session.connection is not None:  # the bot gave it up, however alive it looks from here
+            session.connection.close(WSCloseCode.OK)
         session.connection, connection.session = connection, session
         for number, event in session.sent:
             if number > sequence:
@@ -287,8 +292,9 @@ class Gateway:
         self._sessions.pop(session.id, None)
 
     def _timed_out(self, connection: Connection) -> None:
-        if connection.session is not None:
-            self._end(connection.session)
+        session = connection.session
+        if session is not None and session.connection is connection:  # and was not resumed by another
+            self._end(session)
         connection.close(TIMED_OUT)
 
     def _announce_presence(self) -> None:

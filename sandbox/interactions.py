@@ -179,7 +179,8 @@ class Interactions:
                 raise DiscordError("unknown_message")
             message_id = interaction.original.id
         found = self._messages.find(interaction.channel, message_id)
-        if found.author is not self._bot or found.only_for not in (None, interaction.user.id):
+        written_so = found.fields.get("webhook_id") == self._application_id
+        if not (written_so or found is interaction.source) or found.only_for not in (None, interaction.user.id):
             raise DiscordError("unknown_message")
         return found
 
@@ -187,6 +188,8 @@ class Interactions:
 
     def _respond(self, interaction: Interaction, kind: int, data: JSON, uploads: Uploads) -> None:
         if kind == UPDATE_NOW and interaction.source is not None:
+            if not self._messages.keeps(interaction.source):
+                raise DiscordError("unknown_message")
             self._messages.edit(interaction.source, read_draft(data, uploads, EDIT_FLAGS))
             interaction.original = interaction.source
             return

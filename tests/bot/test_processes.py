@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
@@ -75,6 +76,16 @@ async def test_a_setting_that_is_wrong() -> None:
         status, said = await last_words(process)
     assert status == 2
     assert said.startswith("PROSPERO_WORKER_URL is 'nowhere': write the worker's address")
+
+
+def test_no_token_and_no_sandbox() -> None:
+    script = "import sys; sys.modules['sandbox'] = None; from bot.__main__ import main; sys.exit(main())"
+    environment = {key: value for key, value in os.environ.items() if "PROSPERO" not in key and "DISCORD" not in key}
+    ended = subprocess.run(
+        [sys.executable, "-c", script], env=environment, cwd=gettempdir(), capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == "Set DISCORD_TOKEN to your bot's token: the sandbox, which needs none, is not here.\n"
 
 
 async def test_a_home_that_cannot_be_used(island: Island, tmp_path: Path) -> None:

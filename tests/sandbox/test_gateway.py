@@ -5,7 +5,7 @@ import json
 import sys
 import time
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import ModuleType
 from typing import Any
@@ -17,7 +17,7 @@ import pytest
 from sandbox.app import Sandbox
 from sandbox.clock import Clock
 from sandbox.compression import Stream
-from sandbox.gateway import ACK_SECONDS
+from sandbox.gateway import ACK_SECONDS, MOST_KEPT_EVENTS
 from tests.person import Person
 from tests.sandbox.conftest import TOKEN, Troupe
 
@@ -209,6 +209,45 @@ async def test_a_cut_connection_resumes_and_misses_nothing(sandbox: Sandbox, mir
         first, second, resumed = [await socket.next(op=0) for _ in range(3)]
     assert (first["d"]["content"], second["d"]["content"], resumed["t"]) == ("first", "second", "RESUMED")
     assert [first["s"], second["s"], resumed["s"]] == [seen + 1, seen + 2, seen + 3]
+
+
+async def test_a_resumed_session_outlives_the_connection_that_it_left(
+    sandbox: Sandbox, miranda: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time_out: list[Callable[[], None]] = []
+
+    class Heartbeat:
+        def __init__(self, _: float, missed: Callable[[], None]) -> None:
+            time_out.append(missed)
+
+        def stop(self) -> None:
+            """There is nothing that runs."""
+
+    monkeypatch.setattr("sandbox.gateway.Heartbeat", Heartbeat)
+    async with connected(sandbox) as stale, connected(sandbox) as socket:
+        ready = await stale.identify()
+        await socket.send(6, {"token": TOKEN, "session_id": ready["session_id"], "seq": 2})
+        await socket.next("RESUMED")
+        time_out[0]()
+        assert await stale.close_code() == 1000
+        miranda.go("direct")
+        await miranda.say("still there?")
+        assert (await socket.next("MESSAGE_CREATE"))["d"]["content"] == "still there?"
+
+
+async def test_a_session_that_missed_more_than_is_kept_is_over(sandbox: Sandbox, miranda: Person) -> None:
+    async with connected(sandbox) as socket:
+        ready = await socket.identify()
+        await socket.next("GUILD_CREATE")
+        await socket.cut()
+    await miranda.wait_for(lambda event: event["t"] == "PRESENCE" and not event["d"]["online"])
+    for _ in range(MOST_KEPT_EVENTS):
+        sandbox.state.events.to_bot("TYPING_START", {}, 0)
+    async with connected(sandbox) as socket:
+        await socket.send(6, {"token": TOKEN, "session_id": ready["session_id"], "seq": 1})
+        assert (await socket.next(op=9))["d"] is False
+        await socket.send(6, {"token": TOKEN, "session_id": ready["session_id"], "seq": 2})
+        assert (await socket.next(op=0))["s"] == 3
 
 
 async def test_a_session_waits_three_minutes(sandbox: Sandbox, miranda: Person, clock: Clock) -> None:

@@ -8,7 +8,7 @@ import pytest
 from sandbox.app import Sandbox
 from sandbox.permissions import Permission
 from tests.person import File, Person, Refusal, controls, labels
-from tests.sandbox.conftest import Troupe
+from tests.sandbox.conftest import Api, Troupe
 
 
 def png(width: int, height: int) -> bytes:
@@ -201,3 +201,39 @@ async def test_a_message_deleted_by_someone_is_gone(bot: Troupe, sandbox: Sandbo
     await miranda.wait_for(lambda event: event["t"] == "MESSAGE_DELETE" and event["d"]["id"] == message["id"])
     with pytest.raises(Refusal, match="Unknown Message"):
         await miranda.press(message, "Change")
+
+
+BUTTON = {"type": 1, "components": [{"type": 2, "style": 1, "label": "x", "custom_id": "x"}]}
+
+
+async def test_a_token_reaches_what_its_application_wrote_by_one_and_its_components_message(
+    api: Api, sandbox: Sandbox, miranda: Person
+) -> None:
+    state = sandbox.state
+    user, channel = state.person(miranda.id).user, state.channel(miranda.channel)
+    posts = f"/channels/{channel.id}/messages"
+    used, other = [(await api("POST", posts, {"content": "x", "components": [BUTTON]})).body["id"] for _ in range(2)]
+    data = {"custom_id": "x", "component_type": 2, "id": 1}
+    pressed = state.interactions.begin(3, user, channel, data, "", source=state.any_message(used))
+    await api("POST", f"/interactions/{pressed.id}/{pressed.token}/callback", {"type": 5})
+    webhook = f"/webhooks/{state.application_id}/{pressed.token}"
+    written = (await api("POST", webhook, {"content": "written"})).body["id"]
+    for method, change in (("GET", None), ("PATCH", {"content": "y"}), ("DELETE", None)):
+        refused = await api(method, f"{webhook}/messages/{other}", change)
+        assert (refused.status, refused.code) == (404, 10008)
+        for one in (used, written):
+            assert (await api(method, f"{webhook}/messages/{one}", change)).status < 300
+    assert [one["id"] for one in await miranda.messages()] == [other]
+
+
+async def test_a_message_that_is_gone_is_not_updated(api: Api, sandbox: Sandbox, miranda: Person) -> None:
+    state = sandbox.state
+    user, channel = state.person(miranda.id).user, state.channel(miranda.channel)
+    message = (await api("POST", f"/channels/{channel.id}/messages", {"content": "x", "components": [BUTTON]})).body
+    data = {"custom_id": "x", "component_type": 2, "id": 1}
+    pressed = state.interactions.begin(3, user, channel, data, "", source=state.any_message(message["id"]))
+    state.delete_message(message["id"])
+    callback = f"/interactions/{pressed.id}/{pressed.token}/callback"
+    refused = await api("POST", callback, {"type": 7, "data": {"content": "y"}})
+    assert (refused.status, refused.code) == (404, 10008)
+    assert (await api("POST", callback, {"type": 4, "data": {"content": "it is gone"}})).status == 204

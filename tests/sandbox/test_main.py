@@ -107,8 +107,8 @@ def test_a_taken_port_is_said_in_one_sentence() -> None:
             _, told = process.communicate(timeout=60)
     assert process.returncode == 1
     assert told.splitlines() == [
-        f"The sandbox cannot listen on 127.0.0.1:{port} (Address already in use); choose another with --port "
-        "or PROSPERO_SANDBOX_PORT."
+        f"The sandbox cannot listen on 127.0.0.1:{port} (Address already in use); choose another port with "
+        "PROSPERO_SANDBOX_PORT."
     ]
 
 

@@ -42,6 +42,21 @@ async def test_the_sixth_message_is_refused_until_the_window_ends(api: Api, sand
     assert (await api("POST", path, {"content": "now"})).status == 200
 
 
+async def test_old_messages_have_a_limit_of_their_own(api: Api, sandbox: Sandbox, clock: Clock) -> None:
+    path = f"/channels/{next(iter(sandbox.state.guild.channels))}/messages"
+    old = (await api("POST", path, {"content": "old"})).body["id"]
+    clock.advance(3601)
+    young = (await api("POST", path, {"content": "young"})).body["id"]
+    answers = [await api("PATCH", f"{path}/{old}", {"content": str(n)}) for n in range(4)]
+    assert [one.status for one in answers] == [200] * 3 + [429]
+    refused = answers[-1]
+    assert refused.code == 30046 and 5 < refused.body["retry_after"] <= 20.001 and not refused.body["global"]
+    assert refused.headers["X-RateLimit-Remaining"] == "1" and refused.headers["Via"]  # what the channel has left
+    assert (await api("PATCH", f"{path}/{young}", {"content": "still"})).status == 200
+    clock.advance(refused.body["retry_after"])
+    assert (await api("PATCH", f"{path}/{old}", {"content": "now"})).status == 200
+
+
 async def test_the_whole_bot_has_a_limit_that_interactions_escape(clock: Clock) -> None:
     limits = RateLimits(clock)
     plenty = Limit(1000, 1.0)

@@ -7,6 +7,8 @@ import discord
 import pytest
 
 from sandbox.app import Sandbox
+from sandbox.channel_routes import NONCE_SECONDS
+from sandbox.clock import Clock
 from sandbox.permissions import Permission
 from tests.person import File, Person
 from tests.sandbox.conftest import Api, Troupe
@@ -138,6 +140,22 @@ async def test_permissions_are_enforced(bot: Troupe, sandbox: Sandbox, miranda: 
     assert (await miranda.slash("quick")).failure is None  # an answer needs no permission in the channel
 
 
+async def test_what_was_written_before_is_read_and_answered_by_permission(
+    api: Api, sandbox: Sandbox, miranda: Person
+) -> None:
+    state = sandbox.state
+    path = f"/channels/{miranda.channel}/messages"
+    said = await miranda.say("mine own")
+    own = (await api("POST", path, {"content": "thine"})).body
+    state.forbid(state.channel(miranda.channel), state.bot, Permission.READ_MESSAGE_HISTORY)
+    read = await api("GET", f"{path}/{own['id']}")
+    assert (read.status, read.code) == (403, 50013)
+    answer = await api("POST", path, {"content": "x", "message_reference": {"message_id": said["id"]}})
+    assert (answer.status, answer.code) == (403, 160002)
+    assert (await api("PATCH", f"{path}/{own['id']}", {"content": "changed"})).status == 200
+    assert (await api("DELETE", f"{path}/{own['id']}")).status == 204
+
+
 async def test_attachments_stay_or_go_as_the_edit_says(bot: Troupe, miranda: Person) -> None:
     channel = bot.guilds[0].text_channels[0]
 
@@ -156,11 +174,13 @@ async def test_attachments_stay_or_go_as_the_edit_says(bot: Troupe, miranda: Per
     assert (await message.edit(attachments=[])).attachments == []
 
 
-async def test_a_nonce_keeps_a_message_from_being_sent_twice(bot: Troupe, miranda: Person) -> None:
+async def test_a_nonce_keeps_a_message_from_being_sent_twice(bot: Troupe, miranda: Person, clock: Clock) -> None:
     channel = bot.guilds[0].text_channels[0]
     first = await channel.send("once", nonce=7)
     again = await channel.send("once", nonce=7)
     assert again.id == first.id and len(await miranda.messages()) == 1
+    clock.advance(NONCE_SECONDS)
+    assert (await channel.send("once", nonce=7)).id != first.id  # it is remembered for a few minutes
 
 
 async def test_commands_keep_their_ids_and_change_their_versions(api: Api, sandbox: Sandbox) -> None:

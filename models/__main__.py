@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 from collections.abc import Generator
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import torch
-from dotenv import load_dotenv
+from dotenv import dotenv_values
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
@@ -33,11 +33,11 @@ from models.checkpoint import SHIPPED, Card, Checkpoint, CheckpointError, Store
 from models.comparison import compare_versions, measure
 from models.configuration import ConfigurationError
 from models.cores import cores
-from models.data import SETS, DataError, get, listing, look_in
+from models.data import DataError, get, licence, listing, look_in
 from models.failures import Failure, explain
 from models.intake import add
 from models.registry import Family, Recipe, resolve
-from models.training import Progress, Run, Trained, TrainingError
+from models.training import Progress, Run, Trained, TrainingError, finish
 
 GROUP = Path("/proc/self/autogroup")
 
@@ -45,15 +45,20 @@ GROUP = Path("/proc/self/autogroup")
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     try:
-        load_dotenv(".env")  # what the environment says already comes first
+        for name, value in dotenv_values(".env").items():
+            if name.startswith("PROSPERO_") and value is not None:  # the bot's token is not for what opens pictures
+                os.environ.setdefault(name, value)
     except UnicodeDecodeError:
         print(".env is not UTF-8 text; save it as such.", file=sys.stderr)
         return 1
     options = parser().parse_args(arguments)
     look_in(options.home)
     store = Store(options.home, options.shipped)
+    options.stdout = sys.stdout
+    printed = sys.stderr if getattr(options, "json", False) else sys.stdout  # by whom it may be, such as a plug-in
     try:
-        options.command(options, store)
+        with redirect_stdout(printed):
+            options.command(options, store)
         return 0
     except KeyboardInterrupt:
         failure = Failure("interrupted", "Stopped. A training goes on from its last snapshot with --resume.")
@@ -63,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         failure = explained
     if getattr(options, "json", False):
-        say({"error": asdict(failure)})
+        say(options, {"error": asdict(failure)})
     print(failure.message, file=sys.stderr)
     return 130 if failure.code == "interrupted" else 1
 
@@ -170,9 +175,9 @@ def train(options: argparse.Namespace, store: Store) -> None:
         store.check_new(recipe.model, options.name)  # now, not after hours of training
     start = starting_point(options.start, family, recipe, store)
     recipe = replace(recipe, config=configuration(options, family, start.card.config if start else recipe.config))
-    if options.data:
-        licence = SETS[options.data].licence if options.data in SETS else "the operator's own"
-        recipe = replace(recipe, dataset=options.data, licence=licence)
+    if options.data and options.data != recipe.dataset:
+        recipe = replace(recipe, dataset=options.data, licence=licence(options.data))
+    settings = asdict(family.config.parse(recipe.config))
     minutes = options.minutes if options.minutes or options.steps else recipe.minutes
     run = Run(
         folder=options.folder or options.home / "training" / recipe.model,
@@ -183,6 +188,7 @@ def train(options: argparse.Namespace, store: Store) -> None:
         report_every=options.report_every,
         start=start,
         compile=options.compile,
+        options=(f"--data {recipe.dataset}", *(f"--set {shlex.quote(f'{k}={v}')}" for k, v in settings.items())),
     )
     if run.snapshot.exists() and not options.resume:
         raise TrainingError(f"A training of {recipe.model} is unfinished: add --resume, or delete {run.folder} first.")
@@ -193,7 +199,8 @@ def train(options: argparse.Namespace, store: Store) -> None:
     trained.check()
     created = datetime.now(UTC)
     words = ["python", "-m", "models", "train", recipe.model, "--seed", str(options.seed)]
-    words += ["--steps", str(options.steps)] if options.steps else ["--minutes", f"{minutes:g}"]
+    words += ["--steps", str(options.steps)] if options.steps else []
+    words += ["--minutes", f"{minutes:g}"] if minutes else []
     words += ["--start", start.version] if start else []
     words += ["--data", options.data] if options.data else []
     words += ["--balance", options.balance] if options.balance else []
@@ -222,7 +229,8 @@ def train(options: argparse.Namespace, store: Store) -> None:
     if not options.unmeasured:
         figures = measure(family, version, options.device)
         store.annotate(version, version.card.measured(figures, f"--version {version.version}"))
-        say({"model": version.model, "version": version.version, "metrics": figures}, None if options.json else 2)
+        told = {"model": version.model, "version": version.version, "metrics": figures}
+        say(options, told, None if options.json else 2)
 
 
 def settle(options: argparse.Namespace) -> None:
@@ -241,9 +249,7 @@ def starting_point(name: str, family: Family, recipe: Recipe, store: Store) -> C
     if name == "scratch":
         return None
     if not family.continues:
-        raise TrainingError(
-            f"{recipe.model} cannot go on from a version, which lacks the network that judged it; start from scratch."
-        )
+        raise TrainingError(f"{recipe.model} cannot go on from a version; start from scratch.")
     return store.open(recipe.model, None if name == "current" else name)
 
 
@@ -262,22 +268,21 @@ def _drive(steps: Generator[Progress, None, Trained], options: argparse.Namespac
         TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), disable=options.json, transient=True
     ) as bar:
         task = bar.add_task("training", total=1.0)
-        while True:
-            try:
-                progress = next(steps)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
+
+        def report(progress: Progress) -> None:
             if options.samples and progress.sample:
                 options.samples.mkdir(parents=True, exist_ok=True)
                 kept = options.samples / f"{progress.step}{progress.sample.suffix}"
                 progress = replace(progress, sample=Path(shutil.copyfile(progress.sample, kept)))
             if options.json:
-                say(asdict(progress))
+                say(options, asdict(progress))
             else:
                 figures = {**progress.losses, **progress.metrics}
                 line = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
                 bar.print(f"step {progress.step:>6}  {line}")
                 bar.update(task, completed=progress.fraction)
+
+        return finish(steps, report)
 
 
 def _draw_sheet(family: Family, version: Checkpoint, device: torch.device) -> None:
@@ -292,7 +297,7 @@ def evaluate(options: argparse.Namespace, store: Store) -> None:
     figures = measure(family, version, options.device, options.data, options.quick)
     if options.annotate:
         store.annotate(version, version.card.measured(figures, measured_as(version, options)))
-    say({"model": version.model, "version": version.version, "metrics": figures}, indent=2)
+    say(options, {"model": version.model, "version": version.version, "metrics": figures}, indent=2)
 
 
 def measured_as(version: Checkpoint, options: argparse.Namespace) -> str:
@@ -309,7 +314,7 @@ def compare(options: argparse.Namespace, store: Store) -> None:
     comparison = compare_versions(family, new, against, options.device, options.data, options.quick)
     if options.annotate and new.version in comparison.metrics:
         store.annotate(new, new.card.measured(comparison.metrics[new.version], measured_as(new, options)))
-    say(asdict(comparison), None if options.json else 2)
+    say(options, asdict(comparison), None if options.json else 2)
 
 
 def sample(options: argparse.Namespace, store: Store) -> None:
@@ -354,15 +359,16 @@ def data(options: argparse.Namespace, store: Store) -> None:
     elif options.action == "add":
         if not options.name or not options.file:
             raise DataError("Say which data set to add, and its file: python -m models data add owls owls.zip")
-        say(asdict(add(options.file, options.name, options.home, options.sheet)), None if options.json else 2)
+        found = add(options.file, options.name, options.home, options.sheet)
+        say(options, asdict(found), None if options.json else 2)
     else:
         for entry in listing():
             print(f"{entry.name:<16}{entry.note}")
 
 
-def say(message: dict[str, Any], indent: int | None = None) -> None:
-    """A message for programs, on standard output."""
-    print(json.dumps(message, indent=indent, default=str), flush=True)
+def say(options: argparse.Namespace, message: dict[str, Any], indent: int | None = None) -> None:
+    """A message for programs, on standard output, where with --json there is nothing else."""
+    print(json.dumps(message, indent=indent, default=str), file=options.stdout, flush=True)
 
 
 def follow_leash() -> None:

@@ -157,12 +157,14 @@ class Store:
                 continue
             except (ValueError, KeyError, TypeError) as error:
                 raise CheckpointError(f"{model}/{POINTER} is damaged; promote a version again.") from error
+            except OSError as error:
+                raise CheckpointError(f"{pointer} cannot be read ({error.strerror}); see to its rights.") from error
         if versions := self.versions(model):
             raise CheckpointError(f"No version of {model} serves yet; promote one of them: {', '.join(versions)}.")
         raise CheckpointError(f"There is no model {model!r}; train it with `python -m models train {model}`.")
 
     def serving(self, model: str) -> str | None:
-        """As :meth:`current`; None before a model's first promotion, and where the pointer is damaged."""
+        """As :meth:`current`; None before a first promotion, and where the pointer is damaged or cannot be read."""
         try:
             return self.current(model)
         except CheckpointError:
@@ -236,14 +238,20 @@ class Store:
             write_json(self.written / model / POINTER, {"version": version, "previous": previous})
 
     def previous(self, model: str) -> str | None:
-        """The version that served before the last promotion."""
-        return self._pointer(model)["previous"]
+        """The version that served before the last promotion; None where :meth:`serving` is, and before a second one."""
+        try:
+            return self._pointer(model)["previous"]
+        except CheckpointError:
+            return None
 
     def rollback(self, model: str) -> str:
         """Let the version serve again that served before the last promotion; returns its name."""
-        previous = self.previous(model)
+        previous = self._pointer(model)["previous"]
         if previous is None:
             raise CheckpointError(f"{model} has had no other version to roll back to.", "no_version_before")
+        if previous not in self.versions(model):
+            message = f"{model}@{previous}, which served before, was deleted; promote another version."
+            raise CheckpointError(message, "previous_gone")
         self.promote(model, previous)
         return previous
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 
 from models.checkpoint import Checkpoint
+from models.failures import explain
 from models.registry import Family
+
+logger = logging.getLogger(__name__)
 
 Figures = dict[str, dict[str, Any]]  # by name, the fields of registry.Metric
 
@@ -52,5 +56,13 @@ def compare_versions(
         try:
             metrics[version.version] = measure(family, version, device, chosen, quick)
         except Exception as error:
-            problems[version.version] = str(error) or type(error).__name__
+            problems[version.version] = _told(error, version)
     return Comparison(new.model, chosen, (new.version, old.version), metrics, problems)
+
+
+def _told(error: Exception, version: Checkpoint) -> str:
+    """An error's sentence; of a fault of ours the log has more."""
+    if failure := explain(error):
+        return failure.message
+    logger.error("%s@%s cannot be measured", version.model, version.version, exc_info=error)
+    return "Measuring it failed unexpectedly; the log says how."

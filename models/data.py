@@ -101,6 +101,11 @@ SETS = {
 }
 
 
+def licence(name: str) -> str:
+    """Under which a data set may be used."""
+    return SETS[name].licence if name in SETS else "the operator's own"
+
+
 _told: list[Path] = []  # where look_in was told to look
 
 
@@ -134,7 +139,7 @@ def locate(name: str) -> Path:
             if download.file == name:
                 return fetch(download)
     looked = " and ".join(str(folder / name) for folder in folders())
-    raise DataError(f"There is no {looked}; set PROSPERO_DATA to the folder that holds the data.")
+    raise DataError(f"There is no {looked}; set PROSPERO_DATA to the folder that holds the data.", "data_gone")
 
 
 def get(name: str) -> list[Path]:

@@ -45,6 +45,7 @@ class Config(Configuration):
     batch: int = 64
     rate: float = 2e-4  # learning rate of Adam; falls along a cosine to the next
     rate_end: float = 5e-5
+    warmup: int = 0  # steps over which the drawing network's rate rises, while the judge learns to see
     gamma: float = 2.0  # weight of the penalties; falls along a cosine to the next
     gamma_end: float = 0.2
     penalty_every: int = 4  # steps
@@ -160,7 +161,9 @@ class Duel(Generic[Painting]):
             losses = discriminator_loss(
                 discriminator, shown, judged.detach(), condition, 0.0 if run.step % config.penalty_every else gamma
             )
-        self._descend(self.discriminator_optimizer, torch.stack(list(losses.values())).sum())
+        run.descend(
+            self.discriminator_optimizer, torch.stack(list(losses.values())).sum(), config.rate, config.rate_end
+        )
         discriminator.requires_grad_(False)
         with run.autocast():
             losses["generator"] = generator_loss(discriminator, shown, judged, condition)
@@ -171,12 +174,6 @@ class Duel(Generic[Painting]):
 
     def follow(self, loss: Tensor) -> None:
         """One step of the generator, down any loss."""
-        self._descend(self.generator_optimizer, loss)
         config = self.config
+        self.run.descend(self.generator_optimizer, loss, config.rate, config.rate_end, config.warmup)
         renew(self.average, self.generator, renewal(self.run.step, config.average / config.batch))
-
-    def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-        optimizer.param_groups[0]["lr"] = cosine(self.config.rate, self.config.rate_end, self.run.fraction)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)

@@ -32,7 +32,7 @@ def explain(error: Exception) -> Failure | None:
     if isinstance(error, NotANumberError):
         return Failure(NAN, "What it draws is not a number any more; train with a lower learning rate.")
     if isinstance(error, DataError):
-        return Failure("data", str(error))
+        return Failure(error.code or "data", str(error))
     if isinstance(error, TrainingError):
         return Failure(error.code, str(error))
     if isinstance(error, CheckpointError | ConfigurationError | UnknownModelError):

@@ -22,12 +22,13 @@ from torch import Tensor, nn
 
 from models import metrics
 from models.augmentation import augment, mirror, zoom
-from models.checkpoint import SHIPPED, WEIGHTS, Checkpoint, CheckpointError, Store
+from models.checkpoint import WEIGHTS, Checkpoint, CheckpointError
 from models.configuration import Configuration, whole_numbers
 from models.data import SETS
-from models.pictures import Pictures, load, to_unit
+from models.pictures import Pictures, at_most, load, to_unit
 from models.registry import Family, Metric, Recipe
-from models.training import Progress, Run, Trained, cosine, warm_up
+from models.shipped import open_shipped
+from models.training import Progress, Run, Trained
 
 PUBLISHED = {  # the version, and the SHA-256 of its weights
     "features-digits": ("v1", "b179af5679504ec012fb829f693cd08e0a85e9c7f0d19934ad68b86e70ed955e"),
@@ -112,31 +113,36 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
     """Train on the recipe's pictures, yielding progress; returns the trained network."""
     config = Config.parse(recipe.config)
     data = load(recipe.dataset)
+    _check(config, data)
     network = run.build(lambda: Network(config))
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=config.weight_decay)
     run.restore(network=network, optimizer=optimizer)
-    for step in run:
+    for _ in run:
         chosen = torch.randint(len(data.train), (config.batch,), generator=run.generator())
         images = to_unit(data.train[chosen]).to(run.device)
         with run.autocast():
             if config.classes:
-                assert data.train_labels is not None
+                assert data.train_labels is not None  # _check has seen to that
                 labels = data.train_labels[chosen].to(run.device)
                 loss = classification_loss(network, zoom(images, 0.85, 0.2), labels)
             else:
                 copies = [augment(zoom(mirror(images), 0.6, 0.2), 0.5) for _ in range(2)]
                 loss = contrastive_loss(network.head(network(torch.cat(copies))), config.temperature)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.param_groups[0]["lr"] = cosine(config.rate, 0.0, run.fraction) * warm_up(step, config.warmup)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        run.descend(optimizer, loss, config.rate, warmup=config.warmup)
         run.observe(loss=loss)
         if run.due():
             network.eval()
-            held_out = _held_out(network, data, REPORTED)
+            name, share = _held_out(network, data, REPORTED)
             network.train()
-            yield run.report({"held-out accuracy": held_out}, network=network, optimizer=optimizer)
+            yield run.report({f"held-out {name}": share}, network=network, optimizer=optimizer)
     return Trained(network.eval(), asdict(config))
+
+
+def _check(config: Config, data: Pictures) -> None:
+    """DataError when the network does not fit the pictures, whose side may be any."""
+    data.check(config.channels, data.train.shape[-1], "channels")
+    if config.classes:
+        data.check_classes(config.classes, none=0)
 
 
 # Evaluation
@@ -168,22 +174,23 @@ def retrieval(network: Network, images: Tensor) -> float:
     return float((metrics.nearest(plain, mirrored)[1][:, 0] == torch.arange(len(plain))).float().mean())
 
 
-def _held_out(network: Network, data: Pictures, most: int) -> float:
-    """Accuracy, or retrieval where there are no classes, over the first held-out pictures."""
+def _held_out(network: Network, data: Pictures, most: int) -> tuple[str, float]:
+    """What it is, accuracy, or retrieval where there are no classes, and its share of held-out pictures."""
+    test = at_most(data.test, most)
     if not network.config.classes:
-        return retrieval(network, data.test[:most])
-    assert data.test_labels is not None
-    return accuracy(network, data.test[:most], data.test_labels[:most])
+        return "retrieval", retrieval(network, test)
+    assert data.test_labels is not None  # _check has seen to that
+    return "accuracy", accuracy(network, test, at_most(data.test_labels, most))
 
 
 def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) -> dict[str, Metric]:
     """Accuracy, and the Frechet distances of ever more damaged held-out pictures to the training pictures."""
     data = load(checkpoint.card.dataset["name"])
     network = restore(checkpoint, device)
-    test = data.test[:1_000] if quick else data.test
-    train = features(network, data.train[:10_000] if quick else data.train)
-    name = "accuracy" if network.config.classes else "retrieval"
-    share = _held_out(network, data, len(test))
+    _check(network.config, data)
+    test = at_most(data.test, 1_000) if quick else data.test
+    train = features(network, at_most(data.train, 10_000) if quick else data.train)
+    name, share = _held_out(network, data, len(test))
     figures = {
         name: Metric(share, "share of the held-out pictures", "" if data.test_labels is None else ">= 0.994", "higher")
     }
@@ -215,7 +222,7 @@ def _frozen(model: str, device: torch.device) -> Network:
     if model not in PUBLISHED:
         raise CheckpointError(f"There is no published {model} to measure pictures with; train one and pin its hash.")
     version, published = PUBLISHED[model]
-    checkpoint = Store(SHIPPED.parent).open(model, version)  # never one that was trained later
+    checkpoint = open_shipped(f"{model}@{version}")  # never one that was trained later
     found = hashlib.sha256((checkpoint.path / WEIGHTS).read_bytes()).hexdigest()
     if found != published:
         raise CheckpointError(f"{checkpoint.path / WEIGHTS} is not the published network; restore it from the project.")

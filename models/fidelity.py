@@ -8,7 +8,7 @@ from torch import Tensor
 from models.data import DataError
 from models.features import Network, features
 from models.metrics import NEIGHBOURS, density_coverage, frechet_distance, kernel_distance, nearest
-from models.pictures import Pictures
+from models.pictures import Pictures, at_most
 from models.registry import Metric
 
 MOST = 10_000  # training pictures in distance matrices, which hold the square of it
@@ -22,8 +22,8 @@ def compare(judge: Network, drawn: Tensor, data: Pictures, quick: bool = False) 
     """
     if len(data.test) <= NEIGHBOURS:
         raise DataError(f"{data.name} holds out {len(data.test)} pictures; figures need {NEIGHBOURS + 1} at least.")
-    real = features(judge, data.train[:MOST] if quick else data.train)
-    held_out = features(judge, data.test[: len(drawn)])
+    real = features(judge, at_most(data.train, MOST) if quick else data.train)
+    held_out = features(judge, at_most(data.test, len(drawn)))
     groups = [group for group in torch.split(features(judge, drawn), len(held_out)) if len(group) == len(held_out)]
     shuffled = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))
     others = real[shuffled[: len(held_out)]]  # training pictures, as many as held-out ones

@@ -18,11 +18,10 @@ from models import duel, features, fidelity
 from models.augmentation import mirror
 from models.batched import Batched
 from models.checkpoint import Checkpoint
-from models.configuration import ConfigurationError
 from models.data import SETS
 from models.first_weights import keep_signal
 from models.painter import Painter
-from models.pictures import Pictures, from_unit, load, sheet, to_unit
+from models.pictures import Pictures, at_most, from_unit, load, sheet, to_unit
 from models.registry import Family, Metric, Recipe
 from models.training import Progress, Run, Trained
 
@@ -80,8 +79,7 @@ def train(recipe: Recipe, run: Run) -> Steps[Progress, None, Trained]:
             drawn = draw_batch(latent, classes)
         run.observe(**contest.step(real, drawn, classes))
         if run.due():
-            picture = run.folder / "samples.png"
-            yield run.report(_progress(contest.average, data, picture), picture, **contest.parts)
+            yield run.report(_progress(contest.average, data, run.picture), run.picture, **contest.parts)
     return Trained(contest.average.eval(), asdict(config))
 
 
@@ -94,18 +92,17 @@ def batch(data: Pictures, config: Config, run: Run) -> tuple[Tensor, Tensor]:
 
 
 def _check(config: Config, data: Pictures) -> None:
-    """ConfigurationError when the networks do not fit the pictures."""
+    """DataError when the networks do not fit the pictures."""
     data.check(config.channels, config.side, duel.FITTED)
-    if config.classes > 1 and not data.classified:
-        raise ConfigurationError(f"The pictures of {data.name} have no classes; set classes=1.")
+    if config.classes > 1:
+        data.check_classes(config.classes, none=1)
 
 
 def _progress(average: Generator, data: Pictures, picture: Path) -> dict[str, float]:
     """Draw a sheet of what the generator can do now and measure a little of it."""
     drawn = generate(average, range(64))
-    picture.parent.mkdir(parents=True, exist_ok=True)
     sheet(drawn, picture)
-    spread, real = (part.float().std(0, correction=0).mean() for part in (drawn, data.test[:64]))
+    spread, real = (part.float().std(0, correction=0).mean() for part in (drawn, at_most(data.test, 64)))
     return {"spread against real": float(spread / real.clamp_min(1e-6))}  # far below 1: all pictures are alike
 
 
@@ -116,6 +113,7 @@ def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) 
     """The figures of the card against the held-out pictures; ``quick`` with fewer of them."""
     network = restore(checkpoint, device)
     data = load(checkpoint.card.dataset["name"])
+    _check(network.config, data)
     count = 1_000 if quick else max(5_000, len(data.test))
     role = painter(network)
     points = role.sample(range(count))
@@ -124,7 +122,7 @@ def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) 
     figures: dict[str, Metric] = {}
     if network.config.classes > 1:
         agreed = features.classify(judge, images) == points.classes.argmax(1)
-        assert data.test_labels is not None
+        assert data.test_labels is not None  # _check has seen to that
         real = features.accuracy(judge, data.test, data.test_labels)
         reference = f">= 0.985; real held-out pictures {real:.4f}"
         agreement = Metric(float(agreed.float().mean()), "share of drawn pictures", reference, "higher")

@@ -38,7 +38,7 @@ class Found:
 
     kind: Kind
     items: int  # pictures or characters
-    left_out: dict[str, int] = field(default_factory=dict)  # how many, by the reason
+    left_out: dict[str, int] = field(default_factory=dict)  # how many, by the reason's code
     excerpt: str = ""
 
 
@@ -69,7 +69,8 @@ def add(file: Path, name: str, home: Path, shown: Path | None = None) -> Found:
 def check_name(name: str) -> None:
     """DataError unless a new data set may have that name."""
     if not NAME.fullmatch(name):
-        raise DataError(f"{name!r} is no name for a data set; use up to 32 small letters, digits and hyphens.")
+        message = f"{name!r} is no name for a data set; use up to 32 small letters, digits and hyphens."
+        raise DataError(message, "name_unfit")
     files = {name, *(f"{name}{suffix}" for suffix in (".zip", ".txt"))}
     if name in SETS or files & known_files() or find(name) is not None:
         raise DataError(f"There is a data set {name} already; choose another name.", "name_taken")
@@ -90,17 +91,17 @@ def _pack(file: Path, beside: Path, shown: Path | None) -> Found:
         for entry in _checked(archive, file.stat().st_size):
             path = PurePosixPath(entry.filename)
             if not is_picture(path):
-                left_out["no picture"] += 1
+                left_out["no_picture"] += 1
                 continue
             try:
                 content = _read(archive, entry)
                 picture = decode(content)
             except DataError as error:
-                left_out[str(error).removesuffix(".").partition(";")[0]] += 1
+                left_out[error.code or "unreadable"] += 1
                 continue
             same = hashlib.sha256(picture.numpy().tobytes()).hexdigest()  # whatever file it came in
             if same in hashes:
-                left_out["is there twice"] += 1
+                left_out["duplicate"] += 1
                 continue
             hashes.add(same)
             if len(first) < SHOWN:
@@ -109,11 +110,12 @@ def _pack(file: Path, beside: Path, shown: Path | None) -> Found:
             parts[part] += 1
             packed.writestr(str(PurePosixPath(part, f"{len(hashes):06}{path.suffix.lower()}")), content)
     if len(hashes) < LEAST_PICTURES:
-        why = f" ({', '.join(f'{count} {reason}' for reason, count in left_out.items())})" if left_out else ""
-        raise DataError(f"The archive holds {len(hashes)} usable pictures{why}; {LEAST_PICTURES} are the least.")
+        others = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in left_out.items())
+        found = f"{len(hashes)} usable pictures{f' ({others})' if others else ''}"
+        raise DataError(f"The archive holds {found}; {LEAST_PICTURES} are the least.", "too_few_pictures")
     if parts["train"] and 0 < parts["test"] < LEAST_HELD_OUT:
-        count = parts["test"]
-        raise DataError(f"test/ holds {count} usable pictures; {LEAST_HELD_OUT} are the least, or leave it out.")
+        found = f"{parts['test']} usable pictures"
+        raise DataError(f"test/ holds {found}; {LEAST_HELD_OUT} are the least, or leave it out.", "too_few_held_out")
     if shown is not None:
         sheet(stack(first), shown)
     return Found("pictures", len(hashes), dict(left_out))
@@ -123,25 +125,28 @@ def _open(file: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(file)
     except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(f"The archive cannot be read ({error}); pack it again.") from error
+        raise DataError(f"The archive cannot be read ({error}); pack it again.", "archive_unreadable") from error
 
 
 def _checked(archive: zipfile.ZipFile, size: int) -> Iterator[zipfile.ZipInfo]:
     """The archive's files in order, once none is a trap."""
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     if len(entries) > MAX_PICTURES:
-        raise DataError(f"The archive holds {len(entries):,} files; pack at most {MAX_PICTURES:,}.")
+        raise DataError(f"The archive holds {len(entries):,} files; pack at most {MAX_PICTURES:,}.", "archive_refused")
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > MOST_UNPACKED or unpacked > RATIO * size:
-        raise DataError(f"The archive of {size:,} bytes would unpack to {unpacked:,}; pack pictures only.")
+        message = f"The archive of {size:,} bytes would unpack to {unpacked:,}; pack pictures only."
+        raise DataError(message, "archive_refused")
     for entry in entries:
         path = PurePosixPath(entry.filename.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or any(part.endswith(":") for part in path.parts[:1]):
-            raise DataError(f"The archive holds {entry.filename!r}, which leads out of it; pack it again.")
+            message = f"The archive holds {entry.filename!r}, which leads out of it; pack it again."
+            raise DataError(message, "archive_refused")
         if stat.S_ISLNK(entry.external_attr >> 16):
-            raise DataError(f"The archive holds {entry.filename!r}, which is a link; pack the pictures themselves.")
+            message = f"The archive holds {entry.filename!r}, which is a link; pack the pictures themselves."
+            raise DataError(message, "archive_refused")
         if entry.flag_bits & 1:
-            raise DataError("The archive is locked with a password; pack it without.")
+            raise DataError("The archive is locked with a password; pack it without.", "archive_locked")
     return iter(sorted(entries, key=lambda entry: entry.filename))
 
 
@@ -151,25 +156,26 @@ def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
         with archive.open(entry) as content:
             read = content.read(MAX_BYTES + 1)
     except DAMAGED as error:
-        raise DataError("is damaged.") from error
+        raise DataError("is damaged.", "damaged") from error
     if len(read) > MAX_BYTES:
-        raise DataError(f"is larger than {MAX_BYTES // 2**20} MiB.")
+        raise DataError(f"is larger than {MAX_BYTES // 2**20} MiB.", "too_large")
     return read
 
 
 def _copy_text(file: Path, beside: Path) -> Found:
     """Write a text with plain line ends."""
     if file.stat().st_size > MOST_TEXT:
-        raise DataError(f"The text is larger than {MOST_TEXT // 2**20} MiB; cut it.")
+        raise DataError(f"The text is larger than {MOST_TEXT // 2**20} MiB; cut it.", "text_too_long")
     try:
         text = file.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"The file is neither a zip archive nor UTF-8 text (byte {error.start}); save it as one of them."
-        ) from None
+        message = f"The file is neither a zip archive nor UTF-8 text (byte {error.start}); save it as one of them."
+        raise DataError(message, "neither_zip_nor_text") from None
     if "\0" in text:
-        raise DataError("The file is neither a zip archive nor a text; save it as one of them.")
+        message = "The file is neither a zip archive nor a text; save it as one of them."
+        raise DataError(message, "neither_zip_nor_text")
     if len(text) < LEAST_TEXT:
-        raise DataError(f"The text has {len(text):,} characters; hand in {LEAST_TEXT:,} at least.")
+        message = f"The text has {len(text):,} characters; hand in {LEAST_TEXT:,} at least."
+        raise DataError(message, "text_too_short")
     beside.write_text(text, encoding="utf-8", newline="\n")
     return Found("text", len(text), excerpt=text[:EXCERPT])

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.pictures import spread
+
 NEIGHBOURS = 3  # enough to smooth over single odd training pictures
 BLUR = 5  # pixels: an error is smeared over its surroundings, or every edge would glow
 VIEW = 16  # pixels a side, about, at which pictures are compared with remembered ones
@@ -57,7 +59,7 @@ class Detector(nn.Module):
         self.centre.copy_(parts.mean(0))
         self.spread.copy_(parts.std(0).clamp_min(1e-6))
         scores = ((parts - self.centre) / self.spread).sum(1).sort().values
-        self.scores.copy_(scores[torch.linspace(0, len(scores) - 1, len(self.scores)).long()])
+        self.scores.copy_(spread(scores, len(self.scores)))
 
     def forward(self, pictures: Tensor, reconstructions: Tensor) -> Outliers:
         score = ((self._parts(pictures, reconstructions) - self.centre) / self.spread).sum(1)

@@ -26,7 +26,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from models import sprites
-from models.data import SETS, DataError, locate
+from models.data import SETS, DataError, licence, locate
 
 SIZE = 64  # pixels a side of the pictures in folders and archives
 HELD_OUT = 10  # every tenth picture is held out where a data set has no train and test folders
@@ -69,7 +69,18 @@ class Pictures:
         shape = tuple(self.train.shape)
         if shape[1:] != (channels, side, side):
             found = f"{shape[0]:,} training pictures of {shape[1]}x{shape[2]}x{shape[3]}"
-            raise DataError(f"{self.name} has {found}, not of {channels}x{side}x{side}; set {settings} to fit.")
+            fit = f"set {settings} to fit, or name another data set"
+            raise DataError(f"{self.name} has {found}, not of {channels}x{side}x{side}; {fit}.")
+        if not len(self.train):
+            raise DataError(f"No picture of {self.name} is to be learnt from: all are held out; name another data set.")
+
+    def check_classes(self, classes: int, none: int) -> None:
+        """DataError unless each is of one of so many classes; ``none`` is that number where there are no classes."""
+        for labels in (self.train_labels, self.test_labels):
+            if labels is None or labels.ndim != 1:
+                raise DataError(f"The pictures of {self.name} have no classes; set classes={none}.")
+            if (found := int(labels.max()) + 1) > classes:
+                raise DataError(f"The pictures of {self.name} are of {found} classes; set classes={found}.")
 
 
 def load(name: str) -> Pictures:
@@ -78,10 +89,22 @@ def load(name: str) -> Pictures:
         return _digits()
     if name == "sprites":
         return _sprites()
+    if name in SETS and SETS[name].kind != "pictures":
+        raise DataError(f"{name} is a {SETS[name].kind}; name a data set of pictures.")
     if name == "dogs":  # outliers for the cats: never trained on
         dogs = _collection(name, locate(SETS[name].file))
         return replace(dogs, train=dogs.train[:0], test=torch.cat((dogs.train, dogs.test)))
     return _collection(name, locate(SETS[name].file if name in SETS else name))
+
+
+def spread(rows: Tensor, count: int) -> Tensor:
+    """So many rows, evenly from the first to the last; some of them more than once where there are fewer."""
+    return rows[torch.linspace(0, len(rows) - 1, count).long()]
+
+
+def at_most(pictures: Tensor, most: int) -> Tensor:
+    """Some pictures of a data set that stand for all: the first ones would be those of its first folders."""
+    return spread(pictures, most) if len(pictures) > most else pictures
 
 
 class NotANumberError(ArithmeticError):
@@ -108,7 +131,7 @@ def decode(content: bytes, channels: int = 3, size: int = SIZE) -> Tensor:
     try:
         return middle(opened(content), channels, size)
     except Image.DecompressionBombError as error:
-        raise DataError(f"has more than {MAX_PIXELS:,} pixels; make it smaller.") from error
+        raise DataError(f"has more than {MAX_PIXELS:,} pixels; make it smaller.", "too_large") from error
     except MALFORMED as error:
         raise DataError("is no picture that can be decoded; save it again as PNG or JPEG.") from error
 
@@ -242,8 +265,7 @@ def _collection(name: str, place: Path) -> Pictures:
         logger.warning(problem)
     if len(problems) > SAID:
         logger.warning(f"{place.name}: {len(problems) - SAID} more are left out.")
-    licence = SETS[name].licence if name in SETS else "the operator's own"
-    return Pictures(name, licence, _stack(train), _stack(test), problems=tuple(problems))
+    return Pictures(name, licence(name), _stack(train), _stack(test), problems=tuple(problems))
 
 
 def is_picture(path: PurePath) -> bool:

@@ -13,7 +13,7 @@ import os
 import pickle
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ NAN = "not_a_number"  # the code of a training that diverged
 RARELY = 30  # a pause between reports is this part of the run so far, where that is longer than what was asked for
 
 Network = TypeVar("Network", bound=nn.Module)
+Result = TypeVar("Result")
 
 
 class TrainingError(Exception):
@@ -95,6 +96,7 @@ class Run:
     start: Checkpoint | None = None  # whose weights the network begins with; None: random ones
     bfloat16: bool = True
     compile: bool = False
+    options: tuple[str, ...] = ()  # besides seed and start, that make this training what it is
 
     step: int = 0
     seconds: float = 0.0
@@ -110,6 +112,12 @@ class Run:
     @property
     def snapshot(self) -> Path:
         return self.folder / "snapshot.pt"
+
+    @property
+    def picture(self) -> Path:
+        """Where to draw what the network can do now; the folder is made."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder / "samples.png"
 
     @property
     def fraction(self) -> float:
@@ -162,6 +170,15 @@ class Run:
         """The network, compiled if the run asks for it; its parameters are the same tensors."""
         return torch.compile(network, dynamic=False) if self.compile else network  # type: ignore[return-value]
 
+    def descend(
+        self, optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, rate_end: float = 0.0, warmup: int = 0
+    ) -> None:
+        """One step down a loss; over the run the learning rate falls along a cosine, after ``warmup`` steps up."""
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.param_groups[0]["lr"] = cosine(rate, rate_end, self.fraction) * warm_up(self.step, warmup)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
     def observe(self, **losses: Tensor) -> None:
         """Note the losses of the step; the next report looks whether they are numbers."""
         for name, loss in losses.items():
@@ -194,7 +211,7 @@ class Run:
         beside = self.snapshot.with_suffix(".part")
         state = {name: part.state_dict() for name, part in parts.items()}
         content = io.BytesIO()  # torch says nothing of a full disk when it writes to one itself
-        torch.save({"step": self.step + 1, "seconds": seconds, "parts": state}, content)
+        torch.save({"step": self.step + 1, "seconds": seconds, "options": self._telling(), "parts": state}, content)
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with beside.open("wb") as out:
@@ -206,11 +223,16 @@ class Run:
             beside.unlink(missing_ok=True)  # of a full disk: the last snapshot stays
 
     def restore(self, **parts: Stateful) -> None:
-        """Go on from the folder's snapshot, if there is one."""
+        """Go on from the folder's snapshot, if there is one; TrainingError when it is of another training."""
         if not self.snapshot.exists():
             return
         try:
             saved = torch.load(self.snapshot, map_location="cpu", weights_only=True)  # each part has its place
+            if others := [option for option in saved["options"] if option not in self._telling()]:
+                raise TrainingError(
+                    f"The snapshot {self.snapshot} is of a training with {' '.join(others)}; "
+                    "go on with the same, or delete it and train anew."
+                )
             for name, part in parts.items():
                 part.load_state_dict(saved["parts"][name])
         except (RuntimeError, ValueError, TypeError, KeyError, EOFError, pickle.UnpicklingError) as error:
@@ -222,9 +244,24 @@ class Run:
         self.step, self.seconds = saved["step"], saved["seconds"]
         self._reported = self.seconds
 
+    def _telling(self) -> list[str]:
+        """The options by which a snapshot is told from another training's; how long one is may change on the way."""
+        start = self.start.version if self.start else "scratch"
+        return [f"--seed {self.seed}", f"--start {start}", *self.options]
+
     def discard(self) -> None:
         """Remove the snapshot: the run is finished."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def finish(steps: Generator[Progress, None, Result], report: Callable[[Progress], object] = lambda _: None) -> Result:
+    """Go through a training to its end, handing on its reports; returns what it leaves behind."""
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        report(progress)
 
 
 def warm_up(step: int, warmup: int) -> float:

@@ -4,6 +4,8 @@ A U-Net draws from lines and a latent: the lines say what is where, the latent w
 of the fur. The judge sees picture and lines together. Without it (judged=false) the U-Net learns to come close to the
 real picture, which is the baseline: closer on average, and blurred.
 
+The U-Net's way up is a GAN's generator, so it can begin as one that draws already, and learns only to heed the lines.
+
 Shapes: B batch, C picture's channels, S its side in pixels, Z latent numbers; lines are (B, 1, S, S), 0 or 1.
 """
 
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator as Steps
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,17 +22,20 @@ from torch import Tensor, nn
 from models import duel, edges, features, gan
 from models.augmentation import mirror
 from models.batched import Batched
-from models.checkpoint import Checkpoint
+from models.checkpoint import Checkpoint, CheckpointError
+from models.configuration import ConfigurationError
 from models.data import SETS
 from models.fidelity import compare
 from models.first_weights import keep_signal
 from models.latents import of_seeds
-from models.pictures import Pictures, from_unit, load, sheet, to_unit
+from models.pictures import Pictures, at_most, from_unit, load, sheet, to_unit
 from models.registry import Family, Metric, Recipe
 from models.roles import Sight, Translator
+from models.shipped import open_shipped
 from models.training import Progress, Run, Trained
 
 CHUNK, GPU_CHUNK = 8, 64  # pictures drawn at once, on a CPU and on a graphics card
+SHAPE = ("channels", "base", "stages", "depths", "latent")  # what a painter shares
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Config(duel.Config):
     """Shape of both networks and how they are trained."""
 
     judged: bool = True  # False: nobody judges, the distance to the real picture is all
+    painter: str = ""  # GAN that ships, model or model@version, to begin as; empty: the weights begin at random
 
 
 class UNet(nn.Module):
@@ -69,6 +75,18 @@ class UNet(nn.Module):
             x = stage(x + joint(seen.pop()))
         return x.float().tanh()  # type: ignore[no-any-return]  # (B, C, S, S)
 
+    @torch.no_grad()
+    def begin_as(self, generator: gan.Generator) -> None:
+        """Draw what a generator without classes draws, whatever the lines; ConfigurationError when it does not fit."""
+        mine, its = self.config, generator.config
+        if its.classes != 1 or any(getattr(mine, name) != getattr(its, name) for name in SHAPE):
+            same = f"{duel.FITTED.replace(' and', ',')} and latent"
+            raise ConfigurationError(f"The painter must have one class and the same {same}; leave painter empty.")
+        latent, kind = generator.enter.weight.chunk(2, 1)  # (W, Z) each
+        self.enter.weight.copy_(latent)
+        self.enter.bias.copy_(generator.enter.bias + kind @ generator.classes.weight[0])
+        self.up.load_state_dict(generator.stages.state_dict())
+
 
 def discriminator(config: Config) -> duel.Discriminator:
     """The judge, to whom the lines are one more channel of the picture."""
@@ -83,12 +101,38 @@ def pair(images: Tensor, lines: Tensor) -> Tensor:
 # Training
 
 
+def resolved(config: Config) -> Config:
+    """The same, with the version of its painter, so that the card tells what the network began as."""
+    if not config.painter:
+        return config
+    painter = _painter(config.painter)
+    return replace(config, painter=f"{painter.model}@{painter.version}")
+
+
+def beginner(config: Config) -> UNet:
+    """The network before its first step."""
+    network = UNet(config)
+    if config.painter:
+        network.begin_as(gan.restore(_painter(config.painter), torch.device("cpu")))
+    return network
+
+
+def _painter(name: str) -> Checkpoint:
+    """The GAN that ships under a name; ConfigurationError when there is none."""
+    try:
+        if (painter := open_shipped(name)).card.family == gan.FAMILY.name:
+            return painter
+    except CheckpointError:
+        pass
+    raise ConfigurationError(f"No GAN ships as {name!r}; set painter to one that does, or leave it empty.")
+
+
 def train(recipe: Recipe, run: Run) -> Steps[Progress, None, Trained]:
     """Train on the recipe's pictures and their lines, yielding progress; returns the U-Net with averaged weights."""
-    config = Config.parse(recipe.config)
+    config = resolved(Config.parse(recipe.config))
     data = load(recipe.dataset)
     data.check(config.channels, config.side, duel.FITTED)
-    network, judge = run.build(lambda: UNet(config)), run.build(lambda: discriminator(config))
+    network, judge = run.build(lambda: beginner(config)), run.build(lambda: discriminator(config))
     contest = duel.Duel(config, run, network, judge)
     run.restore(**contest.parts)
     translated = run.compiled(network)
@@ -106,9 +150,8 @@ def train(recipe: Recipe, run: Run) -> Steps[Progress, None, Trained]:
             contest.follow(distance)
         run.observe(**losses)
         if run.due():
-            picture = run.folder / "samples.png"
-            metrics = {"held-out distance": _progress(contest.average, data, picture)}
-            yield run.report(metrics, picture, **contest.parts)
+            metrics = {"held-out distance": _progress(contest.average, data, run.picture)}
+            yield run.report(metrics, run.picture, **contest.parts)
     return Trained(contest.average.eval(), asdict(config))
 
 
@@ -129,9 +172,9 @@ def batch(data: Pictures, config: Config, run: Run) -> tuple[Tensor, Tensor]:
 
 def _progress(network: UNet, data: Pictures, picture: Path) -> float:
     """Draw a sheet of held-out pictures as they come out now; returns their mean absolute difference."""
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    real = to_unit(data.test[:64])
-    _sheet([real[:16], *_translations(network, real[:16])], picture)
+    real = to_unit(at_most(data.test, 64))
+    shown = at_most(real, 16)
+    _sheet([shown, *_translations(network, shown)], picture)
     return float((translate(network, edges.extract(real)) - real).abs().mean())
 
 
@@ -142,7 +185,8 @@ def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) 
     """The figures of the card: held-out pictures drawn again from their lines, for each strength."""
     network = restore(checkpoint, device)
     data = load(checkpoint.card.dataset["name"])
-    test = data.test[:64] if quick else data.test
+    data.check(network.config.channels, network.config.side, duel.FITTED)
+    test = at_most(data.test, 64) if quick else data.test
     real = to_unit(test)
     judge = features.frozen(network.config.channels, device)
     wanted = features.features(judge, test)
@@ -225,12 +269,15 @@ def _sheet(columns: list[Tensor], out: Path) -> None:
     sheet(from_unit(torch.stack(columns, 1).flatten(0, 1)), out, columns=len(columns))
 
 
+TAUGHT = {"painter": "gan-cats", "warmup": 100}
+PLAIN = {"judged": False}
+
 FAMILY = Family(
     name="translator",
     default="translator-cats",
     recipes={
-        name: Recipe(name, "translator", "cats", SETS["cats"].licence, {**gan.CATS, "judged": judged}, minutes=120)
-        for name, judged in (("translator-cats", True), ("translator-cats-plain", False))
+        name: Recipe(name, "translator", "cats", SETS["cats"].licence, {**gan.CATS, **config}, minutes=120)
+        for name, config in (("translator-cats", TAUGHT), ("translator-cats-plain", PLAIN))
     },
     config=Config,
     train=train,

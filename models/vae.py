@@ -26,11 +26,11 @@ from models.disentanglement import mutual_information_gap, total_correlation
 from models.features import frozen
 from models.fidelity import compare
 from models.metrics import nearest
-from models.pictures import Pictures, from_unit, load, sheet, to_unit
+from models.pictures import Pictures, at_most, from_unit, load, sheet, spread, to_unit
 from models.quality import psnr
 from models.registry import Family, Metric, Recipe
 from models.sprites import FACTORS
-from models.training import Progress, Run, Stateful, Trained, cosine, renew, warm_up
+from models.training import Progress, Run, Stateful, Trained, renew
 from models.variational import (
     MEMORY,
     ROLES,
@@ -87,7 +87,7 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
     forward = run.compiled(network)
     for step in run:
         if config.balance == "latent" and step and step % max(1, len(data.train) // config.batch) == 0:  # a pass
-            balance.renew(encode(network, to_unit(data.train)))
+            balance.renew(encode(network, data.train))
         chosen = balance.draw(config.batch, run.generator())
         pictures = to_unit(data.train[chosen]).to(run.device)
         pictures = mirror(pictures) if config.mirrored else pictures
@@ -95,30 +95,24 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
         with run.autocast():
             evidence: Evidence = forward(pictures)
             loss = negative_evidence(evidence, config, kl_weight(config, run.fraction), len(data.train))
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.param_groups[0]["lr"] = cosine(config.rate, 0.0, run.fraction) * warm_up(step, config.warmup)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        run.descend(optimizer, loss, config.rate, warmup=config.warmup)
         decay = min(config.average, step / (step + 10))  # short at first: early weights are worthless
         renew(average, network, 1 - decay)
         run.observe(elbo=(evidence.likelihood - evidence.divergence).mean(), kl=evidence.divergence.mean())
         if run.due():
-            run.folder.mkdir(parents=True, exist_ok=True)
-            picture = run.folder / "samples.png"
-            sheet(draw(average, range(64)), picture)
-            held_out = shown_once(average, data.test[:500])
+            sheet(draw(average, range(64)), run.picture)
+            held_out = shown_once(average, at_most(data.test, 500))
             elbo = float(weigh(average, held_out, samples=1).elbo.mean())
-            yield run.report({"held-out ELBO": elbo}, picture, **parts)
+            yield run.report({"held-out ELBO": elbo}, run.picture, **parts)
     remember(average.eval(), data)
     return Trained(average, asdict(config))
 
 
 def remember(network: VAE, data: Pictures) -> None:
     """Keep latents of training pictures spread over the set, and the likelihoods of held-out ones."""
-    kept = data.train[torch.linspace(0, len(data.train) - 1, MEMORY).long()]
-    network.codes.copy_(encode(network, to_unit(kept)))
-    scores = log_likelihood(network, to_unit(data.test[:MEMORY])).sort().values
-    network.likelihoods.copy_(scores[torch.linspace(0, len(scores) - 1, MEMORY).long()])
+    network.codes.copy_(encode(network, spread(data.train, MEMORY)))
+    scores = log_likelihood(network, to_unit(at_most(data.test, MEMORY))).sort().values
+    network.likelihoods.copy_(spread(scores, MEMORY))
 
 
 # Evaluation
@@ -128,6 +122,7 @@ def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) 
     """The figures of the card, on held-out pictures (``quick``: on 100 of them, with few samples)."""
     network = restore(checkpoint, device)
     data = load(checkpoint.card.dataset["name"])
+    data.check(network.config.channels, network.config.side)
     figures = _likelihood(network, data, quick)
     if data.name == "sprites":
         factors = _disentanglement(network, data)
@@ -143,12 +138,11 @@ def _likelihood(network: VAE, data: Pictures, quick: bool) -> dict[str, Metric]:
     The tighter bound is the ELBO of all pictures plus what many samples gain on some of them: the gain differs so
     little from picture to picture that a few of them tell it to a fraction of a nat.
     """
-    held_out = data.test[:100] if quick else data.test
+    held_out = at_most(data.test, 100) if quick else data.test
     shown = shown_once(network, held_out)
     elbo = -weigh(network, shown, samples=1 if quick else 16).elbo.cpu()  # (N,)
-    some = torch.linspace(0, len(shown) - 1, min(len(shown), BOUND_PICTURES)).long()
     samples = 50 if quick else COLOUR_SAMPLES if network.config.likelihood == "normal" else BOUND_SAMPLES
-    tight = weigh(network, shown[some], samples)
+    tight = weigh(network, at_most(shown, BOUND_PICTURES), samples)
     gain = (tight.importance_weighted - tight.elbo).cpu()
     error = float(gain.std()) / len(gain) ** 0.5
     unit = (
@@ -168,20 +162,20 @@ def _likelihood(network: VAE, data: Pictures, quick: bool) -> dict[str, Metric]:
             "lower",
         ),
         "elbo_rarest_tenth": Metric(
-            float(elbo[_rarest(data, len(elbo))].mean()), unit, "far from training pictures", "lower"
+            float(elbo[_rarest(held_out, data.train)].mean()), unit, "far from training pictures", "lower"
         ),
     }
 
 
-def _rarest(data: Pictures, count: int) -> Tensor:
-    """Which of the first ``count`` held-out pictures lie farthest from their nearest training picture, in pixels."""
-    distances, _ = nearest(to_unit(data.test[:count]).flatten(1), to_unit(data.train[:10_000]).flatten(1))
-    return distances[:, 0].topk(max(1, count // RARE)).indices
+def _rarest(held_out: Tensor, train: Tensor) -> Tensor:
+    """Which of the held-out pictures lie farthest from their nearest training picture, in pixels."""
+    distances, _ = nearest(to_unit(held_out).flatten(1), to_unit(train[:10_000]).flatten(1))
+    return distances[:, 0].topk(max(1, len(held_out) // RARE)).indices
 
 
 def _disentanglement(network: VAE, data: Pictures) -> dict[str, Metric]:
     assert data.test_labels is not None
-    gap, each = mutual_information_gap(encode(network, to_unit(data.test)).cpu(), data.test_labels)
+    gap, each = mutual_information_gap(encode(network, data.test).cpu(), data.test_labels)
     reference = "sweeps on dSprites 0.1 to 0.3, best 0.5"
     named = zip(FACTORS, each.tolist(), strict=True)
     return {"mig": Metric(gap, "", reference, "higher"), **{f"mig_{name}": Metric(value, "") for name, value in named}}
@@ -189,9 +183,10 @@ def _disentanglement(network: VAE, data: Pictures) -> dict[str, Metric]:
 
 def _fidelity(network: VAE, data: Pictures, quick: bool) -> dict[str, Metric]:
     """How close drawn pictures come to real ones, and reconstructions to their originals."""
-    originals = data.test[:100] if quick else data.test
+    originals = at_most(data.test, 100) if quick else data.test
+    count = min(1_000, len(data.test)) if quick else len(data.test)
     closeness = psnr(from_unit(reconstruct(network, to_unit(originals))).cpu(), originals)
-    drawn = torch.cat([draw(network, range(i, i + 100)) for i in range(0, len(data.test), 100)])
+    drawn = torch.cat([draw(network, range(i, i + 100)) for i in range(0, count, 100)])
     judge = frozen(network.config.channels, network.codes.device)
     return {
         "psnr": Metric(float(closeness.mean()), "dB", "reconstructions of held-out pictures", "higher"),

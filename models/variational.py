@@ -171,10 +171,11 @@ def restore(checkpoint: Checkpoint, device: torch.device) -> VAE:
 
 
 def encode(network: VAE, pictures: Tensor, batch: int = 500) -> Tensor:
-    """Posterior means (B, Z)."""
+    """Posterior means (B, Z) of pictures, or of uint8 ones."""
     with torch.inference_mode():
         device = network.codes.device
-        return torch.cat([network.posterior(part.to(device))[0] for part in torch.split(pictures, batch)])
+        parts = (part.to(device) for part in torch.split(pictures, batch))
+        return torch.cat([network.posterior(to_unit(p) if p.dtype == torch.uint8 else p)[0] for p in parts])
 
 
 @torch.inference_mode()

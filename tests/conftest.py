@@ -15,7 +15,7 @@ import torch
 from models import gan, gpt
 from models.checkpoint import Card, Checkpoint, Store
 from models.registry import Recipe
-from models.training import Progress, Run, Trained
+from models.training import Progress, Run, Trained, finish
 
 VERSE = """MIRANDA:
 The island hums tonight; what voice is that,
@@ -51,11 +51,8 @@ class Training:
 def drive(steps: Generator[Progress, None, Trained]) -> Training:
     """Run a training to its end."""
     reports: list[Progress] = []
-    while True:
-        try:
-            reports.append(next(steps))
-        except StopIteration as end:
-            return Training(reports, end.value)
+    trained = finish(steps, reports.append)
+    return Training(reports, trained)
 
 
 @pytest.fixture(scope="session")

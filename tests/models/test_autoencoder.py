@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from models import autoencoder, codes, pictures
-from models.autoencoder import Autoencoder, Config
+from models import autoencoder, bottleneck, codes, pictures
+from models.bottleneck import Autoencoder, Config
 from models.checkpoint import Checkpoint, Store
 from models.codes import CodeError
 from models.configuration import ConfigurationError
@@ -106,19 +106,19 @@ def test_resumed_training_equals_an_uninterrupted_one(sprites: pictures.Pictures
 
 def test_picture_round_trips_through_its_text(network: Autoencoder, sprites: pictures.Pictures) -> None:
     shown = pictures.to_unit(sprites.test[:5])
-    coder = autoencoder.coder(network)
+    coder = bottleneck.coder(network)
     texts = [codes.write(numbers, coder.levels) for numbers in coder.describe(shown)[0]]
     assert all(len(text) <= 7 for text in texts)  # 8 numbers of 3 bits and two bytes of checksum
     (painted,) = coder.paint(torch.stack([codes.read(text, coder.count, coder.levels) for text in texts]))
-    assert torch.allclose(painted, autoencoder.reconstruct(network, shown), atol=1e-5)
+    assert torch.allclose(painted, bottleneck.reconstruct(network, shown), atol=1e-5)
     with pytest.raises(CodeError):
         codes.read(texts[0][:-2], coder.count, coder.levels)
 
 
 def test_two_sprites_at_once_are_odder_than_one(network: Autoencoder, sprites: pictures.Pictures) -> None:
     shown = pictures.to_unit(sprites.test)
-    odd = autoencoder.judge(network, torch.maximum(shown, shown.flip(2, 3)))
-    known = autoencoder.judge(network, shown)
+    odd = bottleneck.judge(network, torch.maximum(shown, shown.flip(2, 3)))
+    known = bottleneck.judge(network, shown)
     assert odd.percentile.mean() > known.percentile.mean() + 20
     assert 30 < float(known.percentile.mean()) < 70
     assert known.heat.shape == (120, 32, 32)
@@ -127,9 +127,9 @@ def test_two_sprites_at_once_are_odder_than_one(network: Autoencoder, sprites: p
 def test_stored_network_says_the_same(
     checkpoint: Checkpoint, network: Autoencoder, sprites: pictures.Pictures, tmp_path: Path
 ) -> None:
-    restored = autoencoder.restore(checkpoint, torch.device("cpu"))
+    restored = bottleneck.restore(checkpoint, torch.device("cpu"))
     shown = pictures.to_unit(sprites.test[:8])
-    assert torch.allclose(autoencoder.reconstruct(restored, shown), autoencoder.reconstruct(network, shown), atol=0.2)
+    assert torch.allclose(bottleneck.reconstruct(restored, shown), bottleneck.reconstruct(network, shown), atol=0.2)
 
 
 def test_sheet_walks_between_remembered_codes_and_needs_no_data_set(
@@ -143,8 +143,8 @@ def test_sheet_walks_between_remembered_codes_and_needs_no_data_set(
         assert drawn.size == (2 * (8 * 33 + 1), 2 * (2 * 33 + 1))  # twelve asked for: two whole walks
         small = np.asarray(drawn.resize((8 * 33 + 1, 2 * 33 + 1), Image.Resampling.NEAREST), np.int16)
     walk = [small[1:33, x : x + 32] for x in range(1, 8 * 33, 33)]
-    restored = autoencoder.restore(checkpoint, torch.device("cpu"))
-    kept = pictures.from_unit(autoencoder.show(restored, restored.detector.codes))[:, 0].numpy()
+    restored = bottleneck.restore(checkpoint, torch.device("cpu"))
+    kept = pictures.from_unit(bottleneck.show(restored, restored.detector.codes))[:, 0].numpy()
     for end in (walk[0], walk[-1]):
         assert min(abs(picture - end).max() for picture in kept.astype(np.int16)) <= 1  # rounded in another batch
     assert abs(walk[0] - walk[-1]).mean() > abs(walk[0] - walk[1]).mean()
@@ -152,9 +152,37 @@ def test_sheet_walks_between_remembered_codes_and_needs_no_data_set(
 
 def test_evaluation_sets_codecs_beside(checkpoint: Checkpoint, sprites: pictures.Pictures) -> None:
     figures = autoencoder.evaluate(checkpoint, torch.device("cpu"), quick=True)
+    assert next(iter(figures)) == "psnr"  # what people are shown first
     assert figures["code_bytes"].value == 3
     assert {"psnr", "ssim", "webp_psnr", "webp_ssim", "jpeg_psnr", "jpeg_ssim"} <= set(figures)
     assert figures == autoencoder.evaluate(checkpoint, torch.device("cpu"), quick=True)
+
+
+def test_what_the_weights_do_not_change_is_no_quick_figure(
+    checkpoint: Checkpoint, sprites: pictures.Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labelled = replace(sprites, train_labels=torch.zeros(600).long(), test_labels=torch.zeros(120).long())
+    monkeypatch.setattr(autoencoder, "load", lambda name: labelled)
+    monkeypatch.setattr(autoencoder, "_one_vs_rest", lambda *_: {"auroc_one_vs_rest": 1.0})
+    cpu = torch.device("cpu")
+    assert "auroc_one_vs_rest" not in autoencoder.evaluate(checkpoint, cpu, quick=True)
+    assert "auroc_one_vs_rest" in autoencoder.evaluate(checkpoint, cpu)
+
+
+def test_pictures_in_folders_are_measured_and_remembered_alike(
+    checkpoint: Checkpoint, network: Autoencoder, sprites: pictures.Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = torch.cat((torch.zeros_like(sprites.test[:60]), sprites.test[:60]))
+    ordered = replace(sprites, test=test)
+    monkeypatch.setattr(autoencoder, "load", lambda name: ordered)
+    quick, whole = (autoencoder.evaluate(checkpoint, torch.device("cpu"), quick)["psnr"].value for quick in (1, 0))
+    assert quick == pytest.approx(whole, abs=1)
+
+    again = Autoencoder(replace(network.config, memory=30)).eval()
+    weights = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("detector")}
+    again.load_state_dict(weights, strict=False)
+    autoencoder.remember(again, ordered)
+    assert 20 < float(bottleneck.judge(again, pictures.to_unit(test[60:])).percentile.mean()) < 90
 
 
 def test_settings_that_do_not_fit_are_refused(sprites: pictures.Pictures, tmp_path: Path) -> None:

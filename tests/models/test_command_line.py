@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from models import training
 from models.__main__ import main
+from models.registry import Recipe, resolve
+from models.training import Trained
 from tests.conftest import TINY
 
 Run = Callable[..., int]
@@ -68,6 +73,14 @@ def test_models_are_listed_whatever_is_wrong_with_one(
     assert "first/card.json is damaged" in listed
 
 
+def test_of_the_settings_file_it_takes_what_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("DISCORD_TOKEN=secret\nPROSPERO_HOME=written\nPROSPERO_DATA=written\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", {"PROSPERO_DATA": "said"})
+    assert main(["list"]) == 0
+    assert os.environ == {"PROSPERO_DATA": "said", "PROSPERO_HOME": "written"}
+
+
 def test_an_unfinished_training_is_not_begun_anew(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     snapshot = tmp_path / "home" / "training" / MODEL / "snapshot.pt"
     snapshot.parent.mkdir(parents=True)
@@ -79,6 +92,25 @@ def test_an_unfinished_training_is_not_begun_anew(run: Run, tmp_path: Path, caps
         snapshot.write_bytes(damaged)
         assert run("train", "gpt", "--steps", "1", "--resume", *SMALL) == 1
         assert "or damaged; delete it and train anew" in capsys.readouterr().err
+
+
+def test_a_training_goes_on_as_what_it_was(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--report-every", "0", "--unmeasured", *SMALL]
+    begun = ["--seed", "3", "--set", "other_rate=1e-3"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Trained, "check", lambda trained: signal.raise_signal(signal.SIGINT))
+        assert run("train", "gpt", "--steps", "2", *begun, *words) == 130
+    assert run("train", "gpt", "--steps", "4", "--resume", *words) == 1
+    assert (
+        "is of a training with --seed 3 --set other_rate=0.001; go on with the same, or delete it"
+        in capsys.readouterr().err
+    )
+    begun[-1] = "other_rate=0.001"  # the same in other letters
+    assert run("train", "gpt", "--steps", "3", "--minutes", "5", "--resume", *begun, *words, "--name", "done") == 0
+    card = json.loads((tmp_path / "home" / "checkpoints" / MODEL / "done" / "card.json").read_text())
+    assert "--seed 3 --steps 3 --minutes 5" in card["training"]["command"]
 
 
 @pytest.mark.parametrize(
@@ -102,6 +134,7 @@ def test_an_unfinished_training_is_not_begun_anew(run: Run, tmp_path: Path, caps
         (["train", "autoencoder", "--set", "levels=1"], "levels must be at least 2"),
         (["train", "gpt", "--set", "heads=0"], "heads must be at least 1"),
         (["train", "gpt", "--resume"], "leave --resume out"),
+        (["train", "gan-cats", "--data", "shakespeare"], "shakespeare is a text; name a data set of pictures"),
         (["train", "gpt", "--name", "../evil"], "names no model or version"),
         (["data", "add", "owls", "owls.zip"], "There is no file owls.zip"),
         (["data", "add", "owls", "."], "There is no file ."),
@@ -161,6 +194,34 @@ def test_a_training_tells_programs_what_it_does(run: Run, tmp_path: Path, capsys
     assert lines[-1]["seconds_left"] == 0
     assert lines[0]["seconds_left"] > 0
     assert not (tmp_path / "run").exists()  # the snapshot of a finished training is of no use
+
+
+def test_what_a_family_prints_is_no_message(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def train(recipe: Recipe, run: training.Run) -> Generator[training.Progress, None, training.Trained]:
+        print("loading, please wait")
+        return (yield from family.train(recipe, run))
+
+    family, recipe = resolve("gpt")
+    monkeypatch.setattr("models.__main__.resolve", lambda _: (replace(family, train=train), recipe))
+    assert run("train", "gpt", "--steps", "2", "--report-every", "0", "--unmeasured", "--json", *SMALL) == 0
+    said = capsys.readouterr()
+    assert [json.loads(line)["step"] for line in said.out.splitlines()] == [1, 2]
+    assert "loading, please wait" in said.err
+
+
+def test_data_of_the_recipes_keep_its_licence(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    family, recipe = resolve("gpt")
+    owned = replace(recipe, licence="CC0")
+    monkeypatch.setattr("models.__main__.resolve", lambda _: (family, owned))
+    for name, licence in ((recipe.dataset, "CC0"), ("rimbaud", "the operator's own")):
+        (tmp_path / "home" / "data").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "home" / "data" / "rimbaud.txt").write_text("O seasons, O castles!\n" * 600)
+        words = ("--steps", "1", "--unmeasured", "--name", name, "--data", name)
+        assert run("train", "gpt", *words, *SMALL) == 0
+        card = tmp_path / "home" / "checkpoints" / MODEL / name / "card.json"
+        assert json.loads(card.read_text())["dataset"] == {"name": name, "licence": licence}
 
 
 def test_a_training_begins_with_the_weights_that_serve(

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from models import features
+from models import features, shipped
 from models.augmentation import augment, mirror, zoom
 from models.checkpoint import Card, CheckpointError, Store
+from models.data import DataError
 from models.registry import Recipe
 from models.training import Run
-from tests.conftest import drive
+from tests.conftest import Training, drive
 from tests.models.drawings import write_digits, write_squares
 
 CPU = torch.device("cpu")
@@ -30,10 +31,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-def train(model: str, dataset: str, folder: Path, steps: int, **config: object) -> features.Network:
+def training(model: str, dataset: str, folder: Path, steps: int, **config: object) -> Training:
     recipe = Recipe(model, "features", dataset, "MIT", {"batch": 32, "warmup": 3, **config})
-    run = Run(folder, CPU, steps=steps, report_steps=steps, bfloat16=False)
-    network = drive(features.train(recipe, run)).trained.network
+    return drive(features.train(recipe, Run(folder, CPU, steps=steps, report_steps=steps, bfloat16=False)))
+
+
+def train(model: str, dataset: str, folder: Path, steps: int, **config: object) -> features.Network:
+    network = training(model, dataset, folder, steps, **config).trained.network
     assert isinstance(network, features.Network)
     return network
 
@@ -66,12 +70,28 @@ def test_pictures_without_classes_are_told_apart(tmp_path: Path) -> None:
     assert loss < math.log(31)  # what guessing among the 31 others costs
 
 
+def test_a_report_tells_what_it_measures(tmp_path: Path) -> None:
+    (labelled,) = training("features-digits", "digits", tmp_path / "a", 1, channels=1, widths="4", classes=10).reports
+    (bare,) = training("features-cats", "squares", tmp_path / "b", 1, widths="4", projection=4).reports
+    assert list(labelled.metrics) == ["held-out accuracy"]
+    assert list(bare.metrics) == ["held-out retrieval"]
+
+
+def test_pictures_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="training pictures of 3x64x64, not of 1x64x64; set channels to fit"):
+        train("features-digits", "squares", tmp_path, 1, channels=1)
+    with pytest.raises(DataError, match="squares have no classes; set classes=0"):
+        train("features-cats", "squares", tmp_path, 1, classes=10)
+    with pytest.raises(DataError, match="digits are of 10 classes; set classes=10"):
+        train("features-digits", "digits", tmp_path, 1, channels=1, classes=3)
+
+
 def test_only_the_published_weights_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = features.Network(features.Config(channels=1, widths="4,4", classes=10))
     config = features.asdict(network.config)
     card = Card("features-digits", "v1", "features", config, 0, {"name": "digits"}, {}, "2026-01-01")
     Store(tmp_path).save(card, network.state_dict(), lambda beside: None)
-    monkeypatch.setattr(features, "SHIPPED", tmp_path / "checkpoints")
+    monkeypatch.setattr(shipped, "SHIPPED", tmp_path / "checkpoints")
     monkeypatch.setitem(features.PUBLISHED, "features-digits", ("v1", "0" * 64))
     features._frozen.cache_clear()
     with pytest.raises(CheckpointError, match="not the published network"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from models import features
+from models import features, fidelity
 from models.data import DataError
 from models.fidelity import compare
 from models.pictures import Pictures
@@ -24,6 +26,17 @@ def test_real_pictures_pass_and_bad_ones_fail() -> None:
     assert abs(real["kernel_distance"].value) < noise["kernel_distance"].value
     assert noise["coverage"].value < real["coverage"].value > collapsed["coverage"].value
     assert collapsed["distance_to_training"].value < 0.5 * real["distance_to_training"].value  # learnt by heart
+
+
+def test_a_quick_look_sees_every_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fidelity, "MOST", 100)
+    torch.manual_seed(0)
+    judge = features.Network(features.Config(channels=1, widths="8,16", classes=10)).eval()
+    train, test = bars(200)[0], bars(40, seed=1)[0]
+    ordered = Pictures("bars", "MIT", torch.cat((train, 255 - train)), torch.cat((test, 255 - test)))
+    mixed = replace(ordered, train=ordered.train[torch.randperm(400)])
+    floors = [compare(judge, data.test, data, quick=True)["frechet_floor"].value for data in (ordered, mixed)]
+    assert floors[0] < 2 * floors[1]
 
 
 def test_too_few_pictures_are_named() -> None:

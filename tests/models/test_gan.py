@@ -151,9 +151,11 @@ def test_the_figures_stand_beside_those_of_real_pictures(
 def test_networks_that_do_not_fit_are_refused_by_name(data: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="training pictures of 1x28x28, not of 1x16x16; set channels, base"):
         next(gan.train(recipe(base=4), run(tmp_path, 1)))
-    with pytest.raises(ConfigurationError, match="squares have no classes"):
+    with pytest.raises(DataError, match="squares have no classes; set classes=1"):
         next(gan.train(recipe("squares", channels=3, base=16, classes=3), run(tmp_path, 1)))
-    with pytest.raises(ConfigurationError, match="sprites have no classes"):
+    with pytest.raises(DataError, match="sprites have no classes"):
         next(gan.train(recipe("sprites", base=8), run(tmp_path, 1)))
+    with pytest.raises(DataError, match="digits are of 10 classes; set classes=10"):
+        next(gan.train(recipe(classes=3), run(tmp_path, 1)))
     with pytest.raises(ConfigurationError, match="same number of stages"):
         gan.Config.parse({"widths": "8,8", "blocks": "1"})

@@ -215,6 +215,20 @@ def test_sets_that_do_not_fit_a_network_say_so() -> None:
         pictures.load("sprites").check(3, 64)
 
 
+def test_outliers_and_texts_are_not_learnt_from(folder: Path) -> None:
+    write_zip(folder / "dogs64.zip", {f"train/{i}.png": picture("red") for i in range(20)})
+    with pytest.raises(DataError, match="No picture of dogs is to be learnt from: all are held out; name another"):
+        pictures.load("dogs").check(3, 64)
+    with pytest.raises(DataError, match="shakespeare is a text; name a data set of pictures"):
+        pictures.load("shakespeare")
+
+
+def test_some_stand_for_all_whatever_their_order() -> None:
+    assert pictures.at_most(torch.arange(100), 4).tolist() == [0, 33, 66, 99]
+    assert pictures.at_most(torch.arange(3), 4).tolist() == [0, 1, 2]
+    assert pictures.spread(torch.arange(3), 4).tolist() == [0, 0, 1, 2]
+
+
 def test_a_file_of_a_kind_that_starts_programs_is_never_opened() -> None:
     drawing = io.BytesIO()
     Image.new("RGB", (70, 70)).save(drawing, "EPS")  # which Pillow has Ghostscript read

@@ -10,9 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from models import edges, features, translator
+from models import edges, features, gan, shipped, translator
 from models.adversarial import discriminator_loss, generator_loss
 from models.checkpoint import Card, Store
+from models.configuration import ConfigurationError
 from models.data import DataError
 from models.pictures import load, to_unit
 from models.registry import Recipe
@@ -62,6 +63,45 @@ def test_gradients_reach_every_parameter_of_both_networks() -> None:
     for part in (network, judge):
         for name, parameter in part.named_parameters():
             assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_a_network_begins_as_its_painter_whatever_the_lines() -> None:
+    shape = {**{name: SMALL[name] for name in ("base", "blocks", "latent")}, "widths": "16, 8"}
+    network, painter = translator.UNet(translator.Config.parse(SMALL)), gan.Generator(gan.Config.parse(shape))
+    for part in painter.modules():  # as after a training: nothing is zero any longer
+        if isinstance(part, torch.nn.Conv2d) and part.bias is None:
+            torch.nn.init.normal_(part.weight, std=0.1)
+    network.begin_as(painter)
+    generator = torch.Generator().manual_seed(0)
+    latent = torch.randn(3, 8, generator=generator)
+    lines = (torch.rand(3, 1, 64, 64, generator=generator) > 0.9).float()
+    torch.testing.assert_close(network(lines, latent), painter(latent, torch.zeros(3, dtype=torch.long)))
+    with pytest.raises(ConfigurationError, match=r"one class and the same channels, base, widths, blocks and latent"):
+        network.begin_as(gan.Generator(gan.Config.parse({**shape, "classes": 2})))
+    with pytest.raises(ConfigurationError, match="leave painter empty"):
+        network.begin_as(gan.Generator(gan.Config.parse({**shape, "widths": "16,16"})))
+
+
+def test_the_version_of_the_painter_stays_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipped, "SHIPPED", tmp_path / "checkpoints")
+    store, shape = Store(tmp_path), {name: SMALL[name] for name in ("base", "widths", "blocks", "latent")}
+    for version in ("v7", "v8"):
+        painter = gan.Generator(gan.Config.parse(shape))
+        save_version(store, f"gan-cats@{version}", "gan", painter, asdict(painter.config))
+    store.promote("gan-cats", "v7")
+    save_version(store, "vae-cats@v1", "vae", painter, asdict(painter.config))
+    for name, version in (("gan-cats", "gan-cats@v7"), ("gan-cats@v8", "gan-cats@v8")):
+        trained = drive(translator.train(recipe(painter=name), run(tmp_path / name, 1, 9))).trained
+        assert trained.config["painter"] == version
+    for name in ("vae-cats@v1", "gan-cats@v9", "gan-owls"):
+        with pytest.raises(ConfigurationError, match=f"No GAN ships as '{name}'; set painter to one that does, or"):
+            next(translator.train(recipe(painter=name), run(tmp_path / name, 1, 1)))
+
+
+def test_the_painter_that_a_recipe_begins_as_ships_and_fits() -> None:
+    config = translator.Config.parse(translator.FAMILY.recipes["translator-cats"].config)
+    assert config.painter
+    assert isinstance(translator.beginner(config), translator.UNet)
 
 
 def test_a_judge_learns_which_lines_belong_to_a_picture() -> None:

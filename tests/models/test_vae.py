@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -276,6 +277,42 @@ def test_stored_network_draws_the_same_and_is_measured(
     assert figures["nll"].value < figures["elbo"].value < figures["elbo_rarest_tenth"].value
     assert {"mig", "mig_shape", "mig_x"} <= set(figures)
     assert figures == vae.evaluate(checkpoint, device, quick=True)
+
+
+def test_pictures_in_folders_are_measured_and_remembered_alike(
+    checkpoint: Checkpoint, sprites: pictures.Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ordered = replace(sprites, test=torch.cat((torch.zeros_like(sprites.test[:100]), sprites.test[:100])))
+    monkeypatch.setattr(vae, "load", lambda name: ordered)
+    quick, whole = (vae.evaluate(checkpoint, torch.device("cpu"), quick)["elbo"].value for quick in (True, False))
+    assert quick == pytest.approx(whole, rel=0.1)
+
+    torch.manual_seed(0)
+    small = VAE(Config.parse({**SMALL, "side": 8, "width": 8, "latent": 2, "flow": 0})).eval()
+    noisy = torch.randint(0, 256, (1_000, 1, 8, 8), dtype=torch.uint8)
+    white = torch.full_like(noisy, 255)
+    with torch.no_grad():
+        *_, last = (module for module in small.decoder.modules() if hasattr(module, "bias"))
+        last.bias.fill_(3.0)  # it takes white for likely
+    vae.remember(small, pictures.Pictures("both", "MIT", white, torch.cat((white, noisy))))
+    rare = variational.log_likelihood(small, pictures.to_unit(noisy[:50])).mean()
+    assert small.likelihoods[0] < rare < small.likelihoods[600]
+
+
+def test_bytes_are_encoded_as_the_pictures_that_they_are(network: VAE, sprites: pictures.Pictures) -> None:
+    encoded = variational.encode(network, sprites.test, batch=70)
+    assert torch.equal(encoded, variational.encode(network, pictures.to_unit(sprites.test), batch=70))
+
+
+def test_quick_figures_draw_no_more_pictures_than_they_need(
+    sprites: pictures.Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+    monkeypatch.setattr(vae, "frozen", lambda channels, device: None)
+    monkeypatch.setattr(vae, "compare", lambda judge, pictures, data, quick: drawn.append(len(pictures)) or {})
+    many = replace(sprites, test=sprites.test.repeat(10, 1, 1, 1))
+    vae._fidelity(VAE(Config.parse(SMALL)).eval(), many, quick=True)
+    assert drawn == [1_000]
 
 
 def test_arc_keeps_the_norm(network: VAE) -> None:

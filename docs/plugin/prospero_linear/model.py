@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from models.batched import Batched
 from models.checkpoint import Checkpoint
 from models.configuration import Configuration
-from models.pictures import from_unit, load, sheet, to_unit
+from models.pictures import at_most, from_unit, load, sheet, spread, to_unit
 from models.quality import psnr
 from models.registry import Family, Metric, Recipe
 from models.roles import Reconstructor, Sight, Space
-from models.training import Progress, Run, Trained, cosine
+from models.training import Progress, Run, Trained
 
 BATCH = 16  # pictures computed at once where people ask; fewer are filled up
 
@@ -83,18 +83,15 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
     for _ in run:
         chosen = torch.randint(len(data.train), (config.batch,), generator=run.generator())
         loss = reconstruction_loss(network, to_unit(data.train[chosen]).to(run.device))
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.param_groups[0]["lr"] = cosine(config.rate, 0.0, run.fraction)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        run.descend(optimizer, loss, config.rate)
         run.observe(loss=loss)
         if run.due():
-            picture = run.folder / "samples.png"
-            sheet(from_unit(decode(network, encode(network, to_unit(data.test[:64]).to(run.device)))), picture)
-            metrics = {"held-out PSNR": quality(network, data.test[:256])}
-            yield run.report(metrics, picture, network=network, optimizer=optimizer)
-    kept = torch.linspace(0, len(data.train) - 1, config.memory).long()
-    network.remembered.copy_(encode(network, to_unit(data.train[kept]).to(run.device)))
+            shown = to_unit(at_most(data.test, 64)).to(run.device)
+            sheet(from_unit(decode(network, encode(network, shown))), run.picture)
+            metrics = {"held-out PSNR": quality(network, at_most(data.test, 256))}
+            yield run.report(metrics, run.picture, network=network, optimizer=optimizer)
+    kept = to_unit(spread(data.train, config.memory))
+    network.remembered.copy_(encode(network, kept.to(run.device)))
     return Trained(network, asdict(config))
 
 

@@ -7,7 +7,7 @@ import structlog
 
 from bot.training_api import TrainingAPI
 from bot.worker_api import WorkerAPI, WorkerError
-from worker.schemas.models import ModelInfo
+from worker.schemas.models import ModelInfo, ModelList
 from worker.schemas.training import File, TrainingCatalogue
 
 REFRESH = 30.0  # seconds; a model that was just trained is suggested after at most this long
@@ -28,7 +28,7 @@ class Catalogue:
     def __init__(self, worker: WorkerAPI, trainings: TrainingAPI) -> None:
         self._worker = worker
         self._trainings = trainings
-        self._models: list[ModelInfo] = []
+        self._models = ModelList(data=[])
         self._trainable = TrainingCatalogue(recipes=[], datasets=[])
         self._files: list[File] = []
         self._refreshing: asyncio.Task[None] | None = None
@@ -44,8 +44,13 @@ class Catalogue:
 
     @property
     def models(self) -> list[ModelInfo]:
-        """All models, as far as the worker told already."""
-        return self._models
+        """All models that can be asked, as far as the worker told already."""
+        return self._models.data
+
+    @property
+    def unserved(self) -> dict[str, list[str]]:
+        """The versions of models of which none serves, as far as the worker told already."""
+        return self._models.unserved
 
     @property
     def trainable(self) -> TrainingCatalogue:
@@ -68,9 +73,9 @@ class Catalogue:
         return self._files
 
     async def ask(self) -> list[ModelInfo]:
-        """The models that the worker has now; raises WorkerError."""
-        self._models = await self._worker.models()
-        return self._models
+        """The models that can be asked now; raises WorkerError."""
+        self._models = await self._worker.list_models()
+        return self._models.data
 
     async def _keep_fresh(self) -> None:
         while True:

@@ -6,7 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -59,14 +59,37 @@ class InstallationError(Exception):
 class Tree(app_commands.CommandTree["Bot"]):
     """The commands, which are answered where a server's managers want it, and whose errors become sentences."""
 
+    def __init__(self, client: "Bot") -> None:
+        super().__init__(client)
+        self._running: dict[asyncio.Task[Any], discord.Interaction[Bot]] = {}
+
     async def interaction_check(self, interaction: discord.Interaction["Bot"], /) -> bool:
+        if interaction.type is discord.InteractionType.autocomplete:
+            return True
+        task = asyncio.current_task()
+        assert task is not None  # of this command alone
+        self._running[task] = interaction
+        task.add_done_callback(self._running.pop)
         command = interaction.command
-        if interaction.type is not discord.InteractionType.autocomplete and command and command.extras != ANYWHERE:
+        if command and command.extras != ANYWHERE:
             self.client.guild_settings.check_channel(interaction)
         return True
 
+    async def close(self, seconds: float) -> None:
+        """Says in what still is "thinking…" that the bot ends, as far as ``seconds`` allow."""
+        telling = asyncio.gather(*map(_tell_restart, self._running.values()), return_exceptions=True)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(telling, seconds)
+
     async def on_error(self, interaction: discord.Interaction["Bot"], error: app_commands.AppCommandError) -> None:
         await errors.answer(interaction, error)
+
+
+async def _tell_restart(interaction: discord.Interaction["Bot"]) -> None:
+    if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+        message = await interaction.original_response()
+        if message.flags.loading:
+            await errors.answer(interaction, errors.Refusal("text.restarting"))
 
 
 class Bot(commands.Bot):
@@ -238,6 +261,8 @@ class Bot(commands.Bot):
 
     async def _leave_discord(self) -> None:
         await self.performances.close(LAST_WORDS)
+        assert isinstance(self.tree, Tree)
+        await self.tree.close(LAST_WORDS)
         try:
             await asyncio.wait_for(super().close(), GOODBYE)
         except TimeoutError:

@@ -15,6 +15,7 @@ from bot.worker_api import (
     WorkerBusy,
     WorkerFailed,
     WorkerInterrupted,
+    WorkerLate,
     WorkerLocked,
     WorkerRefused,
     WorkerUnreachable,
@@ -28,11 +29,27 @@ REFUSALS = {  # sentences for what the worker calls wrong with a request, where 
     "dimensions_out_of_range": "error.dimension_range",
     "code_unreadable": "error.code_unreadable",
     "training_not_found": "error.no_such_training",
-    "no_version_before": "error.no_version_before",
     "version_serves": "error.version_serves",
     "version_shipped": "error.version_shipped",
+    "training_not_failed": "error.training_not_failed",
+    "training_ended": "error.training_ended",
+    "too_many_trainings": "error.too_many_trainings",
+    "settings_unfit": "error.settings_unfit",
+    "dataset_missing": "error.dataset_missing",
+    "dataset_unfit": "error.dataset_unfit",
     "name_taken": "error.name_taken",
+    "name_unfit": "error.name_unfit",
+    "too_few_pictures": "error.too_few_pictures",
+    "too_few_held_out": "error.too_few_held_out",
+    "archive_unreadable": "error.archive_unreadable",
+    "archive_refused": "error.archive_refused",
+    "archive_locked": "error.archive_locked",
+    "neither_zip_nor_text": "error.neither_zip_nor_text",
+    "text_too_short": "error.text_too_short",
+    "text_too_long": "error.text_too_long",
+    "check_broke_off": "error.check_broke_off",
     "still_needed": "error.still_needed",
+    "file_not_found": "error.dataset_gone",
 }
 VERSION_FIELDS = ("model", "version")  # of a request, that name what may be there no more
 LONGEST_MESSAGE = 500  # characters of the worker's own sentence that are passed on
@@ -71,7 +88,7 @@ def sentence(error: BaseException, locale: discord.Locale) -> str:
             logger.error("the worker wants another PROSPERO_WORKER_TOKEN", error=str(error))
             return translate(locale, "error.worker_locked")
         case WorkerRefused() if error.code in REFUSALS:
-            return translate(locale, REFUSALS[error.code])
+            return translate(locale, REFUSALS[error.code], message=escape(cut(str(error), LONGEST_MESSAGE)))
         case WorkerRefused() if is_version_gone(error):
             return translate(locale, "error.version_gone")
         case WorkerRefused():
@@ -79,6 +96,9 @@ def sentence(error: BaseException, locale: discord.Locale) -> str:
         case WorkerInterrupted():
             logger.warning("worker interrupted", error=str(error))
             return translate(locale, "error.worker_interrupted")
+        case WorkerLate():
+            logger.warning("worker too slow", error=str(error))
+            return translate(locale, "error.worker_late")
         case WorkerFailed():
             logger.error("worker failed", error=str(error))
             return translate(locale, "error.worker_failed")

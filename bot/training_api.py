@@ -18,7 +18,6 @@ from worker.schemas.training import (
     Promotion,
     Switched,
     TrainingCatalogue,
-    VersionInfo,
     VersionList,
 )
 
@@ -78,16 +77,13 @@ class TrainingAPI:
     async def delete_file(self, file: str) -> None:
         await self._worker.ask("DELETE", f"/v1/files/{_part(file)}", Deleted)
 
-    async def versions(self, model: str) -> list[VersionInfo]:
-        """A model's versions, the newest first."""
-        return (await self._worker.ask("GET", f"/v1/models/{_part(model)}/versions", VersionList)).data
+    async def versions(self, model: str) -> VersionList:
+        """A model's versions, the newest first, and which of them serves and did before."""
+        return await self._worker.ask("GET", f"/v1/models/{_part(model)}/versions", VersionList)
 
     async def promote(self, model: str, version: str) -> Switched:
         path = f"/v1/models/{_part(model)}/promote"
         return await self._worker.ask("POST", path, Switched, Promotion(version=version))
-
-    async def roll_back(self, model: str) -> Switched:
-        return await self._worker.ask("POST", f"/v1/models/{_part(model)}/rollback", Switched)
 
     async def delete_version(self, model: str, version: str) -> None:
         await self._worker.ask("DELETE", f"/v1/models/{_part(model)}/versions/{_part(version)}", Deleted)

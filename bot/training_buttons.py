@@ -79,8 +79,8 @@ class Promote(OperatorButton, action="train-promote", label_key="button.promote"
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
         await interaction.response.defer()
-        said, name = await _decide(interaction, self.subject, "promote")
-        await add_line(interaction, said, RollBack(name, interaction.client.guild_settings.locale(interaction)))
+        entry, name = await _decide(interaction, self.subject, "promote")
+        await add_line(interaction, entry, RollBack(name, interaction.client.guild_settings.locale(interaction)))
 
 
 class Keep(OperatorButton, action="train-keep", label_key="button.keep", style=discord.ButtonStyle.secondary):
@@ -88,8 +88,8 @@ class Keep(OperatorButton, action="train-keep", label_key="button.keep", style=d
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
         await interaction.response.defer()
-        said, _ = await _decide(interaction, self.subject, "keep")
-        await add_line(interaction, said)
+        entry, _ = await _decide(interaction, self.subject, "keep")
+        await add_line(interaction, entry)
 
 
 class Discard(OperatorButton, action="train-discard", label_key="button.discard", style=discord.ButtonStyle.danger):
@@ -113,12 +113,15 @@ class DiscardSurely(
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
         job, _, message = self.subject.partition("/")
         await interaction.response.defer()
-        said, _ = await _decide(interaction, job, "discard")
-        await interaction.edit_original_response(content=said, view=None)
+        entry, _ = await _decide(interaction, job, "discard")
+        await interaction.edit_original_response(content=entry.sentence(interaction.locale), view=None)
         channel = interaction.client.get_partial_messageable(interaction.channel_id or 0)
+        said = entry.sentence(interaction.client.guild_settings.locale(interaction))
+        report = channel.get_partial_message(int(message))
         with suppress(discord.HTTPException):  # gone or out of reach; whoever presses its buttons is told
-            report = await channel.fetch_message(int(message))
-            await report.edit(content=f"{report.content}\n{said}", view=None)
+            await report.edit(view=None)  # first: to read what it says may be forbidden
+            content = (await report.fetch()).content
+            await report.edit(content=f"{content}\n{said}")
 
 
 async def ask_to_cancel(interaction: discord.Interaction[Bot], job: str) -> None:
@@ -137,8 +140,8 @@ async def _check_undecided(bot: Bot, job: str) -> None:
         raise Refusal(DECIDED[watch.decision], who=watch.decider)
 
 
-async def _decide(interaction: discord.Interaction[Bot], job: str, act: str) -> tuple[str, str]:
-    """Does what an operator decided, of several at once what the first did; the sentence about it, and the version."""
+async def _decide(interaction: discord.Interaction[Bot], job: str, act: str) -> tuple[Entry, str]:
+    """Does what an operator decided, of several at once what the first did; its audit entry, and the version."""
     bot = interaction.client
     async with bot.watches.deciding:
         await _check_undecided(bot, job)
@@ -146,14 +149,14 @@ async def _decide(interaction: discord.Interaction[Bot], job: str, act: str) -> 
         model, _, version = name.partition("@")
         match act:
             case "promote":
-                said = await bot.switching.promote(interaction, model, version)
+                entry = await bot.switching.promote(interaction, model, version)
             case "keep":
-                said = await bot.switching.keep(interaction, model, version)
+                entry = await bot.switching.keep(interaction, model, version)
             case _:
-                said = await bot.switching.discard(interaction, model, version)
+                entry = await bot.switching.discard(interaction, model, version)
         with logged_if_unwritten():  # it is done; not to know it costs a second question
             await bot.watches.store.decide(job, act, interaction.user.id)
-    return said, name
+    return entry, name
 
 
 TRAINING_BUTTONS = (Begin, CancelTraining, CancelSurely, Resume, Promote, Keep, Discard, DiscardSurely)

@@ -16,16 +16,27 @@ from bot.switching import RollBack
 from bot.training_buttons import CancelTraining, Discard, Keep, Promote, Resume
 from bot.views import TryAgain
 from bot.watch_store import Watch
-from worker.schemas.training import Hyperparameters, Job, Report, Step
+from worker.schemas.training import Found, Hyperparameters, Job, Report, Step
 
 BAR = 20  # characters: as wide as the line under it on a telephone
 LONGEST_REASON = 500  # characters of the worker's about what went wrong
 LISTED_REASON = 60  # of them in a list, so that ten of its lines usually fit a message
 REASONS = {  # why trainings fail, by the worker's codes; what others stand for only the worker can say
+    "broke_off": "training.broke_off",
+    "data": "training.data_unfit",
+    "data_gone": "training.data_gone",
     "disk_full": "training.disk_full",
     "interrupted": "training.interrupted",
     "not_a_number": "training.not_a_number",
     "out_of_memory": "training.out_of_memory",
+    "worker_failed": "training.worker_failed",
+}
+LEFT_OUT = {  # why something of what was handed in is left out, by the worker's codes
+    "damaged": "dataset.damaged",
+    "duplicate": "dataset.duplicate",
+    "no_picture": "dataset.no_picture",
+    "too_large": "dataset.too_large",
+    "unreadable": "dataset.unreadable",
 }
 
 
@@ -146,7 +157,7 @@ def reported(watch: Watch, report: Report, picture: Attached | None) -> Draft:
     if report.promoted:
         lines.append(translate(locale, "training.promoted_itself", version=report.version, before=report.serving))
         return Draft(["\n".join(lines)], [RollBack(name, locale)], picture)
-    lines.append(translate(locale, _verdict(report.better)))
+    lines.append(_verdict(report, locale))
     decisions = [Promote(watch.job, locale), Keep(watch.job, locale), Discard(watch.job, locale)]
     return Draft(["\n".join(lines)], decisions, picture)
 
@@ -158,18 +169,30 @@ def failed(watch: Watch, job: Job) -> Draft:
     return Draft([told], [Resume(watch.job, locale), TryAgain(watch.recipe, locale)])
 
 
-def _verdict(better: bool | None) -> str:
-    if better is None:
-        return "training.nothing_to_compare"
-    return "training.is_better" if better else "training.is_not_better"
+def left_out(found: Found, locale: discord.Locale) -> str:
+    """How many of a data set's files are left out, and why."""
+    return ", ".join(
+        f"{count} × {translate(locale, LEFT_OUT[reason]) if reason in LEFT_OUT else escape(reason)}"
+        for reason, count in found.left_out.items()
+    )
+
+
+def _verdict(report: Report, locale: discord.Locale) -> str:
+    if report.better is not None:
+        return translate(locale, "training.is_better" if report.better else "training.is_not_better")
+    if not report.problems:
+        return translate(locale, "training.nothing_to_compare")
+    reason = escape(cut(" ".join(report.problems), LONGEST_REASON))
+    if report.serving is None:
+        return translate(locale, "training.not_measured", reason=reason)
+    return translate(locale, "training.not_compared", serving=report.serving, reason=reason)
 
 
 def _reason(job: Job, locale: discord.Locale, longest: int = LONGEST_REASON) -> str:
     if job.error is None:
         return figures.NONE
-    if job.error.code in REASONS:
-        return translate(locale, REASONS[job.error.code])
-    return escape(cut(job.error.message, longest))
+    said = escape(cut(job.error.message, longest))
+    return translate(locale, REASONS.get(job.error.code, "training.models_say"), job=job.id, message=said)
 
 
 def _listed(named: dict[str, float], locale: discord.Locale) -> str:

@@ -12,7 +12,7 @@ from bot.locale import command_text, translate
 from bot.operators import by_operator
 from bot.suggestions import choices
 from bot.worker_api import WorkerError
-from worker.schemas.training import Job
+from worker.schemas.training import DatasetInfo, Job
 
 if TYPE_CHECKING:
     from bot.client import Bot
@@ -73,16 +73,21 @@ def options(*given: str) -> Callable[[Command], Command]:
 @app_commands.check(by_operator)
 async def suggest_model(interaction: discord.Interaction[Bot], typed: str) -> Choices:
     """The models that there are."""
-    return choices(((model.id, model.id) for model in interaction.client.catalogue.models), typed)
+    catalogue = interaction.client.catalogue
+    names = [*(model.id for model in catalogue.models), *catalogue.unserved]
+    return choices(((name, name) for name in names), typed)
 
 
 @app_commands.check(by_operator)
 async def suggest_version(interaction: discord.Interaction[Bot], typed: str) -> Choices:
     """The versions of the model that is filled in already, the newest first."""
-    named = [model for model in interaction.client.catalogue.models if model.id == interaction.namespace.model]
-    serves = translate(interaction.locale, "model.serves")
-    versions = [(version, model.version) for model in named for version in reversed(model.versions)]
-    return choices(((f"{one} ({serves})" if one == serving else one, one) for one, serving in versions), typed)
+    catalogue, name = interaction.client.catalogue, interaction.namespace.model
+    serves, serving, versions = translate(interaction.locale, "model.serves"), None, catalogue.unserved.get(name, [])
+    for model in catalogue.models:
+        if model.id == name:
+            serving, versions = model.version, model.versions
+    named = ((f"{one} ({serves})" if one == serving else one, one) for one in reversed(versions))
+    return choices(named, typed)
 
 
 @app_commands.check(by_operator)
@@ -94,9 +99,9 @@ async def suggest_recipe(interaction: discord.Interaction[Bot], typed: str) -> C
 
 @app_commands.check(by_operator)
 async def suggest_dataset(interaction: discord.Interaction[Bot], typed: str) -> Choices:
-    """The data sets that there are, and where each is."""
-    datasets = interaction.client.catalogue.trainable.datasets
-    return choices(((f"{one.name} ({one.note})", one.name) for one in datasets), typed)
+    """The data sets that there are, and of what."""
+    datasets, locale = interaction.client.catalogue.trainable.datasets, interaction.locale
+    return choices(((_described(one, locale), one.name) for one in datasets), typed)
 
 
 @app_commands.check(by_operator)
@@ -126,6 +131,15 @@ SUGGESTIONS = {
     "job": suggest_job,
     "handed_in": suggest_handed_in,
 }
+
+
+def _described(dataset: DatasetInfo, locale: discord.Locale) -> str:
+    """A data set as it is suggested."""
+    words = [translate(locale, "dataset.pictures" if dataset.kind == "pictures" else "dataset.text")]
+    if dataset.state != "here":
+        key = "option.dataset.to_download" if dataset.state == "to_download" else "option.dataset.missing"
+        words.append(translate(locale, key))
+    return f"{dataset.name} ({', '.join(words)})"
 
 
 def _in_words(job: Job, locale: discord.Locale) -> str:

@@ -32,6 +32,17 @@ SILENCE_TIMEOUT = 120  # seconds without a byte in a stream, queue notices inclu
 ANSWER_TIMEOUT = 10  # seconds for a short question such as /readyz
 FILE_TIMEOUT = 300  # seconds for a file: thousands of pictures that are handed in are looked at one by one
 
+RETRY_AFTER = 5  # seconds, where a full queue does not say how long
+
+STATUSES = {  # that errors in the middle of an answer would have had before it, by their codes and types
+    "unavailable": 503,
+    "deadline_exceeded": 504,
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "not_found_error": 404,
+    "rate_limit_error": 429,
+}
+
 Address = Callable[[], Awaitable[str]]  # where the worker is; may wait until it is there
 
 
@@ -44,7 +55,8 @@ class WorkerError(Exception):
     ├── WorkerRefused        it cannot do what was asked (field, code)
     │   └── WorkerLocked     it wants another token than ours
     ├── WorkerFailed         it tried and failed, and said so
-    └── WorkerInterrupted    its answer broke off: it died or the connection did
+    ├── WorkerLate           it gave up, for it took longer than it may
+    └── WorkerInterrupted    its answer broke off: it died or the connection did; or it ends, or lacks memory just now
     """
 
 
@@ -77,8 +89,12 @@ class WorkerFailed(WorkerError):
     """The worker tried and failed, and said so."""
 
 
+class WorkerLate(WorkerError):
+    """The worker gave up, for the request took longer than one may."""
+
+
 class WorkerInterrupted(WorkerError):
-    """The answer broke off before its end."""
+    """The answer broke off before its end, or the worker cannot give one just now."""
 
 
 @dataclass(frozen=True)
@@ -159,8 +175,12 @@ class WorkerAPI:
             return read(Readiness, await response.read())
 
     async def models(self) -> list[ModelInfo]:
-        """The models that there are. Raises WorkerError."""
-        return (await self.ask("GET", "/v1/models", ModelList)).data
+        """The models that can be asked. Raises WorkerError."""
+        return (await self.list_models()).data
+
+    async def list_models(self) -> ModelList:
+        """The same, and beside them those of which no version serves. Raises WorkerError."""
+        return await self.ask("GET", "/v1/models", ModelList)
 
     async def ask(
         self,
@@ -302,14 +322,13 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[str, None]:
 
 
 def _part(data: str, shape: type[Shape]) -> Shape:
-    """One server-sent event's content; raises WorkerRefused or WorkerFailed when it is an error."""
+    """One server-sent event's content; raises WorkerError when it is an error."""
     try:
         return read(shape, data)
     except ValidationError:
         error = read(ErrorResponse, data).error
-        if error.type in ("invalid_request_error", "not_found_error"):
-            raise WorkerRefused(error) from None
-        raise WorkerFailed(error.message) from None
+        status = STATUSES.get(error.code or "") or STATUSES.get(error.type, 500)
+        raise _meant(status, error, RETRY_AFTER) from None
 
 
 async def _raise(response: aiohttp.ClientResponse) -> NoReturn:
@@ -322,10 +341,19 @@ async def _raise(response: aiohttp.ClientResponse) -> NoReturn:
         if response.status not in (401, 403, 429):
             raise WorkerFailed(told) from None
         error = ErrorBody(message=told, type="server_error")
-    if response.status == 429:
-        raise WorkerBusy(error.message, int(response.headers.get("Retry-After", "5")))
-    if response.status in (401, 403):
-        raise WorkerLocked(error)
-    if 400 <= response.status < 500:
-        raise WorkerRefused(error)
-    raise WorkerFailed(error.message)
+    raise _meant(response.status, error, int(response.headers.get("Retry-After", RETRY_AFTER)))
+
+
+def _meant(status: int, error: ErrorBody, retry_after: int) -> WorkerError:
+    """The WorkerError that a worker's error stands for."""
+    if status == 429:
+        return WorkerBusy(error.message, retry_after)
+    if status in (401, 403):
+        return WorkerLocked(error)
+    if 400 <= status < 500:
+        return WorkerRefused(error)
+    if status == 503:
+        return WorkerInterrupted(error.message)
+    if status == 504:
+        return WorkerLate(error.message)
+    return WorkerFailed(error.message)

@@ -69,9 +69,9 @@ class Datasets:
             try:
                 status = await self._trainer.run(words, answer.update, self.folder / "log.txt")
                 if "error" in answer:
-                    raise BadRequest(answer["error"]["message"], param="file")
+                    raise BadRequest(answer["error"]["message"], "file", answer["error"]["code"])
                 if status:
-                    raise BadRequest("The file broke its check off; hand in another.", param="file")
+                    raise BadRequest("The file broke its check off; hand in another.", "file", "check_broke_off")
                 return self._keep(id, upload, filename, name, answer)
             except BaseException:  # a full disk, or whoever handed it in left
                 self.sheet(id).unlink(missing_ok=True)

@@ -176,7 +176,9 @@ class Jobs:
     def _next(self) -> Record | None:
         """The job that waited for longest, which runs from now on."""
         waiting = self.records.with_status("queued")
-        return self.records.save(waiting[0].with_job(status="running")) if waiting else None
+        if not waiting:
+            return None
+        return self.records.save(waiting[0].with_job(status="running", estimated_finish=None))  # told of an earlier run
 
     async def _follow(self, task: asyncio.Task[None], id: str) -> None:
         """Wait for the end of a job's task; where another process cancels the job, end it."""
@@ -205,7 +207,7 @@ class Jobs:
             await self._conclude(record, status="failed", error=failed.error)
         except Exception:  # a fault of ours: logged whole, told in one sentence
             log.exception("job failed", job=id)
-            told = JobError(code="failed", message="The worker failed; its log says more.")
+            told = JobError(code="worker_failed", message="The worker failed; its log says more.")
             await self._conclude(record, status="failed", error=told)
 
     async def _conclude(self, record: Record, **changes: Any) -> None:
@@ -252,7 +254,7 @@ class Jobs:
                 raise Failed(said)
             if ended > 0 and said is None:
                 where = log_named(folder / "log.txt", self._settings.home)
-                raise Failed(JobError(code="failed", message=f"The training broke off; {where} says why."))
+                raise Failed(JobError(code="broke_off", message=f"The training broke off; {where} says why."))
             if ended:
                 self.records.tell(id, "The training was ended from outside.", "warn")
 
@@ -297,6 +299,7 @@ class Jobs:
             promoted=promoted,
             sample=sheet_address(job.model, record.version),
             serving_sample=sheet_address(job.model, beside) if beside else None,
+            problems=measured.problems,
         )
         if promoted:
             self.versions.promote(job.model, record.version)

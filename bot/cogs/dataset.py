@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import aiohttp
 import discord
 from discord import app_commands
 
@@ -15,6 +16,7 @@ from bot.locale import command_text, translate
 from bot.markdown import escape
 from bot.operators import OperatorButton, OperatorCog, offered_to_operators
 from bot.table import table
+from bot.training_message import left_out
 from bot.training_options import options
 from worker.schemas.training import File
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 LARGEST = 100 * 2**20  # bytes of a file: what a well-boosted server takes, and what the bot can hold in memory
 LONGEST_NAME = 32  # characters, as the worker keeps it
 SHOWN = 20  # data sets in a list, so that it fits a message
-REASONS = 8  # for leaving something out that are told
 EXCERPT = 300  # characters of a text
 
 
@@ -35,7 +36,10 @@ class DeleteDataset(
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
         await interaction.response.defer()
-        file = await _handed_in(interaction.client, self.subject)
+        files = await interaction.client.catalogue.ask_files()
+        file = next((file for file in files if file.id == self.subject), None)
+        if file is None:
+            raise Refusal("error.dataset_gone")
         await interaction.client.trainings.delete_file(file.id)
         said = await _note(interaction, "delete dataset", file.name)
         await interaction.edit_original_response(content=said, view=None)
@@ -64,7 +68,7 @@ class Dataset(OperatorCog):
         if file.size > LARGEST:
             raise Refusal("error.file_large", size=file.size // 2**20 + 1, largest=LARGEST // 2**20)
         await interaction.response.defer(ephemeral=True, thinking=True)
-        kept = await self.bot.trainings.upload(name.strip(), file.filename, await file.read())
+        kept = await self.bot.trainings.upload(name.strip(), file.filename, await _content(file))
         await _note(interaction, "add dataset", kept.name)
         locale = interaction.locale
         attachments = []
@@ -102,10 +106,18 @@ class Dataset(OperatorCog):
         await ask(interaction, question, DeleteDataset(file.id, interaction.locale))
 
 
+async def _content(file: discord.Attachment) -> bytes:
+    """What is in a file that is handed in; raises Refusal if it cannot be had."""
+    try:
+        return await file.read()
+    except (discord.HTTPException, aiohttp.ClientError, TimeoutError) as error:
+        raise Refusal("error.file_away") from error
+
+
 async def _handed_in(bot: Bot, named: str) -> File:
-    """The data set with that name or id; raises Refusal if nobody handed one in."""
+    """The data set with that name; raises Refusal if nobody handed one in."""
     files = await bot.catalogue.ask_files()
-    file = next((file for file in files if named in (file.name, file.id)), None)
+    file = next((file for file in files if file.name == named), None)
     if file is None:
         known = ", ".join(file.name for file in files[:SHOWN]) or "–"
         raise Refusal("error.not_handed_in", name=escape(named), known=known)
@@ -126,8 +138,7 @@ def _found(file: File, locale: discord.Locale) -> str:
     key = "dataset.has_pictures" if found.kind == "pictures" else "dataset.has_text"
     lines = [translate(locale, key, name=escape(file.name), count=found.items)]
     if found.left_out:
-        reasons = ", ".join(f"{count} × {escape(reason)}" for reason, count in list(found.left_out.items())[:REASONS])
-        lines.append(translate(locale, "dataset.left_out", reasons=reasons))
+        lines.append(translate(locale, "dataset.left_out", reasons=left_out(found, locale)))
     if found.excerpt:
         lines.append("```\n" + found.excerpt[:EXCERPT].replace("`", "'") + "\n```")
     lines.append(translate(locale, "dataset.use", name=file.name))

@@ -19,7 +19,7 @@ from bot.operators import LONGEST_SUBJECT, OperatorButton, OperatorCog, offered_
 from bot.switching import RollBack
 from bot.table import table
 from bot.training_options import options
-from worker.schemas.models import ModelInfo
+from worker.schemas.models import ModelInfo, ModelList
 from worker.schemas.training import VersionInfo
 
 if TYPE_CHECKING:
@@ -36,8 +36,21 @@ class DeleteVersion(
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
         model, _, version = self.subject.partition("@")
         await interaction.response.defer()
-        said = await interaction.client.switching.delete(interaction, model, version)
-        await interaction.edit_original_response(content=said, view=None)
+        entry = await interaction.client.switching.delete(interaction, model, version)
+        await interaction.edit_original_response(content=entry.sentence(interaction.locale), view=None)
+
+
+class RollBackSurely(
+    OperatorButton, action="rollback-surely", label_key="button.rollback", style=discord.ButtonStyle.danger
+):
+    """Takes a version out of service, named "model@version", once an operator was asked; everyone is told."""
+
+    async def press(self, interaction: discord.Interaction[Bot]) -> None:
+        model, _, version = self.subject.partition("@")
+        await interaction.response.defer()
+        entry = await interaction.client.switching.roll_back(interaction, model, version)
+        await interaction.edit_original_response(content=entry.sentence(interaction.locale), view=None)
+        await interaction.followup.send(entry.sentence(interaction.client.guild_settings.locale(interaction)))
 
 
 class Model(OperatorCog):
@@ -58,16 +71,16 @@ class Model(OperatorCog):
         await interaction.response.defer(ephemeral=True, thinking=True)
         locale = interaction.locale
         if model.strip():
-            listed = _versions(await self.bot.trainings.versions(model.strip()), locale)
+            listed = _versions((await self.bot.trainings.versions(model.strip())).data, locale)
         else:
-            listed = _models(await self.bot.worker.models(), locale)
+            listed = _models(await self.bot.worker.list_models(), locale)
         await interaction.edit_original_response(content=listed)
 
     @model.command(name=command_text("command.info.name"), description=command_text("command.model_info.description"))
     @options("model", "version")
     async def info(self, interaction: discord.Interaction[Bot], model: str, version: str = "") -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        told = await self._version(model, version)
+        told = await self.bot.switching.find(model.strip(), version.strip())
         locale = interaction.locale
         name = f"{told.model}@{told.version}"
         state = [translate(locale, "model.serves")] if told.serving else []
@@ -92,20 +105,26 @@ class Model(OperatorCog):
     @options("model", "version")
     async def promote(self, interaction: discord.Interaction[Bot], model: str, version: str) -> None:
         await interaction.response.defer(thinking=True)
-        said = await self.bot.switching.promote(interaction, model.strip(), version.strip())
+        entry = await self.bot.switching.promote(interaction, model.strip(), version.strip())
+        locale = self.bot.guild_settings.locale(interaction)
         subject, buttons = f"{model.strip()}@{version.strip()}", []
         if len(subject) <= LONGEST_SUBJECT:
-            buttons.append(RollBack(subject, self.bot.guild_settings.locale(interaction)))
-        await interaction.edit_original_response(content=said, view=view_of(buttons))
+            buttons.append(RollBack(subject, locale))
+        await interaction.edit_original_response(content=entry.sentence(locale), view=view_of(buttons))
 
     @model.command(
         name=command_text("command.rollback.name"), description=command_text("command.model_rollback.description")
     )
     @options("model")
     async def roll_back(self, interaction: discord.Interaction[Bot], model: str) -> None:
-        await interaction.response.defer(thinking=True)
-        said = await self.bot.switching.roll_back(interaction, model.strip())
-        await interaction.edit_original_response(content=said)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        name, locale = model.strip(), interaction.locale
+        serving, before = await self.bot.switching.way_back(name)
+        subject = f"{name}@{serving}"
+        if len(subject) > LONGEST_SUBJECT:
+            raise Refusal("error.rollback_name", before=escape(before))
+        values = {"model": escape(name), "serving": escape(serving), "before": escape(before)}
+        await ask(interaction, translate(locale, "confirm.rollback", **values), RollBackSurely(subject, locale))
 
     @model.command(
         name=command_text("command.compare.name"), description=command_text("command.model_compare.description")
@@ -113,7 +132,8 @@ class Model(OperatorCog):
     @options("model", "version", "other")
     async def compare(self, interaction: discord.Interaction[Bot], model: str, version: str, other: str = "") -> None:
         await interaction.response.defer(thinking=True)
-        first, second = await self._version(model, version), await self._version(model, other)
+        find = self.bot.switching.find
+        first, second = await find(model.strip(), version.strip()), await find(model.strip(), other.strip())
         if first.version == second.version:
             raise Refusal("error.same_version", version=escape(first.version))
         compared = await self.bot.trainings.compare(first.model, first.version, second.version)
@@ -130,7 +150,7 @@ class Model(OperatorCog):
     @options("model", "version")
     async def delete(self, interaction: discord.Interaction[Bot], model: str, version: str) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        doomed = await self._version(model, version)
+        doomed = await self.bot.switching.find(model.strip(), version.strip())
         name = f"{doomed.model}@{doomed.version}"
         if doomed.serving:
             raise Refusal("error.version_serves")
@@ -141,25 +161,16 @@ class Model(OperatorCog):
         question = translate(interaction.locale, "confirm.delete_version", version=name)
         await ask(interaction, question, DeleteVersion(name, interaction.locale))
 
-    async def _version(self, model: str, version: str) -> VersionInfo:
-        """A version, or without a name the one that serves; raises Refusal when there is none."""
-        versions = await self.bot.trainings.versions(model.strip())
-        wanted = version.strip()
-        for one in versions:
-            if one.version == wanted or (one.serving and not wanted):
-                return one
-        known = ", ".join(one.version for one in versions[:MOST_ROWS])
-        raise Refusal("error.no_version", model=escape(model), version=escape(wanted), known=known)
 
-
-def _models(models: Sequence[ModelInfo], locale: discord.Locale) -> str:
+def _models(models: ModelList, locale: discord.Locale) -> str:
     """Every model in a line: which version serves, how many there are, and the figure that decides."""
-    if not models:
+    rows = [[one.id, one.version, str(len(one.versions)), _deciding(one, locale)] for one in models.data]
+    rows += [[name, figures.NONE, str(len(versions)), figures.NONE] for name, versions in models.unserved.items()]
+    if not rows:
         return translate(locale, "model.none")
     head = [translate(locale, key) for key in ("model.column_model", "model.column_serves", "model.column_versions")]
-    rows = [[one.id, one.version, str(len(one.versions)), _deciding(one, locale)] for one in models[:MOST_ROWS]]
-    listed = table([*head, translate(locale, "training.figure")], rows, left=2)
-    return listed + _of_parts(models[:MOST_ROWS], locale)
+    listed = table([*head, translate(locale, "training.figure")], sorted(rows)[:MOST_ROWS], left=2)
+    return listed + _of_parts(models.data, locale)
 
 
 def _versions(versions: Sequence[VersionInfo], locale: discord.Locale) -> str:
@@ -184,5 +195,5 @@ def _of_parts(measured: Sequence[ModelInfo | VersionInfo], locale: discord.Local
 
 
 async def setup(bot: Bot) -> None:
-    bot.add_buttons(DeleteVersion)
+    bot.add_buttons(DeleteVersion, RollBackSurely)
     await bot.add_cog(Model(bot))

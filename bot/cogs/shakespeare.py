@@ -156,6 +156,8 @@ class Shakespeare(commands.Cog):
             return
         if not words:
             raise Refusal("error.no_text")
+        if message.author == self.bot.user:  # its markdown and small print are nothing to go on from
+            raise Refusal("error.recipe_unknown")
         usual = self.bot.guild_settings.of(interaction)
         recipe = Recipe(
             owner=interaction.user.id,

@@ -165,11 +165,11 @@ class Training(OperatorCog):
 
 
 def _read_settings(typed: str) -> dict[str, str]:
-    """What a person changes in a model's configuration, typed as "batch=32 latent=64"; Refusal for anything else."""
+    """What a person changes in a model's configuration, typed as "batch=32 painter="; Refusal for anything else."""
     settings = {}
     for word in typed.split():
         key, equals, value = word.partition("=")
-        if not (key and equals and value):
+        if not (key and equals):
             raise Refusal("error.no_setting", word=escape(word))
         settings[key] = value
     return settings
@@ -195,7 +195,7 @@ def _completed(recipe: Recipe, trainable: TrainingCatalogue) -> Recipe:
     _check_possible(how, usual)
     dataset = wanted["training_file"] or usual.dataset
     names = [one.name for one in trainable.datasets]
-    if dataset not in names:
+    if dataset not in names and dataset != usual.dataset:  # a plug-in finds its own
         raise Refusal("error.no_dataset", name=escape(dataset), known=", ".join(names[:NAMED]))
     if how.minutes is None and how.n_steps is None:
         how = how.model_copy(update={"minutes": usual.minutes})
@@ -208,6 +208,10 @@ def _check_possible(how: Hyperparameters, usual: RecipeInfo) -> None:
         raise Refusal("error.cannot_continue", model=usual.model)
     if how.balance == "latent" and not usual.balances:
         raise Refusal("error.cannot_balance", model=usual.model)
+    for setting in how.options:
+        if setting not in usual.settings:
+            known = escape(", ".join(usual.settings))
+            raise Refusal("error.setting_unknown", model=usual.model, setting=escape(setting), known=known)
 
 
 async def setup(bot: Bot) -> None:

@@ -11,6 +11,8 @@ from bot import client
 from bot.client import Bot, InstallationError
 from bot.locale import CATALOGUES
 from tests.bot.conftest import Island, ToldWorker, finished
+from tests.bot.trainer import Trainer
+from tests.person import Person
 from worker.schemas.completions import CompletionRequest
 
 EPHEMERAL = 1 << 6
@@ -104,6 +106,17 @@ async def test_no_commands_installed(island: Island, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(client, "COGS", "prospero.nothing")
     with pytest.raises(InstallationError, match="make env"):
         await island.start_bot("http://127.0.0.1:9")
+
+
+async def test_ending_the_bot_is_told_where_there_is_no_answer_yet(
+    ariel: Person, island: Island, trainer: Trainer
+) -> None:
+    trainer.hold_promotions.clear()
+    promoting = await ariel.slash("model promote", model="gan-digits", version="v1")
+    await ariel.until(promoting.messages, 30, "a message")
+    await island.stop_bot()
+    told = await promoting.message()
+    assert told["content"] == "Interrupted because Prospero is restarting. Try again in a moment."
 
 
 async def test_ending_the_bot_is_told_in_what_it_was_writing(island: Island, bot: Bot, told_worker: ToldWorker) -> None:

@@ -53,6 +53,17 @@ async def test_a_text_of_ours_goes_on_whole_from_any_part(island: Island, bot: B
             stream.finish("breaks")
 
 
+async def test_a_text_of_ours_whose_record_was_erased_does_not_go_on(
+    island: Island, bot: Bot, told_worker: ToldWorker
+) -> None:
+    async with island.person() as miranda:
+        message = await verse(miranda, told_worker)
+        await bot.recipes.forget(int(miranda.id))
+        refused = await (await miranda.context(MENU, message)).message()
+        assert refused["content"].startswith("I have no record of how this was made any more")
+        assert refused["flags"] & EPHEMERAL
+
+
 async def test_a_mention_is_read_as_it_is_shown_and_a_picture_has_no_words(
     island: Island, bot: Bot, told_worker: ToldWorker
 ) -> None:

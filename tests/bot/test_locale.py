@@ -12,6 +12,8 @@ from discord import app_commands
 
 import bot
 from bot.locale import CATALOGUES, ENGLISH, CommandTranslator, command_text, number, ordinal, translate
+from models import intake
+from worker.routes.training import MOST_QUEUED
 
 SOURCES = list(Path(bot.__file__).parent.rglob("*.py"))
 KINDS = "|".join({key.partition(".")[0] for key in ENGLISH})
@@ -77,6 +79,19 @@ def test_languages_are_ones_that_discord_knows() -> None:
 def test_a_person_reads_their_own_language_or_english() -> None:
     assert translate(discord.Locale.brazil_portuguese, "text.queued", ordinal="3º") == "3º lugar na fila…"
     assert translate(discord.Locale.japanese, "text.queued", ordinal="3rd") == "3rd in line…"
+
+
+@pytest.mark.parametrize("language", sorted(CATALOGUES))
+def test_limits_in_sentences_are_those_that_hold(language: str) -> None:
+    limits = {
+        "error.too_many_trainings": MOST_QUEUED,
+        "error.too_few_pictures": intake.LEAST_PICTURES,
+        "error.too_few_held_out": intake.LEAST_HELD_OUT,
+        "error.text_too_short": intake.LEAST_TEXT,
+        "error.text_too_long": intake.MOST_TEXT // 2**20,
+    }
+    for key, limit in limits.items():
+        assert re.search(rf"\b{limit}\b", re.sub(r"(?<=\d)[,.](?=\d)", "", CATALOGUES[language][key]))
 
 
 def test_places_in_a_line_are_said_as_people_say_them() -> None:

@@ -6,9 +6,10 @@ import pytest
 from PIL import Image
 
 from bot.audit import Entry
+from sandbox.permissions import Permission
 from tests.bot.conftest import Island, said
 from tests.bot.trainer import Trainer
-from tests.person import Person, labels
+from tests.person import JSON, Person, labels
 
 EPHEMERAL = 1 << 6
 
@@ -18,6 +19,12 @@ async def audit(ariel: Person) -> list[str]:
     message = await (await ariel.slash("audit")).message()
     assert message["flags"] & EPHEMERAL
     return [line.partition("> ")[2] for line in message["content"].split("\n")]
+
+
+async def roll_back(ariel: Person) -> JSON:
+    """Rolls the model back by the command and its question; the line that everyone sees."""
+    asked = await said(ariel, "model rollback", model="gan-digits")
+    return await (await ariel.press(asked, "Roll back")).message(lambda message: not message["flags"] & EPHEMERAL)
 
 
 async def test_models_and_their_versions_are_listed(ariel: Person) -> None:
@@ -58,7 +65,7 @@ async def test_promote_and_roll_back(ariel: Person, trainer: Trainer) -> None:
     back = await ariel.message(promoted, lambda message: not labels(message))
     assert back["content"].endswith(f"\n<@{ariel.id}> rolled gan-digits back: v2 serves again, v1 no more.")
     assert trainer.history[-1] == "v2"
-    again = await said(ariel, "model rollback", model="gan-digits")
+    again = await roll_back(ariel)
     assert again["content"].endswith("v1 serves again, v2 no more.")
     assert await audit(ariel) == [
         f"<@{ariel.id}> rolled gan-digits back: v1 serves again, v2 no more.",
@@ -73,8 +80,57 @@ async def test_a_promotion_that_another_one_followed_is_not_taken_back_by_its_bu
     first = await said(ariel, "model promote", model="gan-digits", version="v1")
     await said(ariel, "model promote", model="gan-digits", version="v2")
     refused = await (await ariel.press(first, "Roll back")).message()
-    assert refused["content"].startswith("v1 serves no more, v2 does;")
+    assert refused["content"] == "v1 serves no more, v2 does; nothing has changed."
     assert trainer.history[-1] == "v2"
+
+
+async def test_of_two_operators_who_roll_back_the_second_is_told(island: Island, trainer: Trainer) -> None:
+    state = island.sandbox.state
+    miranda = state.named("Miranda").user
+    state.grant(miranda, Permission.MANAGE_GUILD)
+    trainer.versions["v3"] = 9.0
+    await island.start_bot(trainer.url, operators=miranda.id)
+    async with island.person("Ariel") as ariel, island.person("Miranda") as miranda:
+        await said(ariel, "model promote", model="gan-digits", version="v3")
+        questions = [await said(person, "model rollback", model="gan-digits") for person in (ariel, miranda)]
+        for asked in questions:
+            assert asked["flags"] & EPHEMERAL
+            assert asked["content"] == "Roll **gan-digits** back: v3 → v2?"
+            assert labels(asked) == ["Roll back", "Leave it"]
+        assert trainer.history == ["v1", "v2", "v3"]
+        told = f"<@{ariel.id}> rolled gan-digits back: v2 serves again, v3 no more."
+        done = await ariel.press(questions[0], "Roll back")
+        public = await done.message(lambda message: not message["flags"] & EPHEMERAL)
+        assert public["content"] == told
+        await ariel.message(questions[0], lambda message: message["content"] == told and not labels(message))
+        refused = await (await miranda.press(questions[1], "Roll back")).message()
+        assert refused["content"] == "v3 serves no more, v2 does; nothing has changed."
+        assert trainer.history == ["v1", "v2", "v3", "v2"]
+        assert (await said(miranda, "model rollback", model="gan-digits"))["content"].endswith("back: v2 → v3?")
+    await island.stop_bot()
+
+
+async def test_a_rollback_is_told_to_one_person_and_to_all_in_their_languages(ariel: Person, trainer: Trainer) -> None:
+    panel = await said(ariel, "settings")
+    await ariel.select(panel, "settings:language", "pt-BR")
+    asked = await said(ariel, "model rollback", model="gan-digits")
+    done = await ariel.press(asked, "Roll back")
+    public = await done.message(lambda message: not message["flags"] & EPHEMERAL)
+    assert public["content"] == f"<@{ariel.id}> reverteu gan-digits: v1 voltou ao serviço no lugar de v2."
+    told = f"<@{ariel.id}> rolled gan-digits back: v1 serves again, v2 no more."
+    await ariel.message(asked, lambda message: message["content"] == told)
+
+
+async def test_there_is_no_way_back_to_a_version_that_was_deleted(ariel: Person, trainer: Trainer) -> None:
+    trainer.versions["v3"] = 1.0
+    promoted = await said(ariel, "model promote", model="gan-digits", version="v3")
+    del trainer.versions["v2"]
+    told = "The version before, v2, was deleted; `/model promote` chooses another."
+    assert (await (await ariel.press(promoted, "Roll back")).message())["content"] == told
+    assert (await said(ariel, "model rollback", model="gan-digits"))["content"] == told
+    trainer.history = ["v2", "v3"]  # as the worker knows it where the audit log does not
+    assert (await said(ariel, "model rollback", model="gan-digits"))["content"] == told
+    assert trainer.history == ["v2", "v3"]
 
 
 async def test_roll_back_leads_to_what_its_message_names_whatever_came_between(ariel: Person, trainer: Trainer) -> None:
@@ -96,6 +152,9 @@ async def test_a_name_too_long_for_a_button_is_promoted_without_one(ariel: Perso
     promoted = await said(ariel, "model promote", model="gan-digits", version="v" * 150)
     assert "serves now" in promoted["content"]
     assert not labels(promoted)
+    refused = await said(ariel, "model rollback", model="gan-digits")
+    told = "The name of the version that serves is too long for a button; use `/model promote` with v2."
+    assert refused["content"] == told
 
 
 async def test_nothing_to_roll_back_to(ariel: Person, trainer: Trainer) -> None:
@@ -141,7 +200,7 @@ async def test_delete(ariel: Person, trainer: Trainer) -> None:
     await said(ariel, "model promote", model="gan-digits", version="v3")
     refused = await (await ariel.press(asked, "Yes, delete it")).message()
     assert refused["content"] == "That version serves; promote another before deleting it."
-    await said(ariel, "model rollback", model="gan-digits")
+    await roll_back(ariel)
     await ariel.press(asked, "Yes, delete it")
     deleted = await ariel.message(asked, lambda message: not labels(message))
     assert deleted["content"] == f"<@{ariel.id}> deleted gan-digits@v3."
@@ -156,6 +215,24 @@ async def test_suggestions(ariel: Person, island: Island) -> None:
     versions = await ariel.autocomplete("model compare", "version", model="gan-digits", version="")
     assert [(one["name"], one["value"]) for one in versions] == [("v2 (serves)", "v2"), ("v1", "v1")]
     assert await ariel.autocomplete("model promote", "version", model="gan-dogs", version="") == []
+
+
+async def test_a_model_of_which_no_version_serves(ariel: Person, island: Island, trainer: Trainer) -> None:
+    trainer.history = []
+    models = await said(ariel, "model list")
+    assert models["content"].split("\n")[2] == "gan-digits  –              2       –"
+    assert island.bot is not None
+    await island.bot.catalogue.ask()
+    assert [one["value"] for one in await ariel.autocomplete("model promote", "model", model="")] == ["gan-digits"]
+    versions = await ariel.autocomplete("model promote", "version", model="gan-digits", version="")
+    assert [(one["name"], one["value"]) for one in versions] == [("v2", "v2"), ("v1", "v1")]
+    told = "No version of gan-digits serves; there are: v2, v1. Name one, or let one serve with `/model promote`."
+    for command in ("model info", "model rollback"):
+        assert (await said(ariel, command, model="gan-digits"))["content"] == told
+    described = await said(ariel, "model info", model="gan-digits", version="v2")
+    assert described["content"].startswith("**gan-digits@v2**\n")
+    promoted = await said(ariel, "model promote", model="gan-digits", version="v2")
+    assert promoted["content"] == f"<@{ariel.id}> promoted gan-digits: v2 serves now, – did before."
 
 
 async def test_the_audit_log_tells_of_every_server(ariel: Person, island: Island) -> None:

@@ -9,7 +9,7 @@ import discord
 import pytest
 
 from bot.cogs.dataset import DeleteDataset
-from bot.cogs.model import DeleteVersion
+from bot.cogs.model import DeleteVersion, RollBackSurely
 from bot.confirmation import Leave
 from bot.operators import NotForYou, OperatorCog, Operators
 from bot.settings import Settings, SettingsError, load
@@ -129,6 +129,7 @@ async def test_a_stranger_tries_every_button(island: Island, trainer: Trainer, m
             await ariel.slash("training cancel", training=begun[1]),
             await ariel.press(await told("is ready"), "Discard"),
             await ariel.slash("model delete", model="gan-digits", version="v3"),
+            await ariel.slash("model rollback", model="gan-digits"),
             await ariel.slash("dataset delete", name="plays"),
         ]
         state = island.sandbox.state
@@ -142,7 +143,7 @@ async def test_a_stranger_tries_every_button(island: Island, trainer: Trainer, m
                 assert (await Answer(miranda, press.id).message())["content"] == REFUSED
             pressed |= {button["custom_id"].partition(":")[0] for button in controls(hidden)}
     assert pressed == {
-        button.action for button in (*TRAINING_BUTTONS, Leave, RollBack, DeleteVersion, DeleteDataset)
+        button.action for button in (*TRAINING_BUTTONS, Leave, RollBack, RollBackSurely, DeleteVersion, DeleteDataset)
     } | {"again"}
     assert (trainer.history, len(trainer.jobs), len(trainer.files)) == (["v1", "v2", "v1"], 2, 1)
     assert sorted(trainer.versions) == ["v1", "v2", "v3"]

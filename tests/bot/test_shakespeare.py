@@ -208,6 +208,8 @@ async def failure(island: Island, told_worker: ToldWorker) -> dict[str, Any]:
         (400, "The models cannot do that: a sentence"),
         (401, "The models do not accept this bot's token."),
         (500, "The models failed at this."),
+        (503, "The models stopped in the middle of this."),
+        (504, "This took the models longer than it may. Ask for less,"),
     ],
 )
 async def test_a_refusal_ends_in_a_sentence_and_a_way_to_try_again(

@@ -151,6 +151,19 @@ async def test_keep_and_discard(ariel: Person, trainer: Trainer) -> None:
     assert sorted(trainer.versions) == ["v1", "v2", "v3"]
 
 
+async def test_a_version_that_serves_or_is_gone_is_not_kept(ariel: Person, trainer: Trainer) -> None:
+    _, report = await finished(ariel, trainer)
+    await said(ariel, "model promote", model="gan-digits", version="v3")
+    refused = await (await ariel.press(report, "Keep")).message()
+    assert refused["content"] == "gan-digits@v3 serves already; nothing has changed."
+    trainer.history.append("v2")
+    del trainer.versions["v3"]
+    refused = await (await ariel.press(report, "Keep")).message()
+    assert refused["content"] == "gan-digits has no version v3; there are: v2, v1."
+    assert labels(ariel.seen[report["id"]]) == ["Promote", "Keep", "Discard"]
+    assert "kept" not in (await said(ariel, "audit"))["content"]
+
+
 async def test_a_report_that_someone_deletes_before_its_version_is_discarded(
     ariel: Person, island: Island, trainer: Trainer
 ) -> None:
@@ -160,6 +173,19 @@ async def test_a_report_that_someone_deletes_before_its_version_is_discarded(
     await ariel.press(asked, "Yes, delete it")
     await ariel.message(asked, lambda message: message["content"] == f"<@{ariel.id}> discarded gan-digits@v3.")
     assert "v3" not in trainer.versions
+
+
+async def test_a_version_that_could_not_be_measured_is_not_said_to_be_alone(ariel: Person, trainer: Trainer) -> None:
+    job, _ = await retrain(ariel, trainer)
+    seen = set(ariel.seen)
+    trainer.succeed(job, "v3", 1.0, problems=["v2 cannot be measured on digits: it is damaged"])
+    report = await new_message(ariel, seen)
+    assert report["content"] == (
+        f"<@{ariel.id}> **gan-digits@v3** is ready.\n"
+        "It could not be measured against v2: v2 cannot be measured on digits: it is damaged\n"
+        "Shall it serve all the same?"
+    )
+    assert labels(report) == ["Promote", "Keep", "Discard"]
 
 
 async def test_two_operators_decide_at_once(island: Island, ariel: Person, trainer: Trainer) -> None:
@@ -271,6 +297,9 @@ async def test_cancel_in_the_middle(ariel: Person, trainer: Trainer) -> None:
     assert trainer.jobs[job].status == "cancelled"
     logged = await (await ariel.slash("audit")).message()
     assert logged["content"].split("\n")[0].endswith(f"<@{ariel.id}> cancelled a training of gan-digits.")
+    asked = await said(ariel, "training cancel", training=job)
+    refused = await (await ariel.press(asked, "Yes, cancel it")).message(lambda told: told["id"] != asked["id"])
+    assert refused["content"] == "That training has ended already; there is nothing to cancel."
 
 
 async def test_a_training_that_fails_is_resumed_or_tried_again(ariel: Person, trainer: Trainer) -> None:
@@ -284,10 +313,12 @@ async def test_a_training_that_fails_is_resumed_or_tried_again(ariel: Person, tr
     assert labels(told) == ["Resume", "Retry"]
     await ariel.message(live, lambda message: message["content"].endswith(f"\nFailed: {reason}"))
     seen = set(ariel.seen)
-    await ariel.press(told, "Resume")
+    await asyncio.gather(*(ariel.press(told, "Resume") for _ in range(2)))
     resumed = await new_message(ariel, seen)
     assert labels(resumed) == ["Cancel training"]
     await ariel.message(told, lambda message: not labels(message))
+    refused = "That training has not failed, or goes on already; see `/training status`."
+    await ariel.wait_for(lambda event: event["d"].get("content") == refused)
     logged = await said(ariel, "audit")
     assert logged["content"].split("\n")[0].endswith("had a training of gan-digits go on that had failed.")
     seen = set(ariel.seen)
@@ -537,6 +568,8 @@ async def test_what_cannot_be_trained_is_told(ariel: Person) -> None:
         ({"dataset": "dogs" * 1000}, "There is no data set dogsdogs"),  # more than a message takes
         ({"minutes": 1, "steps": 1}, "Say how many minutes or how many steps, not both."),
         ({"settings": "batch=8 big"}, "big is no setting; write settings as `batch=32 latent=64`."),
+        ({"settings": "batch=8 =8"}, "=8 is no setting; write settings as `batch=32 latent=64`."),
+        ({"settings": "first_rat=8"}, "gan-digits has no setting first\\_rat; there are: batch, first\\_rate,"),
         ({"model": "features-digits", "from": "current"}, "features-digits cannot be trained on from the version that"),
         (
             {"model": "features-digits", "balance": "latent"},
@@ -547,6 +580,26 @@ async def test_what_cannot_be_trained_is_told(ariel: Person) -> None:
         told = await said(ariel, "retrain", **{"model": "gan-digits", **options})
         assert told["content"].startswith(sentence)
         assert told["flags"] & EPHEMERAL
+
+
+async def test_a_setting_may_be_empty_and_data_a_plug_ins_own(ariel: Person, trainer: Trainer) -> None:
+    job, _ = await retrain(ariel, trainer, settings="batch=8 painter=")
+    assert trainer.requests[job].hyperparameters.options == {"batch": "8", "painter": ""}
+    asked = await said(ariel, "retrain", model="features-digits")
+    assert asked["content"].startswith("Train **features-digits** on a plug-in's, for 60 min")
+
+
+async def test_what_the_worker_refuses_to_train_is_told(ariel: Person, trainer: Trainer) -> None:
+    asked = await said(ariel, "retrain", model="gan-digits")
+    for code, sentence in (
+        ("too_many_trainings", "20 trainings wait already; cancel one with `/training cancel`, or let some end first."),
+        ("settings_unfit", "The settings do not fit this model: The widths are wrong."),
+        ("dataset_missing", "That data set is not here; choose another, or hand one in with `/dataset add`."),
+        ("dataset_unfit", "This model learns from data of the other kind: some models take pictures, others a text."),
+    ):
+        trainer.code = code
+        refused = await (await ariel.press(asked, "Start training")).message(lambda told: told["id"] != asked["id"])
+        assert refused["content"] == sentence
 
 
 async def test_status_history_and_cancel(ariel: Person, trainer: Trainer) -> None:
@@ -591,7 +644,7 @@ async def test_a_history_of_long_names_is_as_long_as_a_message_may_be(ariel: Per
         trainer.jobs[f"ftjob-{number}"] = Job(
             id=f"ftjob-{number}", created_at=1, model="gan-digits", status="failed", training_file="our-cats" * 8,
             hyperparameters=Hyperparameters(minutes=30, start="current"), seed=number,
-            error=JobError(code="data", message="There is a picture that cannot be read. " * 4),
+            error=JobError(code="failed", message="There is a picture that cannot be read. " * 4),
         )  # fmt: skip
     lines = (await said(ariel, "training history"))["content"].split("\n")
     assert len(lines) == 9 and len(set(lines)) == 1
@@ -603,7 +656,11 @@ async def test_suggestions(ariel: Person, island: Island, trainer: Trainer) -> N
     models = await ariel.autocomplete("retrain", "model", model="gan")
     assert models == [{"name": "gan-digits (60 min, digits)", "value": "gan-digits"}]
     datasets = await ariel.autocomplete("retrain", "dataset", model="gan-digits", dataset="spr")
-    assert datasets == [{"name": "sprites (here)", "value": "sprites"}]
+    assert datasets == [{"name": "sprites (pictures)", "value": "sprites"}]
+    trainer.states = {"digits": "to_download", "sprites": "missing"}
+    await island.bot.catalogue.ask_trainable()
+    datasets = await ariel.autocomplete("retrain", "dataset", model="gan-digits", dataset="")
+    assert [one["name"] for one in datasets] == ["digits (pictures, to be downloaded)", "sprites (pictures, not here)"]
     job, live = await retrain(ariel, trainer)
     await ariel.message(live, lambda message: "in line" in message["content"])
     jobs = await ariel.autocomplete("training cancel", "training", training="")
@@ -642,6 +699,12 @@ async def test_a_report_speaks_the_language_of_its_server(ariel: Person, trainer
     await ariel.press(report, "Guardar")
     kept = await ariel.message(report, lambda message: not labels(message))
     assert kept["content"].endswith("guardou gan-digits@v3 sem colocá-la em serviço.")
+    _, report = await finished(ariel, trainer, "v4")
+    asked = await (await ariel.press(report, "Descartar")).message()
+    await ariel.press(asked, "Yes, delete it")
+    await ariel.message(asked, lambda message: message["content"] == f"<@{ariel.id}> discarded gan-digits@v4.")
+    discarded = await ariel.message(report, lambda message: not labels(message))
+    assert discarded["content"].endswith("descartou gan-digits@v4.")
 
 
 async def test_a_channel_that_the_bot_may_not_write_in(ariel: Person, island: Island) -> None:
@@ -672,4 +735,16 @@ async def test_in_portuguese(island: Island, trainer: Trainer) -> None:
         await caliban.press(report, "Promover")
         promoted = await caliban.message(report, lambda message: labels(message) == ["Reverter"])
         assert promoted["content"].endswith("promoveu gan-digits: agora v3 está em serviço, antes era v2.")
+        for code, reason in (
+            ("data_gone", "Os dados não estão mais aqui; envie-os de novo ou treine com outros."),
+            ("data", "Os dados não servem como estão. Os modelos dizem, em inglês: Some text."),
+            ("broke_off", "Ele parou no meio; `jobs/{job}/log.txt` na pasta de dados do Prospero diz por quê."),
+            ("worker_failed", "Os modelos falharam no meio do caminho; o registro deles diz mais."),
+            ("failed", "Os modelos dizem, em inglês: Some text."),
+        ):
+            job, _ = await retrain(caliban, trainer)
+            seen = set(caliban.seen)
+            trainer.fail(job, "Some text.", code)
+            told = await new_message(caliban, seen)
+            assert told["content"].endswith(f" O treino de **gan-digits** falhou: {reason.format(job=job)}")
     await island.stop_bot()

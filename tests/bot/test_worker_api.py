@@ -18,6 +18,7 @@ from bot.worker_api import (
     WorkerError,
     WorkerFailed,
     WorkerInterrupted,
+    WorkerLate,
     WorkerLocked,
     WorkerRefused,
     WorkerUnreachable,
@@ -115,7 +116,15 @@ async def test_closing_the_generator_closes_the_stream() -> None:
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(400, WorkerRefused), (404, WorkerRefused), (401, WorkerLocked), (429, WorkerBusy), (500, WorkerFailed)],
+    [
+        (400, WorkerRefused),
+        (404, WorkerRefused),
+        (401, WorkerLocked),
+        (429, WorkerBusy),
+        (500, WorkerFailed),
+        (503, WorkerInterrupted),
+        (504, WorkerLate),
+    ],
 )
 async def test_an_error_status_has_its_error(status: int, error: type[WorkerError]) -> None:
     async with worker(refusing(status)) as api:
@@ -138,17 +147,21 @@ async def test_a_wrong_field_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "error"),
+    ("kind", "code", "error"),
     [
-        ("invalid_request_error", WorkerRefused),
-        ("not_found_error", WorkerRefused),
-        ("server_error", WorkerFailed),
+        ("invalid_request_error", "picture_unreadable", WorkerRefused),
+        ("not_found_error", "not_found", WorkerRefused),
+        ("authentication_error", "invalid_api_key", WorkerLocked),
+        ("rate_limit_error", "queue_full", WorkerBusy),
+        ("server_error", "unavailable", WorkerInterrupted),
+        ("server_error", "deadline_exceeded", WorkerLate),
+        ("server_error", None, WorkerFailed),
     ],
 )
 async def test_an_error_after_places_in_the_queue_is_the_same_as_before_them(
-    kind: str, error: type[WorkerError]
+    kind: Any, code: str | None, error: type[WorkerError]
 ) -> None:
-    body = ErrorResponse(error=ErrorBody(message="a sentence", type=kind, code="picture_unreadable"))
+    body = ErrorResponse(error=ErrorBody(message="a sentence", type=kind, code=code))
     part = f"data: {body.model_dump_json()}\n\n".encode()
     async with worker(streaming(b": queued 1\n\n", part)) as api, aclosing(api.complete(REQUEST)) as events:
         assert await anext(events) == Queued(1)

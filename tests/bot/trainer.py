@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -49,18 +49,24 @@ class Trainer:
     def __init__(self) -> None:
         self.url = ""
         self.versions = {"v1": 2.0, "v2": 1.5}  # name -> its figure
-        self.history = ["v1", "v2"]  # what served, the last one does now
+        self.history = ["v1", "v2"]  # what served, the last one does now; only the one before is known
         self.jobs: dict[str, Job] = {}
         self.requests: dict[str, JobRequest] = {}
         self.events: dict[str, list[JobEvent]] = {}
         self.files: dict[str, File] = {}
         self.uploaded: list[bytes] = []
         self.promotions = 0
+        self.states: dict[str, Any] = {}  # of data sets that are not here
+        self.code = ""  # with which it refuses what is handed in and what is to be trained
         self.lost_samples = 0  # how many of the next samples cannot be had
         self.hold_promotions = asyncio.Event()  # promotions wait for it
         self.hold_promotions.set()
         self._started: asyncio.Queue[str] = asyncio.Queue()
         self._ids = itertools.count(1)
+
+    @property
+    def serving(self) -> str | None:
+        return self.history[-1] if self.history else None
 
     # what a test says
 
@@ -78,7 +84,9 @@ class Trainer:
         )  # fmt: skip
         self._tell(job, "metrics", f"step {number}", done)
 
-    def succeed(self, job: str, version: str, figure: float, promoted: bool = False) -> None:
+    def succeed(
+        self, job: str, version: str, figure: float, promoted: bool = False, problems: Sequence[str] = ()
+    ) -> None:
         serving = self.history[-1]
         figures = [
             Figure(name="frechet_distance", unit="", new=figure, serving=self.versions[serving], better="lower"),
@@ -91,6 +99,8 @@ class Trainer:
             model=MODEL, version=version, serving=serving, figures=figures, better=figure < self.versions[serving],
             promoted=promoted, sample="/v1/samples/1.png", serving_sample="/v1/samples/2.png",
         )  # fmt: skip
+        if problems:
+            report = report.model_copy(update={"figures": [], "better": None, "problems": problems})
         self._tell(job, "report", "done", report)
         self._change(job, status="succeeded", finished_at=2, fine_tuned_model=f"{MODEL}@{version}")
 
@@ -129,7 +139,6 @@ class Trainer:
             web.get("/v1/samples/{number}.png", self.sample),
             web.get(f"{model}/versions", self.list_versions),
             web.post(f"{model}/promote", self.promote),
-            web.post(f"{model}/rollback", self.roll_back),
             web.delete(f"{model}/versions/{{version}}", self.delete_version),
             web.get(f"{model}/comparison", self.compare),
             web.post("/v1/files", self.upload),
@@ -138,23 +147,30 @@ class Trainer:
         ]
 
     async def list_models(self, _: web.Request) -> web.Response:
+        if self.serving is None:
+            return answer(ModelList(data=[], unserved={MODEL: sorted(self.versions)}))
         info = ModelInfo(
-            id=MODEL, created=0, family="gan", version=self.history[-1], versions=sorted(self.versions),
-            parameters=1_230_000, metrics={"frechet_distance": self.versions[self.history[-1]]}, classes=10,
+            id=MODEL, created=0, family="gan", version=self.serving, versions=sorted(self.versions),
+            parameters=1_230_000, metrics={"frechet_distance": self.versions[self.serving]}, classes=10,
         )  # fmt: skip
         return answer(ModelList(data=[info]))
 
     async def catalogue(self, _: web.Request) -> web.Response:
         recipes = [
-            RecipeInfo(model=model, family="any", dataset="digits", minutes=60, continues=able, balances=able)
-            for model, able in ((MODEL, True), ("features-digits", False))
-        ]
+            RecipeInfo(
+                model=model, family="any", dataset=dataset, minutes=60, continues=able, balances=able,
+                settings=["batch", "first_rate", "painter"],
+            )
+            for model, dataset, able in ((MODEL, "digits", True), ("features-digits", "a plug-in's", False))
+        ]  # fmt: skip
         names = ["digits", "sprites", *(file.name for file in self.files.values())]
-        sets = [DatasetInfo(name=name, kind="pictures", note="here") for name in names]
+        sets = [DatasetInfo(name=name, kind="pictures", state=self.states.get(name, "here")) for name in names]
         return answer(TrainingCatalogue(recipes=recipes, datasets=sets))
 
     async def create(self, request: web.Request) -> web.Response:
         wanted = JobRequest.model_validate_json(await request.read())
+        if self.code:
+            return refusal(400, "The widths are wrong.", None, self.code)
         if wanted.model != MODEL:
             return refusal(400, f"There is no model {wanted.model!r}; choose from {MODEL}.", "model")
         job = Job(
@@ -176,13 +192,15 @@ class Trainer:
     async def cancel(self, request: web.Request) -> web.Response:
         job = request.match_info["job"]
         if self.jobs[job].status not in ("queued", "running"):
-            return refusal(409, f"{job} has ended already.")
+            return refusal(400, f"{job} has ended already.", "id", "training_ended")
         status: JobStatus = "cancelled"
         self._change(job, status=status, finished_at=2, position=None)
         return answer(self.jobs[job])
 
     async def resume(self, request: web.Request) -> web.Response:
         job = request.match_info["job"]
+        if self.jobs[job].status != "failed":
+            return refusal(400, f"{job} has not failed.", "id", "training_not_failed")
         self._change(job, status="queued", position=1, finished_at=None, error=None)
         return answer(self.jobs[job])
 
@@ -205,35 +223,29 @@ class Trainer:
             return refusal(404, f"There is no model {model!r}.")
         infos = [
             VersionInfo(
-                model=MODEL, version=version, serving=version == self.history[-1], shipped=version == "v1",
+                model=MODEL, version=version, serving=version == self.serving, shipped=version == "v1",
                 created="2026-01-01T00:00:00+00:00", parameters=1_230_000, dataset="digits",
                 command=f"python -m models train {MODEL}", metrics={"frechet_distance": figure}, quick=version == "v2",
                 sample=f"/v1/samples/{version[1:]}.png",
             )
             for version, figure in sorted(self.versions.items(), reverse=True)
         ]  # fmt: skip
-        return answer(VersionList(data=infos))
+        previous = self.history[-2] if len(self.history) > 1 else None
+        return answer(VersionList(data=infos, serving=self.serving, previous=previous))
 
     async def promote(self, request: web.Request) -> web.Response:
         version = Promotion.model_validate_json(await request.read()).version
         await self.hold_promotions.wait()
         if version not in self.versions:
             return refusal(404, f"{MODEL} has no version {version!r}.")
-        before = self.history[-1]
+        before = self.serving
         self.history.append(version)
         self.promotions += 1
         return answer(Switched(model=MODEL, before=before, now=version))
 
-    async def roll_back(self, _: web.Request) -> web.Response:
-        if len(self.history) == 1:
-            return refusal(400, f"{MODEL} has had no other version to roll back to.", "model", "no_version_before")
-        before, now = self.history[-1], self.history[-2]  # of versions before the last two nothing is remembered
-        self.history.append(now)
-        return answer(Switched(model=MODEL, before=before, now=now))
-
     async def delete_version(self, request: web.Request) -> web.Response:
         version = request.match_info["version"]
-        if version == self.history[-1]:
+        if version == self.serving:
             return refusal(400, f"{MODEL}@{version} serves.", "version", "version_serves")
         del self.versions[version]
         return answer(Deleted(id=version, object="model.version"))
@@ -252,14 +264,14 @@ class Trainer:
         assert isinstance(given, web.FileField)
         content = given.file.read()
         name = str(form["name"])
+        if self.code:
+            return refusal(400, f"{given.filename} is no good.", "file", self.code)
         if content.startswith(b"PK") is not given.filename.endswith(".zip"):
             return refusal(400, f"{given.filename} is not a zip file.", "file")
         if name in [file.name for file in self.files.values()]:
             return refusal(400, f"There is a data set {name} already; choose another name.", "name", "name_taken")
         self.uploaded.append(content)
-        found = Found(
-            kind="pictures", items=12, left_out={"duplicate": 3, "cannot be decoded": 1}, sheet="/v1/samples/7.png"
-        )
+        found = Found(kind="pictures", items=12, left_out={"duplicate": 3, "no_picture": 1}, sheet="/v1/samples/7.png")
         if not content.startswith(b"PK"):
             found = Found(kind="text", items=len(content), excerpt=content.decode()[:100])
         file = File(
@@ -277,7 +289,9 @@ class Trainer:
         return answer(FileList(data=list(self.files.values())))
 
     async def delete_file(self, request: web.Request) -> web.Response:
-        file = self.files.pop(request.match_info["file"])
+        file = self.files.pop(request.match_info["file"], None)
+        if file is None:
+            return refusal(404, "There is no such file.", "id", "file_not_found")
         return answer(Deleted(id=file.id, object="file"))
 
 

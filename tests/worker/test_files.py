@@ -46,7 +46,7 @@ async def test_a_zip_is_checked_shown_and_forgotten(operator: Operator, tmp_path
             archive.writestr(f"{i}.png", picture.getvalue())
     file = File.model_validate(await operator.ask("POST", FILES, data=form(packed.getvalue())))
     assert (file.name, file.filename, file.bytes) == ("my-owls", "My_Owls.zip", len(packed.getvalue()))
-    assert (file.found.kind, file.found.items, file.found.left_out) == ("pictures", 100, {"is there twice": 1})
+    assert (file.found.kind, file.found.items, file.found.left_out) == ("pictures", 100, {"duplicate": 1})
     async with operator.session.get(str(file.found.sheet)) as response:
         assert Image.open(io.BytesIO(await response.read())).format == "PNG"
     assert (await operator.ask("GET", FILES))["data"] == [file.model_dump()]
@@ -111,7 +111,9 @@ async def test_what_is_wrong_with_a_file_is_said_in_a_sentence(operator: Operato
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("../evil.png", b"")
-    assert "leads out of it" in await operator.refused("POST", FILES, data=form(packed.getvalue()))
+    error = (await operator.ask("POST", FILES, 400, data=form(packed.getvalue())))["error"]
+    assert "leads out of it" in error["message"]
+    assert error["code"] == "archive_refused"
     refusals: list[tuple[int, Any, str]] = [
         (400, form(), "file is missing"),
         (400, form(b"text", purpose="batch"), "purpose must be fine-tune"),

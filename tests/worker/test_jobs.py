@@ -144,8 +144,22 @@ async def test_a_training_that_is_cancelled_leaves_nothing(operator: Operator, t
         "data": [],
         "has_more": False,
     }
-    assert "nothing to cancel" in await operator.refused("POST", f"{JOBS}/{running.id}/cancel")
+    error = (await operator.ask("POST", f"{JOBS}/{running.id}/cancel", 400))["error"]
+    assert error["code"] == "training_ended"
+    assert error["message"] == "The training has ended already; there is nothing to cancel."
     assert [job["id"] for job in (await operator.ask("GET", JOBS))["data"]] == [queued.id, running.id]
+
+
+async def test_no_more_trainings_wait_than_there_are_places(
+    start: Start, verse_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.routes.training.MOST_QUEUED", 1)
+    operator = Operator((await started(start, trainings=0)).session)
+    waiting = await operator.train()
+    error = (await operator.ask("POST", JOBS, 400, json={"model": MODEL}))["error"]
+    assert error["code"] == "too_many_trainings"
+    error = (await operator.ask("POST", f"{JOBS}/{waiting.id}/resume", 400))["error"]
+    assert (error["code"], error["message"][:23]) == ("training_not_failed", "The training is queued;")
 
 
 async def test_what_is_being_measured_is_not_deleted_and_stays_once_it_serves(
@@ -215,6 +229,63 @@ async def test_a_training_that_was_promoted_just_before_the_worker_ended_is_comp
     report = await operator.report(job)
     assert (report.promoted, report.serving, report.better) == (True, "1", True)
     assert (await operator.ask("POST", f"/v1/models/{MODEL}/rollback"))["now"] == "1"
+
+
+async def test_a_report_says_why_there_is_no_comparison_with_what_serves(
+    start: Start, monkeypatch: pytest.MonkeyPatch, verse_data: Path, tmp_path: Path
+) -> None:
+    async def perform(_: Trainer, words: Sequence[str], hear: Hear, *__: object) -> int:
+        if words[0] == "train":
+            write_version(tmp_path, "new")
+            Store(tmp_path, tmp_path / "none").promote(MODEL, "1")
+            return 0
+        hear({"metrics": {"new": {}}, "problems": {"1": "it is strange"}})
+        return 0
+
+    monkeypatch.setattr(Trainer, "run", perform)
+    operator = Operator((await started(start, "1")).session)
+    job = await operator.until_it_ends(await operator.train(suffix="new"))
+    report = await operator.report(job)
+    assert (report.serving, report.better) == ("1", None)
+    assert report.problems == ["1 cannot be measured on none: it is strange"]
+
+
+async def test_a_training_that_is_begun_again_has_no_end_that_was_told_before(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = {"step": 1, "fraction": 0.5, "seconds": 1, "seconds_left": 9, "losses": {}, "metrics": {}, "sample": None}
+    failed, again = asyncio.Event(), asyncio.Event()
+
+    async def perform(_: Trainer, words: Sequence[str], hear: Hear, *__: object) -> int:
+        if failed.is_set():
+            again.set()
+            return await asyncio.Event().wait() or 1
+        failed.set()
+        hear(dict(step))
+        hear({"error": {"code": "disk_full", "message": "The disk has no room."}})
+        return 1
+
+    monkeypatch.setattr(Trainer, "run", perform)
+    job = await operator.until_it_ends(await operator.train())
+    await operator.ask("POST", f"{JOBS}/{job.id}/resume")
+    await asyncio.wait_for(again.wait(), 30)
+    job = await operator.job(job)
+    assert (job.status, job.estimated_finish) == ("running", None)
+
+
+async def test_a_setting_may_be_empty(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def perform(_: Trainer, words: Sequence[str], hear: Hear, *__: object) -> int:
+        asked.extend(words)
+        hear({"error": {"code": "data", "message": "There is no more."}})
+        return 1
+
+    monkeypatch.setattr(Trainer, "run", perform)
+    job = await operator.train(1, {"painter": ""}, model="translator-cats", training_file="sprites")
+    await operator.until_it_ends(job)
+    assert asked[asked.index("--set") + 1] == "painter="
+    assert resolve("translator-cats")[0].config.parse({"painter": ""}) == resolve("translator-cats")[0].config()
 
 
 @pytest.mark.parametrize("broken", ["train", "compare", "worker"])
@@ -392,7 +463,7 @@ async def test_a_data_set_that_vanished_fails_the_training_in_a_sentence(
     text.unlink()
     failed = await Operator((await started(start)).session).until_it_ends(job)
     assert failed.error is not None
-    assert failed.error.code == "data"
+    assert failed.error.code == "data_gone"
     assert "sonnets" in failed.error.message
 
 
@@ -403,8 +474,10 @@ async def test_the_catalogue_says_what_can_be_trained_on_what(operator: Operator
     assert recipes["vae-digits"].continues
     assert not recipes["gan-cats"].continues
     assert recipes["gan-cats"].minutes == resolve("gan-cats")[1].minutes  # this worker has no graphics card
-    kinds = {dataset.name: dataset.kind for dataset in catalogue.datasets}
-    assert (kinds["shakespeare"], kinds["sprites"]) == ("text", "pictures")
+    assert {"batch", "other_rate"} <= set(recipes[MODEL].settings)
+    sets = {dataset.name: (dataset.kind, dataset.state) for dataset in catalogue.datasets}
+    assert (sets["shakespeare"], sets["sprites"]) == (("text", "here"), ("pictures", "here"))
+    assert (sets["digits"], sets["dogs"]) == (("pictures", "to_download"), ("pictures", "missing"))
 
 
 @pytest.mark.parametrize(
@@ -432,8 +505,22 @@ async def test_what_cannot_be_trained_is_refused_at_once(
     assert sentence in error["message"]
 
 
-def test_a_recipe_whose_own_data_are_not_here_takes_others() -> None:
-    check_dataset("sprites", Recipe("linear-owls", "linear", "owls", "MIT", {}))
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"training_file": "unicorns"}, "dataset_missing"),
+        ({"model": "gan-digits", "training_file": "dogs"}, "dataset_missing"),
+        ({"training_file": "sprites"}, "dataset_unfit"),
+        ({"hyperparameters": {"options": {"batch": "many"}}}, "settings_unfit"),
+    ],
+)
+async def test_what_an_operator_may_mistake_has_a_code(operator: Operator, fields: dict[str, Any], code: str) -> None:
+    assert (await operator.ask("POST", JOBS, 400, json={"model": MODEL, **fields}))["error"]["code"] == code
+
+
+def test_a_recipe_whose_own_data_the_family_alone_knows_takes_them_and_others() -> None:
+    for name in ("sprites", "owls"):
+        check_dataset(name, Recipe("linear-owls", "linear", "owls", "MIT", {}))
 
 
 async def test_a_job_that_is_not_there_is_named(operator: Operator) -> None:

@@ -142,6 +142,15 @@ async def test_a_card_made_by_hand_breaks_no_list(worker: Worker, field: dict[st
     assert "gpt-owls/2/card.json is damaged" in (await get(worker, "/v1/models/gpt-owls", 404))["error"]["message"]
 
 
+async def test_a_pointer_that_cannot_be_read_hides_its_own_model_only(worker: Worker) -> None:
+    write_version(worker.home, "1", model="gpt-owls")
+    pointer = worker.home / "checkpoints" / "gpt-owls" / "current.json"
+    pointer.unlink()
+    pointer.mkdir()  # no user may read that, whoever runs this
+    assert [model["id"] for model in (await get(worker, "/v1/models"))["data"]] == ["gpt-shakespeare"]
+    assert "gpt-owls/current.json cannot be read" in (await get(worker, "/v1/models/gpt-owls", 404))["error"]["message"]
+
+
 async def test_classes_that_are_no_number_are_none(worker: Worker) -> None:
     card = worker.home / "checkpoints" / "gpt-shakespeare" / "1" / "card.json"
     content = json.loads(card.read_text())
@@ -190,6 +199,16 @@ async def test_only_so_many_versions_stay_loaded(start: Start) -> None:
         await worker.text(max_tokens=1)
     assert worker.gallery.names == ["gpt-shakespeare@3", "gpt-shakespeare@4"]
     assert len(await worker.text(model="gpt-shakespeare@1", max_tokens=5)) == 5
+
+
+async def test_a_version_that_somebody_still_waits_for_is_not_loaded_twice(start: Start) -> None:
+    worker = await start(loaded=1)
+    waited_for = await worker.gallery.text_model("gpt-shakespeare@1")
+    write_version(worker.home, "2", seed=2)
+    await worker.text(max_tokens=1)
+    assert worker.gallery.names == ["gpt-shakespeare@2"]
+    assert await worker.gallery.text_model("gpt-shakespeare@1") is waited_for
+    assert worker.gallery.names == ["gpt-shakespeare@1"]
 
 
 async def test_many_requests_for_an_unloaded_version_load_it_once(start: Start) -> None:

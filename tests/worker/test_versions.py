@@ -97,6 +97,9 @@ async def test_programs_are_told_by_a_code_what_stays(start: Start, tmp_path: Pa
     assert await code("DELETE", "gan-cats/versions/ours") == "version_serves"
     assert await code("DELETE", "gan-cats@v1") == "version_shipped"
     assert await code("POST", f"{MODEL}/rollback") == "no_version_before"
+    drawn(tmp_path, ("later",))
+    Store(tmp_path, tmp_path / "none").delete("gan-cats", "ours")
+    assert await code("POST", "gan-cats/rollback") == "previous_gone"
 
 
 async def test_a_version_that_serves_is_not_deleted(operator: Operator, tmp_path: Path) -> None:
@@ -105,7 +108,10 @@ async def test_a_version_that_serves_is_not_deleted(operator: Operator, tmp_path
     assert gone == {"id": "gan-cats@a", "object": "model", "deleted": True}
     assert not (tmp_path / "checkpoints" / "gan-cats" / "a").exists()
     assert "no version 'a'" in await operator.refused("DELETE", f"{MODELS}/gan-cats/versions/a", 404)
-    assert "no version 'a'" in await operator.refused("POST", f"{MODELS}/gan-cats/rollback")
+    told = "gan-cats@a, which served before, was deleted; promote another version."
+    assert await operator.refused("POST", f"{MODELS}/gan-cats/rollback") == told
+    versions = await operator.ask("GET", f"{MODELS}/gan-cats/versions")
+    assert (versions["serving"], versions["previous"]) == ("b", "a")
 
 
 async def test_a_version_is_deleted_by_its_id_too(operator: Operator) -> None:
@@ -215,7 +221,12 @@ async def test_a_model_that_does_not_serve_hides_no_other(operator: Operator, tm
     store.save(card, {}, lambda checkpoint: None)
     keep_gan(store, "gan-dogs", CATS)
     (tmp_path / "checkpoints" / "gan-dogs" / "tiny" / "card.json").write_text("{")
-    assert [model["id"] for model in (await operator.ask("GET", MODELS))["data"]] == ["gan-cats"]
+    models = await operator.ask("GET", MODELS)
+    assert [model["id"] for model in models["data"]] == ["gan-cats"]
+    assert models["unserved"] == {"gan-dogs": ["tiny"], "gan-owls": ["b"]}
+    unserved = await operator.ask("GET", f"{MODELS}/gan-owls/versions")
+    assert [one["version"] for one in unserved["data"]] == ["b"]
+    assert (unserved["serving"], unserved["previous"]) == (None, None)
     assert "promote one of them: b" in await operator.refused("GET", f"{MODELS}/gan-owls", 404)
     assert (await operator.ask("DELETE", f"{MODELS}/gan-owls/versions/b"))["deleted"]
     assert "damaged" in await operator.refused("GET", f"{MODELS}/gan-dogs", 404)

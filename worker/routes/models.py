@@ -18,15 +18,15 @@ routes = web.RouteTableDef()
 
 @routes.get("/v1/models")
 async def list_models(request: web.Request) -> web.Response:
-    """All models of which a version serves; one whose card is damaged is left out."""
+    """All models that answer; apart from them those of which no version serves, or one whose card is damaged."""
     store = request.app[GALLERY].store
-    found = []
+    found, unserved = [], {}
     for model in store.models():
         try:
             found.append(describe(store, model))
         except NotFound:  # why is told when it is asked for itself
-            continue
-    return reply(ModelList(data=found))
+            unserved[model] = store.versions(model)
+    return reply(ModelList(data=found, unserved=unserved))
 
 
 @routes.get("/v1/models/{id}")

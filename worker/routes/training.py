@@ -6,16 +6,18 @@ import asyncio
 import re
 import secrets
 import time
+from dataclasses import fields
 from datetime import UTC, datetime
+from typing import Literal
 
 from aiohttp import web
 
 from models.checkpoint import CheckpointError
 from models.configuration import ConfigurationError
-from models.data import SETS, find, listing
+from models.data import SETS, here, listing
 from models.registry import Family, Recipe, UnknownModelError, families, resolve
 from worker.datasets import Datasets
-from worker.errors import BadRequest, NotFound, QueueFull
+from worker.errors import BadRequest, NotFound
 from worker.job_store import Record
 from worker.jobs import Jobs
 from worker.replies import reply
@@ -47,7 +49,8 @@ async def create(request: web.Request) -> web.Response:
     wanted = await read(request, JobRequest)
     waiting = jobs.records.with_status("queued")
     if len(waiting) >= MOST_QUEUED:
-        raise QueueFull(len(waiting) + 1, retry_after=600)
+        message = f"{len(waiting)} trainings wait already; cancel one, or let some end first."
+        raise BadRequest(message, code="too_many_trainings")
     record = plan(wanted, jobs, request.app[DATASETS])
     jobs.enqueue(record)
     return answer(jobs, record)
@@ -74,11 +77,12 @@ async def show_catalogue(request: web.Request) -> web.Response:
             minutes=recipe.on(device).minutes,
             continues=family.continues,
             balances=family.balances,
+            settings=sorted(field.name for field in fields(family.config)),
         )
         for family in families().values()
         for recipe in family.recipes.values()
     ]
-    datasets = [DatasetInfo(name=entry.name, kind=entry.kind, note=entry.note) for entry in listing()]
+    datasets = [DatasetInfo(name=entry.name, kind=entry.kind, state=state(entry.name)) for entry in listing()]
     return reply(TrainingCatalogue(recipes=recipes, datasets=datasets))
 
 
@@ -93,7 +97,7 @@ async def cancel(request: web.Request) -> web.Response:
     """End a training, or forget the snapshot of one that failed."""
     jobs, record = request.app[JOBS], named(request)
     if record.job.status in ("succeeded", "cancelled"):
-        raise BadRequest(f"The training has {record.job.status} already; there is nothing to cancel.", param="id")
+        raise BadRequest("The training has ended already; there is nothing to cancel.", "id", "training_ended")
     await asyncio.shield(jobs.cancel(record.job.id))  # to its end, even when whoever asked hangs up
     return answer(jobs, named(request))
 
@@ -103,7 +107,8 @@ async def resume(request: web.Request) -> web.Response:
     """Queue a training that failed again; it goes on from its snapshot."""
     jobs, record = request.app[JOBS], named(request)
     if record.job.status != "failed":
-        raise BadRequest(f"The training is {record.job.status}; only one that failed can be resumed.", param="id")
+        message = f"The training is {record.job.status}; only one that failed can be resumed."
+        raise BadRequest(message, "id", "training_not_failed")
     return answer(jobs, jobs.resume(record))
 
 
@@ -185,27 +190,35 @@ def check_hyperparameters(wanted: JobRequest, family: Family, recipe: Recipe) ->
     try:
         family.config.parse({**recipe.config, **given.options})
     except ConfigurationError as error:
-        raise BadRequest(str(error), param="hyperparameters") from error
+        raise BadRequest(str(error), "hyperparameters", "settings_unfit") from error
     if given.balance and not family.balances:
         raise BadRequest(f"{recipe.model} has no fair sampling; leave balance out.", param="hyperparameters")
     if given.start == "current" and not family.continues:
-        raise BadRequest(
-            f"{recipe.model} cannot go on from a version, which lacks the network that judged it; start from scratch.",
-            param="hyperparameters",
-        )
+        raise BadRequest(f"{recipe.model} cannot go on from a version; start from scratch.", param="hyperparameters")
 
 
 def check_dataset(name: str, recipe: Recipe) -> None:
     """BadRequest unless the data set is here, or can be downloaded, and is of the kind that the recipe takes."""
     known = {entry.name: entry for entry in listing()}
+    usual = known.get(recipe.dataset)  # a plug-in's may be elsewhere, where it alone finds it
     if name not in known:
+        if name == recipe.dataset:
+            return
         listed = ", ".join(sorted(known))
-        raise BadRequest(f"There is no data set {name!r}; choose from {listed}.", param="training_file")
-    if name in SETS and SETS[name].file and find(SETS[name].file) is None:
-        raise BadRequest(f"The data set {name} is {known[name].note}.", param="training_file")
-    usual = known.get(recipe.dataset)  # a plug-in's may be elsewhere
+        message = f"There is no data set {name!r}; choose from {listed}."
+        raise BadRequest(message, "training_file", "dataset_missing")
+    if state(name) == "missing":
+        raise BadRequest(f"The data set {name} is {known[name].note}.", "training_file", "dataset_missing")
     if usual is not None and known[name].kind != usual.kind:
-        raise BadRequest(f"{recipe.model} learns from {usual.kind}, which {name} is not.", param="training_file")
+        message = f"{recipe.model} learns from {usual.kind}, which {name} is not."
+        raise BadRequest(message, "training_file", "dataset_unfit")
+
+
+def state(dataset: str) -> Literal["here", "to_download", "missing"]:
+    """Whether a listed data set can be learnt from, at once or once a training has downloaded it."""
+    if here(dataset):
+        return "here"
+    return "to_download" if dataset in SETS and SETS[dataset].downloads else "missing"
 
 
 def version_name(suffix: str | None, model: str, jobs: Jobs) -> str:

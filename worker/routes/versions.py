@@ -27,7 +27,7 @@ async def list_versions(request: web.Request) -> web.Response:
         except CheckpointError:  # the gallery reports it by name when it is asked for
             continue
     versions.sort(key=lambda version: version.created, reverse=True)
-    return reply(VersionList(data=versions))
+    return reply(VersionList(data=versions, serving=store.serving(model), previous=store.previous(model)))
 
 
 @routes.delete("/v1/models/{model}/versions/{version}")

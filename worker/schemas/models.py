@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from worker.schemas.contract import Contract
 
 
@@ -25,6 +27,7 @@ class ModelInfo(Contract):
 class ModelList(Contract):
     object: Literal["list"] = "list"
     data: list[ModelInfo]
+    unserved: dict[str, list[str]] = Field(default_factory=dict)  # versions of models of which none serves
 
 
 class Readiness(Contract):

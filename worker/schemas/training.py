@@ -89,12 +89,13 @@ class Report(Contract):
     promoted: bool
     sample: str  # addresses of sample sheets, below the worker's own
     serving_sample: str | None
+    problems: list[str] = Field(default_factory=list)  # a sentence for each version that could not be measured
 
 
 class JobError(Contract):
     """Why a job failed."""
 
-    code: str  # "disk_full", "not_a_number", "out_of_memory", "data", "interrupted", "failed"
+    code: str  # "disk_full", "out_of_memory", "not_a_number", "data", "interrupted", "broke_off", "failed" and the like
     message: str  # one sentence
     param: str | None = None
 
@@ -177,9 +178,7 @@ class Found(Contract):
 
     kind: Literal["pictures", "text"]
     items: int  # pictures or characters that can be used
-    left_out: dict[str, int] = Field(
-        default_factory=dict
-    )  # how many of them and why, such as {"duplicate": 3, "cannot be decoded": 1}
+    left_out: dict[str, int] = Field(default_factory=dict)  # how many others and why, such as {"duplicate": 3}
     sheet: str | None = None  # address of a PNG that shows some of it, below the worker's own
     excerpt: str | None = None  # the beginning of a text
 
@@ -219,12 +218,13 @@ class RecipeInfo(Contract):
     minutes: float  # of its usual training
     continues: bool  # whether it can start from the version that serves
     balances: bool  # whether it has fair sampling
+    settings: list[str]  # the keys of its configuration
 
 
 class DatasetInfo(Contract):
     name: str
     kind: Literal["pictures", "text"]
-    note: str  # where it is or how large
+    state: Literal["here", "to_download", "missing"]
 
 
 class TrainingCatalogue(Contract):
@@ -253,6 +253,8 @@ class VersionInfo(Contract):
 class VersionList(Contract):
     object: Literal["list"] = "list"
     data: list[VersionInfo]  # the newest first
+    serving: str | None = None  # not among them if it is damaged
+    previous: str | None = None  # what served before the last promotion; not among them if it was deleted
 
 
 class Comparison(Contract):

@@ -28,7 +28,7 @@ export class Acts {
     scroll.toBottom();
     try {
       const outcome = await this.interactions.start({ channel: channel.id, type: COMMAND, data }, files);
-      if (outcome.kind === "failure") return pending.fail(outcome.message, retry);
+      if (outcome.message) return pending.fail(outcome.message, retry);
       pending.done();
       return this.#openIfModal(outcome, channel.id);
     } catch (error) {
@@ -114,7 +114,7 @@ export class Acts {
     try {
       const outcome = await this.interactions.start(interaction);
       this.#openIfModal(outcome, interaction.channel);
-      return outcome.kind === "failure" ? outcome.message : undefined;
+      return outcome.message;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       return error.message;

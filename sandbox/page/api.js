@@ -1,23 +1,24 @@
 /** The sandbox's HTTP interface for one person. */
 
-/** A request came to nothing; the message is a sentence to show. */
-export class ApiError extends Error {}
-
-/** Nobody answers at all. */
-export class Unreachable extends ApiError {}
+/** A request came to nothing; the message is a sentence to show, `status` HTTP's, if there was an answer at all. */
+export class ApiError extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
 
 async function call(path, options) {
-  let response;
+  let response, body;
   try {
     response = await fetch(path, options);
+    body = response.headers.get("Content-Type")?.startsWith("application/json") && (await response.json());
   } catch {
-    throw new Unreachable("The sandbox cannot be reached. See whether it still runs in its terminal.");
+    throw new ApiError("The sandbox cannot be reached. See whether it still runs in its terminal.");
   }
-  if (!response.headers.get("Content-Type")?.startsWith("application/json")) {
-    throw new ApiError(`The sandbox answered ${response.status} and no more. Its terminal says why.`);
-  }
-  const body = await response.json();
-  if (!response.ok) throw new ApiError(body.message);
+  const { ok, status } = response;
+  if (!body) throw new ApiError(`The sandbox answered ${status} and no more. Its terminal may say why.`, status);
+  if (!ok) throw new ApiError(body.message, status);
   return body;
 }
 

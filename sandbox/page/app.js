@@ -2,7 +2,7 @@
 
 import { Acts } from "./acts.js";
 import { Announcer } from "./announcer.js";
-import { Api, ApiError, Unreachable } from "./api.js";
+import { Api, ApiError } from "./api.js";
 import { Channels } from "./channels.js";
 import { typedCommands } from "./commands.js";
 import { Composer } from "./composer.js";
@@ -22,6 +22,7 @@ import { welcome } from "./welcome.js";
 const BATCH = 50; // messages fetched at a time
 const MOST = 100; // messages that the sandbox gives at once
 const CLOCK = 20_000; // milliseconds between refreshes of "2 minutes ago"
+const PAUSE = 2000; // milliseconds before a channel that could not be fetched is tried again
 const KEPT_CHANNEL = "fathom-channel";
 
 export class App {
@@ -66,6 +67,7 @@ export class App {
   }
 
   close() {
+    this.#held = null; // which ends the tries to fetch the channel
     this.#stop.abort();
     this.events.close();
     this.typing.clear();
@@ -175,16 +177,19 @@ export class App {
     this.scroll.toBottom();
   }
 
-  /** Fetch what the channel holds; what happens meanwhile is applied after it. */
-  async #load() {
-    const held = (this.#held = []);
+  /** Fetch what the channel holds, as often as it takes; what happens meanwhile is `held` and applied after it. */
+  async #load(held = (this.#held = [])) {
     this.#part("content").setAttribute("aria-busy", "true");
     const { channel, log } = this;
     const limit = Math.min(MOST, Math.max(BATCH, log.messages.length));
     const fetched = await this.#trying(() =>
       Promise.all([this.api.messages(channel.id, limit), this.api.commands(channel.id)]),
     );
-    if (this.#held !== held || !fetched) return; // a later load has taken over
+    if (this.#held !== held) return; // a later load has taken over
+    if (!fetched) {
+      setTimeout(() => this.#held === held && this.#load(held), PAUSE);
+      return;
+    }
     const [messages, commands] = fetched;
     this.commands = commands;
     this.#more = messages.length === limit;
@@ -199,9 +204,9 @@ export class App {
     this.#more = false; // until this answer says otherwise
     const { log, channel } = this;
     const messages = await this.#trying(() => this.api.messages(channel.id, BATCH, log.oldest));
-    if (!messages || log !== this.log) return;
-    this.scroll.keepPlace(() => log.prepend(messages));
-    this.#more = messages.length === BATCH;
+    if (log !== this.log) return;
+    if (messages) this.scroll.keepPlace(() => log.prepend(messages));
+    this.#more = !messages || messages.length === BATCH;
   }
 
   async #reloadCommands() {
@@ -210,13 +215,15 @@ export class App {
     if (commands && channel === this.channel) this.commands = commands;
   }
 
-  /** The result of `request`, or undefined after its failure was shown. */
+  /** The result of `request`, or undefined after its failure was shown; it is shown until the next success. */
   async #trying(request) {
     try {
-      return await request();
+      const result = await request();
+      if (!this.#lost) this.#showConnection("");
+      return result;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      this.#showConnection(error.message);
+      if (!this.#lost) this.#showConnection(error.message);
       return undefined;
     }
   }
@@ -227,6 +234,7 @@ export class App {
     if (this.#lost) this.announcer.say("Connected again.");
     this.#lost = false;
     this.#showConnection("");
+    this.interactions.abandon(); // also of what was begun while the stream was down
     this.#load();
   }
 
@@ -238,7 +246,7 @@ export class App {
       return true;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (!(error instanceof Unreachable)) this.become(this.session.me.id); // people have new ids in every sandbox
+      if (error.status === 404) this.become(this.session.me.id); // people have new ids in every sandbox
       return false;
     }
   }

@@ -62,7 +62,8 @@ class Field {
 }
 
 class TextField extends Field {
-  #offered; // candidates: fixed ones, or the bot's latest answer; null where one types freely
+  #offered; // candidates: fixed ones, or those of the bot's latest answer that still fit; null where one types freely
+  #chosen; // the candidate that was taken last
   #timer;
   #question = 0;
 
@@ -108,7 +109,7 @@ class TextField extends Field {
   read() {
     if (this.empty) return this.demand();
     if (this.option.autocomplete) {
-      const exact = this.#offered?.find((candidate) => candidate.name === this.text);
+      const exact = [this.#chosen, ...(this.#offered ?? [])].find((candidate) => candidate?.name === this.text);
       return exact ? exact.value : readText(this.option, this.name, this.text);
     }
     return this.#offered
@@ -122,7 +123,7 @@ class TextField extends Field {
   }
 
   #onBlur() {
-    clearTimeout(this.#timer);
+    this.#forget();
     this.form.suggestions.hide();
     if (!this.empty) this.form.check(this);
   }
@@ -130,13 +131,20 @@ class TextField extends Field {
   #onInput() {
     const moved = this.form.spread(this);
     if (this.error) this.form.check(this);
-    if (!moved) this.#suggest();
+    if (moved) return;
+    if (this.option.autocomplete) this.#show((this.#offered = this.#fitting()), ""); // until the bot answers anew
+    this.#suggest();
   }
 
   #suggest() {
     if (this.option.autocomplete) this.#ask();
-    else if (this.#offered)
-      this.#show(this.#offered.filter(({ name }) => name.toLowerCase().includes(this.text.trim().toLowerCase())));
+    else if (this.#offered) this.#show(this.#fitting());
+  }
+
+  /** Those of the candidates whose name has in it what was typed. */
+  #fitting() {
+    const typed = this.text.trim().toLowerCase();
+    return (this.#offered ?? []).filter(({ name }) => name.toLowerCase().includes(typed));
   }
 
   #show(offered, empty = "Nothing in the list fits.") {
@@ -145,6 +153,8 @@ class TextField extends Field {
   }
 
   #choose(candidate) {
+    this.#forget();
+    this.#chosen = candidate;
     this.text = candidate.name;
     this.form.suggestions.hide();
     this.form.check(this);
@@ -152,14 +162,20 @@ class TextField extends Field {
 
   /** Ask the bot, once typing pauses; only the answer to the latest question counts. */
   #ask() {
-    clearTimeout(this.#timer);
-    const question = (this.#question += 1);
+    this.#forget();
+    const question = this.#question;
     this.#timer = setTimeout(async () => {
       const answer = await this.form.autocomplete(this);
       if (question !== this.#question || document.activeElement !== this.control) return;
       this.#offered = answer.choices ?? [];
       this.#show(this.#offered, answer.failure ?? (this.empty ? "" : "The bot has no suggestion for this."));
     }, PAUSE);
+  }
+
+  /** Let go of the question to the bot that is under way. */
+  #forget() {
+    clearTimeout(this.#timer);
+    this.#question += 1;
   }
 }
 

@@ -21,7 +21,8 @@ export class Interactions {
 
   /**
    * Send an interaction; `interaction` is `{channel, type, data, message?}`.
-   * Resolves with its outcome: `{kind: "success" | "failure" | "modal" | "choices" | "unknown", …}`.
+   * Resolves with its outcome: `{kind: "success" | "failure" | "modal" | "choices" | "unknown", …}`; a failure and an
+   * unknown one say in `message` what went wrong.
    * Throws ApiError when the sandbox refuses it.
    */
   async start(interaction, files = []) {
@@ -47,9 +48,10 @@ export class Interactions {
     return true;
   }
 
-  /** The stream broke, so outcomes may have been missed: let go of everything that waits. */
+  /** The stream was broken, so outcomes may have been missed: let go of everything that waits. */
   abandon() {
-    for (const settle of this.#waiting.values()) settle({ kind: "unknown" });
+    const message = "The connection was lost meanwhile, so this may not have arrived.";
+    for (const settle of this.#waiting.values()) settle({ kind: "unknown", message });
     this.#waiting.clear();
   }
 }

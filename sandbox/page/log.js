@@ -12,7 +12,6 @@ const GROUP_MINUTES = 7; // as Discord groups what one author writes in a row
 export class Log {
   #views = new Map(); // message id -> MessageView, in the order of the page
   #pending = []; // {element, after: the id of the message it stands below}
-  #dismissed = new Set();
 
   /** `greeting` is shown while there are no messages. */
   constructor(greeting, session, acts) {
@@ -38,7 +37,7 @@ export class Log {
   reset(messages) {
     const kept = this.#views;
     this.#views = new Map();
-    for (const message of messages.filter(({ id }) => !this.#dismissed.has(id))) {
+    for (const message of messages.filter(({ id }) => !this.session.dismissed.has(id))) {
       const view = kept.get(message.id);
       view?.update(message);
       this.#views.set(message.id, view ?? this.#make(message));
@@ -53,7 +52,7 @@ export class Log {
 
   /** A new message, if it is not shown already. Says whether it is new. */
   add(message) {
-    if (this.#views.has(message.id) || this.#dismissed.has(message.id)) return false;
+    if (this.#views.has(message.id) || this.session.dismissed.has(message.id)) return false;
     this.#views.set(message.id, this.#make(message));
     this.#arrange();
     return true;
@@ -70,7 +69,7 @@ export class Log {
 
   /** Take a message that only one person sees off their page. */
   dismiss(id) {
-    this.#dismissed.add(id);
+    this.session.dismissed.add(id);
     this.remove(id);
   }
 

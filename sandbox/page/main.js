@@ -30,7 +30,7 @@ async function knownSession(user) {
   try {
     return await Api.session(user);
   } catch (error) {
-    if (!(error instanceof ApiError) || !user) throw error;
+    if (!user || error.status !== 404) throw error;
     return Api.session();
   }
 }

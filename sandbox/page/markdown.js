@@ -4,6 +4,7 @@
  */
 
 const LIST_ITEM = /^( *)([-*]|\d{1,9}\.) +([^]*)/;
+const FENCE = "```";
 const DEEPEST = 12; // nested marks beyond this stay text, so that no message can make the reader recurse without end
 
 /** The blocks of a message: paragraphs, quotes, headers, lists, code blocks, subtext. */
@@ -34,9 +35,8 @@ function nextBlock(rest, depth) {
     const inner = match[0].replace(/\n$/, "").replace(/^> ?/gm, "");
     return [{ type: "quote", children: parse(inner, depth + 1) }, match[0].length];
   }
-  if ((match = /^```(?:([\w+#.-]+)\n)?\n*([^]*?[^`\n][^]*?)\n*```(?!`)\n?/.exec(rest))) {
-    return [{ type: "codeblock", language: match[1] ?? "", text: match[2] }, match[0].length];
-  }
+  const code = rest.startsWith(FENCE) && codeBlock(rest);
+  if (code) return code;
   if ((match = /^(#{1,3}) +([^\n]+)(?:\n|$)/.exec(rest))) {
     return [{ type: "heading", level: match[1].length, children: inline(match[2], depth) }, match[0].length];
   }
@@ -48,9 +48,29 @@ function nextBlock(rest, depth) {
     return [list(lines, depth), Math.min(lines.join("\n").length + 1, rest.length)];
   }
   const line = rest.indexOf("\n") + 1 || rest.length;
-  const fence = rest.indexOf("```", 1);
+  const fence = rest.indexOf(FENCE, 1);
   const length = fence > 0 && fence < line ? fence : line;
   return [{ type: "paragraph", source: rest.slice(0, length) }, length];
+}
+
+/** The code block whose fence `rest` begins with, and how many characters it takes; null when nothing closes it. */
+function codeBlock(rest) {
+  const named = /^```([\w+#.-]+)\n/.exec(rest);
+  return (named && fenced(rest, named[0].length, named[1])) ?? fenced(rest, FENCE.length, "");
+}
+
+/** What stands from `start` to the next fence, its last three backticks. A pattern for this takes cubic time. */
+function fenced(rest, start, language) {
+  const written = rest.slice(start).search(/[^`\n]/);
+  const fence = rest.indexOf(FENCE, start + written);
+  if (written < 0 || fence < 0) return null;
+  let closing = fence;
+  while (rest[closing + FENCE.length] === "`") closing += 1;
+  let end = closing;
+  while (rest[start] === "\n") start += 1;
+  while (rest[end - 1] === "\n") end -= 1;
+  const length = closing + FENCE.length + (rest[closing + FENCE.length] === "\n" ? 1 : 0);
+  return [{ type: "codeblock", language, text: rest.slice(start, end) }, length];
 }
 
 function isOrdered(line) {

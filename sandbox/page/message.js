@@ -59,6 +59,7 @@ export function appBadge() {
 
 export class MessageView {
   #parts = new Map(); // part -> what it was last drawn from
+  #pressed = null; // the custom id of the component whose answer is awaited
   #growing;
 
   /** `acts` is what people can do with a message (acts.js). */
@@ -228,6 +229,7 @@ export class MessageView {
     this.components.replaceChildren(
       ...rows(components, this.session, (component, values) => this.#press(component, values)),
     );
+    this.#showPressed();
     if (focused == null) return;
     const usable = [...this.components.querySelectorAll("button[data-custom-id]:enabled")];
     const next = usable.find((button) => button.dataset.customId === focused) ?? usable[0];
@@ -236,14 +238,22 @@ export class MessageView {
   }
 
   async #press(component, values) {
+    if (this.#pressed !== null) return;
     this.notice.hidden = true;
-    this.components.classList.add("pressed");
-    const pressed = this.components.querySelector(`[data-custom-id="${CSS.escape(component.custom_id)}"]`);
-    pressed?.setAttribute("aria-busy", "true");
+    this.#pressed = component.custom_id;
+    this.#showPressed();
     const failure = await this.acts.press(this.message, component, values);
-    this.components.classList.remove("pressed");
-    pressed?.removeAttribute("aria-busy");
+    this.#pressed = null;
+    this.#showPressed();
     if (failure) this.fail(failure);
+  }
+
+  /** While one component's answer is awaited, the others wait too; none is disabled, so that the keyboard stays. */
+  #showPressed() {
+    for (const button of this.components.querySelectorAll("button")) {
+      button.setAttribute("aria-disabled", String(this.#pressed !== null));
+      button.setAttribute("aria-busy", String(button.dataset.customId === this.#pressed));
+    }
   }
 
   #drawWhisper() {

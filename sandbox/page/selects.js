@@ -81,6 +81,7 @@ export function select(component, session, press) {
     listbox.setAttribute("aria-activedescendant", items[active].id);
   }
   function open() {
+    if (opener.getAttribute("aria-disabled") === "true") return;
     popup.hidden = false;
     opener.setAttribute("aria-expanded", "true");
     const { top, bottom } = opener.getBoundingClientRect();

@@ -3,6 +3,8 @@
 export const CHANNEL_DM = 1;
 
 export class Session {
+  dismissed = new Set(); // ids of the messages for this person alone that they took off the page
+
   /** `data` is the answer of `GET /sandbox/session`. */
   constructor(data) {
     this.guild = data.guild;

@@ -1,8 +1,9 @@
 """Commands as people type them: found, filled in, refused with a sentence, sent, answered."""
 
+import asyncio
 import re
 
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.page.conftest import Open, Visit
 from tests.page.players import Players
@@ -194,6 +195,40 @@ async def test_the_bot_suggests_while_one_types(visit: Visit) -> None:
     await expect(visit.suggestions).to_have_text(["Naples, Italy"])
     await keyboard.press("Enter")
     await expect(visit.field("city")).to_have_value("Naples, Italy")
+    await keyboard.press("Enter")
+    await expect(visit.last.locator(".prose")).to_have_text("To Naples!")
+
+
+async def test_a_suggestion_for_an_earlier_text_is_not_taken(visit: Visit) -> None:
+    keyboard = visit.page.keyboard
+    free = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        """Let no question for suggestions through."""
+        if (route.request.post_data_json or {}).get("type") == 4:
+            await free.wait()
+        await route.continue_()
+
+    await keyboard.type("/sail ")
+    await expect(visit.suggestions).to_have_count(4)
+    await visit.page.route("**/sandbox/interactions", hold)
+    await keyboard.type("Na")
+    await expect(visit.suggestions).to_have_text(["Naples, Italy"])
+    await keyboard.type("z")
+    await expect(visit.suggestions).to_have_count(0)
+    await keyboard.press("Enter")
+    await expect(visit.last.locator(".prose")).to_have_text("To Naz!")
+    free.set()
+
+
+async def test_a_suggestion_that_was_taken_outlives_later_questions(visit: Visit) -> None:
+    keyboard = visit.page.keyboard
+    await keyboard.type("/sail na")
+    await expect(visit.suggestions).to_have_text(["Naples, Italy"])
+    await keyboard.press("Enter")
+    await visit.field("city").blur()
+    await visit.field("city").focus()
+    await expect(visit.page.get_by_text("The bot has no suggestion for this.")).to_be_visible()
     await keyboard.press("Enter")
     await expect(visit.last.locator(".prose")).to_have_text("To Naples!")
 

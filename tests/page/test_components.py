@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest_asyncio
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.page.conftest import Visit
+from tests.page.players import Controls, Players
 
 
 @pytest_asyncio.fixture(loop_scope="package")
@@ -32,9 +35,45 @@ async def test_the_keyboard_stays_on_a_button_that_is_drawn_anew(controls: Visit
     await button.focus()
     await button.press("Enter")
     await expect(controls.messages.last.locator(".prose")).to_have_text("Continued 1 (edited)")
+    await expect(button).to_be_enabled()
     await button.press("Enter")
     await expect(controls.messages.last.locator(".prose")).to_have_text("Continued 2 (edited)")
     await expect(button).to_be_focused()
+
+
+async def test_one_press_is_answered_before_the_keyboard_can_make_another(controls: Visit, players: Players) -> None:
+    pressed, free = 0, asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        nonlocal pressed
+        pressed += 1
+        await free.wait()
+        await route.continue_()
+
+    await controls.page.route("**/sandbox/interactions", hold)
+    go_on = controls.messages.last.locator("[data-custom-id=continue]")
+    await go_on.press("Enter")
+    await expect(go_on).to_have_attribute("aria-busy", "true")
+    await go_on.press("Enter")
+    await controls.page.get_by_role("button", name="Form").press("Enter")
+    await controls.page.get_by_role("button", name="Which spirit?").press("Enter")
+    await expect(controls.page.get_by_role("listbox", name="Which spirit?")).to_be_hidden()
+
+    message_id = str(await controls.messages.last.get_attribute("id")).removeprefix("message-")
+    message = await players.guilds[0].text_channels[0].fetch_message(int(message_id))
+    view = Controls()
+    view.go_on.label = "Go on"
+    await message.edit(view=view)
+    await expect(go_on).to_have_text("Go on")
+    await expect(go_on).to_be_disabled()
+    await go_on.press("Enter")
+
+    free.set()
+    await expect(controls.messages.last.locator(".prose")).to_have_text("Continued 1 (edited)")
+    await expect(go_on).to_be_enabled()
+    await go_on.press("Enter")
+    await expect(controls.messages.last.locator(".prose")).to_have_text("Continued 2 (edited)")
+    assert pressed == 2
 
 
 async def test_a_press_without_answer_is_reported_under_the_message(controls: Visit) -> None:

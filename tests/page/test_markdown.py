@@ -30,6 +30,9 @@ BLOCKS = {
     "- a\n  - b\n- c\n1. d\n2. e": ["ul a b c", "ol d e"],
     "before ```py\nx = '*y*'\n``` after": ["p before", "pre x = '*y*'", "p after"],
     "```no end": ["p ```no end"],
+    "```\n\none\n\ntwo\n\n```\nafter": ["pre one two", "p after"],
+    "````a````": ["pre `a`"],
+    "```py\n```": ["pre py"],
 }
 MOMENTS = {
     "d": "11/14/23",
@@ -128,3 +131,13 @@ async def test_a_spoiler_opens_by_mouse_and_by_keyboard(visit: Visit) -> None:
 async def test_a_flood_of_marks_is_drawn_at_once(visit: Visit) -> None:
     for mark in ("*_", "`", "[", "_*~~"):
         await visit.say((mark * 2000)[:1999] + ".")
+
+
+async def test_a_fence_that_nothing_closes_is_read_in_passing(visit: Visit) -> None:
+    await visit.say("```" + "\n" * 990 + "x" + "\n" * 990 + "y")
+    await expect(visit.messages.last.locator(".prose p")).to_have_text("``` x y")
+    parsed = "source => import('/page/markdown.js').then(({ parse }) => parse(source))"
+    source = "```" + "\n" * 10_000 + "x" + "\n" * 10_000  # so long that more than a few passes would take minutes
+    assert await visit.page.evaluate(parsed, source) == [
+        {"type": "paragraph", "children": [{"type": "text", "text": source}]}
+    ]

@@ -36,13 +36,18 @@ async def test_another_page_sees_the_same_and_not_the_whispers(visit: Visit, ope
     await expect(other.messages).to_contain_text(["Aloud"])
 
 
-async def test_a_whisper_is_dismissed(visit: Visit) -> None:
+async def test_a_whisper_is_dismissed_for_good(visit: Visit) -> None:
+    await visit.say("Aloud")
     await visit.command("whisper")
     await expect(visit.last.locator(".prose")).to_have_text("Between the two of us.")
     await expect(visit.last.locator(".badge")).to_have_text("APP")
     await visit.page.get_by_role("button", name="Dismiss message").click()
-    await expect(visit.messages).to_have_count(0)
+    await expect(visit.messages).to_have_count(1)
     await expect(visit.text).to_be_focused()
+    for channel in ("gallery", "the-stage"):
+        await visit.page.get_by_role("button", name=channel).click()
+        await visit.settled()
+    await expect(visit.messages).to_have_text([re.compile("Aloud")])
 
 
 async def test_embeds_pictures_and_files(visit: Visit) -> None:

@@ -119,9 +119,12 @@ class DiscardSurely(
         said = entry.sentence(interaction.client.guild_settings.locale(interaction))
         report = channel.get_partial_message(int(message))
         with suppress(discord.HTTPException):  # gone or out of reach; whoever presses its buttons is told
-            await report.edit(view=None)  # first: to read what it says may be forbidden
-            content = (await report.fetch()).content
-            await report.edit(content=f"{content}\n{said}")
+            try:
+                content = (await report.fetch()).content
+            except discord.Forbidden:  # to read what it says; its buttons go all the same
+                await report.edit(view=None)
+            else:
+                await report.edit(content=f"{content}\n{said}", view=None)
 
 
 async def ask_to_cancel(interaction: discord.Interaction[Bot], job: str) -> None:

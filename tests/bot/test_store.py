@@ -19,7 +19,7 @@ async def test_a_recipe_is_the_same_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "new" / "prospero.sqlite3"
     kept = recipe(version="v1", seed=2**63 - 1, parent="p", result="ROMEO:\n")
     store = await Store.open(path)
-    await Recipes(store).write(recipe(id=kept.id, parent="p"))
+    await Recipes(store).write(recipe(id=kept.id, created=kept.created, parent="p"))
     await Recipes(store).update(kept)
     await store.close()
     store = await Store.open(path)

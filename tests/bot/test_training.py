@@ -151,6 +151,18 @@ async def test_keep_and_discard(ariel: Person, trainer: Trainer) -> None:
     assert sorted(trainer.versions) == ["v1", "v2", "v3"]
 
 
+async def test_a_discarded_report_loses_its_buttons_even_where_the_bot_may_not_read_it(
+    ariel: Person, island: Island, trainer: Trainer
+) -> None:
+    _, report = await finished(ariel, trainer)
+    state = island.sandbox.state
+    state.forbid(state.channel(ariel.channel), state.bot, Permission.READ_MESSAGE_HISTORY)
+    asked = await (await ariel.press(report, "Discard")).message()
+    await ariel.press(asked, "Yes, delete it")
+    discarded = await ariel.message(report, lambda message: not labels(message))
+    assert discarded["content"] == report["content"]
+
+
 async def test_a_version_that_serves_or_is_gone_is_not_kept(ariel: Person, trainer: Trainer) -> None:
     _, report = await finished(ariel, trainer)
     await said(ariel, "model promote", model="gan-digits", version="v3")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import resource
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -99,8 +99,12 @@ def test_a_training_goes_on_as_what_it_was(
 ) -> None:
     words = ["--report-every", "0", "--unmeasured", *SMALL]
     begun = ["--seed", "3", "--set", "other_rate=1e-3"]
+
+    def interrupted(trained: Trained) -> NoReturn:
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
-        patch.setattr(Trained, "check", lambda trained: signal.raise_signal(signal.SIGINT))
+        patch.setattr(Trained, "check", interrupted)
         assert run("train", "gpt", "--steps", "2", *begun, *words) == 130
     assert run("train", "gpt", "--steps", "4", "--resume", *words) == 1
     assert (

@@ -194,9 +194,11 @@ def _completed(recipe: Recipe, trainable: TrainingCatalogue) -> Recipe:
     how = Hyperparameters(**wanted["hyperparameters"])
     _check_possible(how, usual)
     dataset = wanted["training_file"] or usual.dataset
-    names = [one.name for one in trainable.datasets]
-    if dataset not in names and dataset != usual.dataset:  # a plug-in finds its own
-        raise Refusal("error.no_dataset", name=escape(dataset), known=", ".join(names[:NAMED]))
+    states = {one.name: one.state for one in trainable.datasets}
+    if dataset not in states and dataset != usual.dataset:  # a plug-in finds its own
+        raise Refusal("error.no_dataset", name=escape(dataset), known=", ".join(list(states)[:NAMED]))
+    if states.get(dataset) == "missing":
+        raise Refusal("error.dataset_missing")
     if how.minutes is None and how.n_steps is None:
         how = how.model_copy(update={"minutes": usual.minutes})
     parameters = wanted | {"training_file": dataset, "hyperparameters": how.model_dump(mode="json")}

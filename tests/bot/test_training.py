@@ -18,6 +18,10 @@ from tests.person import JSON, Answer, Person, labels
 from worker.schemas.training import Hyperparameters, Job, JobError, Step
 
 EPHEMERAL = 1 << 6
+MISSING = (
+    "That data set is not here: `python -m models data list` on the models' machine tells which file goes where. "
+    "Or choose another, or hand one in with `/dataset add`."
+)
 
 
 async def retrain(person: Person, trainer: Trainer, **options: object) -> tuple[str, JSON]:
@@ -601,12 +605,19 @@ async def test_a_setting_may_be_empty_and_data_a_plug_ins_own(ariel: Person, tra
     assert asked["content"].startswith("Train **features-digits** on a plug-in's, for 60 min")
 
 
+async def test_data_that_are_not_here_are_refused_before_the_question(ariel: Person, trainer: Trainer) -> None:
+    trainer.states = {"digits": "missing"}
+    refused = await said(ariel, "retrain", model="gan-digits")
+    assert refused["content"] == MISSING
+    assert labels(refused) == []
+
+
 async def test_what_the_worker_refuses_to_train_is_told(ariel: Person, trainer: Trainer) -> None:
     asked = await said(ariel, "retrain", model="gan-digits")
     for code, sentence in (
         ("too_many_trainings", "20 trainings wait already; cancel one with `/training cancel`, or let some end first."),
         ("settings_unfit", "The settings do not fit this model: The widths are wrong."),
-        ("dataset_missing", "That data set is not here; choose another, or hand one in with `/dataset add`."),
+        ("dataset_missing", MISSING),
         ("dataset_unfit", "This model learns from data of the other kind: some models take pictures, others a text."),
     ):
         trainer.code = code

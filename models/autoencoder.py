@@ -104,7 +104,7 @@ def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) 
     """The figures of the card, on held-out pictures (``quick``: on 50, and none that its weights do not change)."""
     network = restore(checkpoint, device)
     data = load(checkpoint.card.dataset["name"])
-    data.check(network.config.channels, network.config.side)
+    data.check_shape(network.config.channels, network.config.side)  # the dogs, all held out, can be measured on, too
     shown = at_most(data.test, 50) if quick else data.test[:MEASURED]  # the first, as what ships was measured
     figures = _compression(network, shown)
     if data.classified and not quick:

@@ -65,14 +65,18 @@ class Pictures:
         return self.train_labels is not None and self.train_labels.ndim == 1
 
     def check(self, channels: int, side: int, settings: str = "channels and side") -> None:
+        """DataError unless they fit as for check_shape and some are to be learnt from."""
+        self.check_shape(channels, side, settings)
+        if not len(self.train):
+            raise DataError(f"No picture of {self.name} is to be learnt from: all are held out; name another data set.")
+
+    def check_shape(self, channels: int, side: int, settings: str = "channels and side") -> None:
         """DataError unless they are (N, channels, side, side), as the network's settings of those names say."""
         shape = tuple(self.train.shape)
         if shape[1:] != (channels, side, side):
             found = f"{shape[0]:,} training pictures of {shape[1]}x{shape[2]}x{shape[3]}"
             fit = f"set {settings} to fit, or name another data set"
             raise DataError(f"{self.name} has {found}, not of {channels}x{side}x{side}; {fit}.")
-        if not len(self.train):
-            raise DataError(f"No picture of {self.name} is to be learnt from: all are held out; name another data set.")
 
     def check_classes(self, classes: int, none: int) -> None:
         """DataError unless each is of one of so many classes; ``none`` is that number where there are no classes."""

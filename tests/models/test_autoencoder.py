@@ -158,6 +158,14 @@ def test_evaluation_sets_codecs_beside(checkpoint: Checkpoint, sprites: pictures
     assert figures == autoencoder.evaluate(checkpoint, torch.device("cpu"), quick=True)
 
 
+def test_what_is_held_out_as_a_whole_can_be_measured_on(
+    checkpoint: Checkpoint, sprites: pictures.Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = autoencoder.evaluate(checkpoint, torch.device("cpu"))
+    monkeypatch.setattr(autoencoder, "load", lambda name: replace(sprites, train=sprites.train[:0]))
+    assert autoencoder.evaluate(checkpoint, torch.device("cpu")) == figures
+
+
 def test_what_the_weights_do_not_change_is_no_quick_figure(
     checkpoint: Checkpoint, sprites: pictures.Pictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -244,7 +244,7 @@ class ImageEngine:
         return any(part.gathered for part in parts)
 
     def _errands_wait(self) -> bool:
-        """For nothing but a thread."""
+        """Whether any could be done if a thread were free."""
         return any(kind.ready for kind in self._errands)
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 from importlib.util import find_spec
 
-from bot.settings import SettingsError, load
+from bot.settings import SettingsError, load, misspelt
 
 
 def main() -> int:
@@ -22,9 +22,13 @@ def main() -> int:
             return 2
         os.execv(sys.executable, [sys.executable, "-m", "sandbox"])
 
-    from bot import logs, session  # discord.py takes a while to load, and the sandbox would wait for it in vain
+    import structlog  # these take a while to load, and the sandbox would wait for them in vain
+
+    from bot import logs, session
 
     logs.configure(settings.log_level)
+    for sentence in misspelt():
+        structlog.get_logger(__name__).warning(sentence)
     trouble = asyncio.run(session.run(settings, settings.discord_token.get_secret_value()))
     if trouble is not None:
         print(trouble, file=sys.stderr)

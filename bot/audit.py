@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 
 import discord
 
-from bot.locale import translate
+from bot.locale import NONE, translate
 from bot.store import Store
 
 ACTS = {
@@ -24,7 +24,6 @@ ACTS = {
     "add dataset": "audit.add_dataset",
     "delete dataset": "audit.delete_dataset",
 }
-NONE = "–"  # stands for a version that there is not
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,9 @@ class Entry:
         return translate(locale, ACTS[self.act], who=self.who, subject=self.subject, before=before, after=after)
 
 
+COLUMNS = ", ".join(column.name for column in fields(Entry))
+
+
 class Audit:
     """The log in the store, whose triggers refuse changes to it."""
 
@@ -52,10 +54,8 @@ class Audit:
         self._store = store
 
     async def write(self, entry: Entry) -> None:
-        await self._store.change(
-            "INSERT INTO audit (at, who, guild, act, subject, before, after) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [entry.at, entry.who, entry.guild, entry.act, entry.subject, entry.before, entry.after],
-        )
+        places = ", ".join("?" for _ in fields(Entry))
+        await self._store.change(f"INSERT INTO audit ({COLUMNS}) VALUES ({places})", astuple(entry))
 
     async def write_once(self, entry: Entry) -> None:
         """The same for what happens to a version no more than once, and may be found out again after a restart."""
@@ -66,7 +66,7 @@ class Audit:
     async def promotion(self, model: str, version: str) -> Entry | None:
         """The last promotion of a version in place of another; None when no operator of any server asked for one."""
         rows = await self._store.rows(
-            "SELECT who, guild, act, subject, before, after, at FROM audit WHERE act IN ('promote', 'automatic')"
+            f"SELECT {COLUMNS} FROM audit WHERE act IN ('promote', 'automatic')"
             " AND subject = ? AND after = ? AND before <> after ORDER BY id DESC LIMIT 1",
             [model, version],
         )
@@ -74,5 +74,5 @@ class Audit:
 
     async def newest_first(self) -> list[Entry]:
         """Everything that was done, in whichever server: they all share the models."""
-        rows = await self._store.rows("SELECT who, guild, act, subject, before, after, at FROM audit ORDER BY id DESC")
+        rows = await self._store.rows(f"SELECT {COLUMNS} FROM audit ORDER BY id DESC")
         return [Entry(*row) for row in rows]

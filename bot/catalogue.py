@@ -7,6 +7,7 @@ import structlog
 
 from bot.training_api import TrainingAPI
 from bot.worker_api import WorkerAPI, WorkerError
+from worker.schemas.fingerprint import FINGERPRINT
 from worker.schemas.models import ModelInfo, ModelList
 from worker.schemas.training import File, TrainingCatalogue
 
@@ -32,6 +33,8 @@ class Catalogue:
         self._trainable = TrainingCatalogue(recipes=[], datasets=[])
         self._files: list[File] = []
         self._refreshing: asyncio.Task[None] | None = None
+        self._trouble: type[WorkerError] | None = None  # that was last logged, while it lasts
+        self._contract: str | None = FINGERPRINT  # the worker's, as last heard
 
     def start(self) -> None:
         """Begins to ask; call once."""
@@ -80,10 +83,24 @@ class Catalogue:
     async def _keep_fresh(self) -> None:
         while True:
             try:
+                await self._check_contract()  # first: what else a worker of another release says may be of no use
                 await self.ask()
                 await self.ask_trainable()
                 await self.ask_files()
-                await asyncio.sleep(REFRESH)
             except WorkerError as error:
-                logger.debug("no models heard of", error=str(error))
+                if self._trouble is not type(error):
+                    self._trouble = type(error)
+                    logger.warning("the worker cannot be asked", reason=str(error), request_id=error.request_id)
                 await asyncio.sleep(RETRY)
+            else:
+                if self._trouble is not None:
+                    self._trouble = None
+                    logger.info("the worker can be asked again")
+                await asyncio.sleep(REFRESH)
+
+    async def _check_contract(self) -> None:
+        """Has it logged when bot and worker no longer are of one release; raises WorkerError."""
+        contract = (await self._worker.readiness()).contract
+        if contract not in (self._contract, FINGERPRINT):
+            logger.warning("bot and worker are of two releases; update both together", bot=FINGERPRINT, worker=contract)
+        self._contract = contract

@@ -41,7 +41,7 @@ from bot.worker_api import WorkerAPI, at
 from bot.worker_process import WorkerProcess
 
 COGS = "prospero.cogs"  # the entry-point group through which this package's and other packages' cogs are found
-HOUR, DAY = 3_600.0, 86_400.0  # seconds
+MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0  # seconds
 LAST_WORDS = 0.5  # seconds that running requests get to say in their messages that the bot ends
 GOODBYE = 0.5  # seconds for Discord to acknowledge the end of the connection
 
@@ -154,6 +154,7 @@ class Bot(commands.Bot):
         self.recipes = Recipes(self.store)
         self.guild_settings = await GuildSettings.load(self.store)
         self.quota = Quota(self.store)
+        await self._opened.enter_async_context(repeating(self.quota.forget_old, MINUTE))
         self.audit = Audit(self.store)
         assert self.application is not None  # whoever logs in is told
         self.operators = Operators(self.settings, self.application)
@@ -229,6 +230,7 @@ class Bot(commands.Bot):
         """Forgets results that are older than the settings say."""
         await self.recipes.erase_before(int(time.time() - self.settings.keep_days * DAY))
         await self.uploads.release_orphaned()
+        await self.store.scrub()
 
     async def _load_cogs(self) -> None:
         found = entry_points(group=COGS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from bot.live_message import view_of
+from bot.draft import view_of
 from bot.locale import translate
 from bot.operators import OperatorButton
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import discord
 
@@ -11,6 +12,9 @@ from bot.locale import translate
 from worker.schemas.training import Step
 
 SIZE = (7.2, 7.2)  # inches at 100 pixels each: as high as the samples beside it
+TYPE = 20  # points: the picture is shown beside another, on a telephone at a third of its size
+LINE = 3  # points
+TICKS = 4  # of an axis at most, so that their labels have room
 POINTS = 400  # of a line; more would not be seen apart
 FEW = 20  # points that are marked one by one; of a single one there would be no line
 STYLES = ("-", "--", ":", "-.")
@@ -27,19 +31,25 @@ def draw(steps: Sequence[Step], locale: discord.Locale) -> bytes:
     rows = figure.subplots(2 if figures else 1, 1, sharex=True, squeeze=False)[:, 0]
     for place, (name, (at, values)) in enumerate(_lines(steps, [step.losses for step in steps]).items()):
         every = -(-len(at) // POINTS)
-        style = STYLES[place % 4] + ("." if len(at) < FEW else "")
-        rows[0].plot(at[::every], values[::every], style, color=COLOURS[place % 4], label=name)
+        mark = "o" if len(at) < FEW else ""
+        rows[0].plot(at[::every], values[::every], marker=mark, label=name, **_look(place))
     for place, (name, (at, values)) in enumerate(figures.items()):
-        style = MARKS[place % 4] + STYLES[place % 4]
-        rows[1].plot(at, values, style, color=COLOURS[place % 4], label=name)
+        rows[1].plot(at, values, marker=MARKS[place % 4], label=name, **_look(place))
     for row in rows:
         row.grid(alpha=0.3)
+        row.tick_params(labelsize=TYPE)
+        row.locator_params(nbins=TICKS)
         if row.lines:
-            row.legend()
-    rows[-1].set_xlabel(translate(locale, "training.axis"))
+            row.legend(fontsize=TYPE)
+    rows[-1].set_xlabel(translate(locale, "training.axis"), fontsize=TYPE)
     file = io.BytesIO()
     figure.savefig(file, format="png")
     return file.getvalue()
+
+
+def _look(place: int) -> dict[str, Any]:
+    """How the line of that place looks, beside its marks."""
+    return {"color": COLOURS[place % 4], "linestyle": STYLES[place % 4], "linewidth": LINE, "markersize": 3 * LINE}
 
 
 def _lines(steps: Sequence[Step], figures: Sequence[dict[str, float]]) -> dict[str, tuple[list[int], list[float]]]:

@@ -13,6 +13,7 @@ from bot.locale import translate
 from bot.markdown import cut, escape
 from bot.worker_api import (
     WorkerBusy,
+    WorkerError,
     WorkerFailed,
     WorkerInterrupted,
     WorkerLate,
@@ -48,6 +49,7 @@ REFUSALS = {  # sentences for what the worker calls wrong with a request, where 
     "text_too_short": "error.text_too_short",
     "text_too_long": "error.text_too_long",
     "check_broke_off": "error.check_broke_off",
+    "measuring_killed": "error.measuring_killed",
     "still_needed": "error.still_needed",
     "file_not_found": "error.dataset_gone",
 }
@@ -72,35 +74,39 @@ def is_version_gone(error: BaseException) -> bool:
     return isinstance(error, WorkerRefused) and error.code == "not_found" and error.field in VERSION_FIELDS
 
 
-def sentence(error: BaseException, locale: discord.Locale) -> str:
+def sentence(error: BaseException, interaction: discord.Interaction[Any], locale: discord.Locale) -> str:
     """What to tell a person about ``error``; one that nobody foresaw is logged under the number that they are told."""
     if isinstance(error, app_commands.CommandInvokeError):
         error = error.original
+    log = logger.bind(command=_command(interaction))
+    if isinstance(error, WorkerError):
+        log = log.bind(request_id=error.request_id)
     match error:
         case Refusal():
             return translate(locale, error.key, **error.values)
         case WorkerUnreachable():
-            logger.warning("worker unreachable", error=str(error))
+            log.warning("worker unreachable", error=str(error))
             return translate(locale, "error.worker_unreachable")
         case WorkerBusy():
             return translate(locale, "error.worker_busy", seconds=error.retry_after)
         case WorkerLocked():
-            logger.error("the worker wants another PROSPERO_WORKER_TOKEN", error=str(error))
+            log.error("the worker wants another PROSPERO_WORKER_TOKEN", error=str(error))
             return translate(locale, "error.worker_locked")
         case WorkerRefused() if error.code in REFUSALS:
             return translate(locale, REFUSALS[error.code], message=escape(cut(str(error), LONGEST_MESSAGE)))
         case WorkerRefused() if is_version_gone(error):
             return translate(locale, "error.version_gone")
         case WorkerRefused():
+            log.info("worker refused", field=error.field, code=error.code)  # its sentence repeats what people typed
             return translate(locale, "error.worker_refused", message=escape(cut(str(error), LONGEST_MESSAGE)))
         case WorkerInterrupted():
-            logger.warning("worker interrupted", error=str(error))
+            log.warning("worker interrupted", error=str(error))
             return translate(locale, "error.worker_interrupted")
         case WorkerLate():
-            logger.warning("worker too slow", error=str(error))
+            log.warning("worker too slow", error=str(error))
             return translate(locale, "error.worker_late")
         case WorkerFailed():
-            logger.error("worker failed", error=str(error))
+            log.error("worker failed", error=str(error))
             return translate(locale, "error.worker_failed")
         case app_commands.CommandNotFound() | app_commands.CommandSignatureMismatch():
             return translate(locale, "error.command_outdated")
@@ -108,13 +114,20 @@ def sentence(error: BaseException, locale: discord.Locale) -> str:
             return translate(locale, "error.forbidden")
         case _:
             reference = secrets.token_hex(3)
-            logger.error("unforeseen error", reference=reference, exc_info=error)
+            log.error("unforeseen error", reference=reference, exc_info=error)
             return translate(locale, "error.unforeseen", reference=reference)
+
+
+def _command(interaction: discord.Interaction[Any]) -> str:
+    """What a person used: a command by its name, a button or form by the first word of its id."""
+    if interaction.command is not None:
+        return interaction.command.qualified_name
+    return (interaction.custom_id or "").partition(":")[0]
 
 
 async def answer(interaction: discord.Interaction[Any], error: BaseException) -> None:
     """Tells the person who acted, and only them where Discord allows it, what went wrong."""
-    content = cut(sentence(error, interaction.locale), LONGEST_ANSWER)
+    content = cut(sentence(error, interaction, interaction.locale), LONGEST_ANSWER)
     try:
         if not interaction.response.is_done():
             await interaction.response.send_message(content, ephemeral=True)

@@ -1,7 +1,6 @@
 """A message that grows: edited on its own clock, continued in further messages, its last state always delivered."""
 
 import asyncio
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,34 +8,11 @@ from typing import Any
 import discord
 
 from bot.delivery import Delivery
+from bot.draft import Draft, view_of
 from bot.scheduler import Scheduler
 
 TOKEN_LIFE = 14 * 60.0  # seconds; Discord's interaction tokens die after 15 minutes, and one is kept for the last edits
 DEAD_TOKEN = {10015, 50027}  # Discord's error codes: unknown webhook, invalid webhook token
-
-Buttons = Sequence[discord.ui.DynamicItem[discord.ui.Button[Any]]]
-
-
-@dataclass(frozen=True)
-class Attached:
-    """A file under a message; pictures have a description for those who do not see them."""
-
-    name: str
-    content: bytes
-    description: str | None = None
-
-    def file(self) -> discord.File:
-        """The file as Discord takes it, once."""
-        return discord.File(io.BytesIO(self.content), self.name, description=self.description)
-
-
-@dataclass(frozen=True)
-class Draft:
-    """What a live message shall show: its pages, and under the last one the buttons and perhaps a file."""
-
-    pages: Sequence[str]
-    buttons: Buttons = ()
-    file: Attached | None = None
 
 
 @dataclass(frozen=True)
@@ -170,13 +146,3 @@ def _page_states(draft: Draft) -> list[_Page]:
         )
         for index, content in enumerate(draft.pages)
     ]
-
-
-def view_of(buttons: Buttons) -> discord.ui.View | None:
-    """The buttons as Discord takes them; None when there are none."""
-    if not buttons:
-        return None
-    view = discord.ui.View(timeout=None)
-    for button in buttons:
-        view.add_item(button)
-    return view

@@ -5,6 +5,8 @@ import sys
 
 import structlog
 
+CONFIDENTIAL = ("discord", "aiosqlite")  # what they tell for debugging is every event and row: words, names, tokens
+
 
 def configure(level: str) -> None:
     """Sends structlog's lines and those of the standard library (discord.py's) through one renderer to stderr."""
@@ -32,3 +34,5 @@ def configure(level: str) -> None:
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in CONFIDENTIAL:
+        logging.getLogger(name).setLevel(max(logging.INFO, logging.root.level))

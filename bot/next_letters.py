@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot import markdown
-from bot.live_message import Attached, Draft, LiveMessage
+from bot.draft import Attached, Draft
+from bot.live_message import LiveMessage
 from bot.locale import number, translate
-from bot.recipes import Recipe, as_command
+from bot.recipes import Recipe, as_command, as_line
 from bot.replaced import sentence
 from bot.result import Result
 from bot.views import Delete, RecipeButton, ShowRecipe, Stop, TryAgain, end_of
@@ -27,9 +28,23 @@ if TYPE_CHECKING:
 
 OPERATION = "letters"
 SHOWN = 10  # letters: fewer would hide how unsure the model is, more could not be read
+LEAST = 0.001  # of a letter's share; what is rarer would stand there with 0.0%
 SHOWN_PROMPT = 32  # characters of the text's end above the chart: a line of it
+NAMES = {  # of letters that could not be told apart in a chart, or not be seen
+    " ": "letters.space",
+    "\n": "letters.new_line",
+    ",": "letters.comma",
+    ".": "letters.full_stop",
+    "'": "letters.apostrophe",
+    ":": "letters.colon",
+    ";": "letters.semicolon",
+    "-": "letters.hyphen",
+}
 
+WIDTH = 6.4  # inches at 100 pixels each; a telephone shows half of them
+BAR, HEAD = 0.46, 1.2  # inches of a bar's line, and of what is above all of them
 MARGIN = 0.2  # inches around a chart, whose corners are rounded where it is shown
+TYPE = 20  # points, which can still be read at half the size
 VIOLET, GREY = "#5b4b8a", "#9a9a9a"
 
 
@@ -94,13 +109,9 @@ class NextLetters(Result):
         return [*bars, (translate(self.locale, "letters.others"), others)]
 
     def _name(self, letter: str) -> str:
-        match letter:
-            case " ":
-                return translate(self.locale, "letters.space")
-            case "\n":
-                return translate(self.locale, "letters.new_line")
-            case _:
-                return letter if letter.isprintable() else f"U+{ord(letter):04X}"
+        if letter in NAMES:
+            return translate(self.locale, NAMES[letter])
+        return letter if letter.isprintable() else f"U+{ord(letter):04X}"
 
     def _title(self) -> str:
         prompt: str = self.recipe.parameters["prompt"]
@@ -112,20 +123,21 @@ def chart(bars: Sequence[tuple[str, float]], title: str, locale: discord.Locale)
     """A PNG file of horizontal bars, each with its name and share (of 1); the last one, of all others, is grey."""
     from matplotlib.figure import Figure  # takes a second to load, which only those who want a chart shall wait
 
-    figure = Figure(figsize=(8, 5), dpi=100)
+    figure = Figure(figsize=(WIDTH, HEAD + BAR * len(bars)), dpi=100)
     figure.set_layout_engine("constrained", w_pad=MARGIN, h_pad=MARGIN)
     axes = figure.add_subplot()
     names, shares = [name for name, _ in bars], [share for _, share in bars]
     colours = [VIOLET] * (len(bars) - 1) + [GREY]
     drawn = axes.barh(range(len(bars)), shares, color=colours)
-    axes.bar_label(drawn, [_percent(share, locale) for share in shares], padding=6, fontsize=14)
-    axes.set_yticks(range(len(bars)), names, fontsize=14, parse_math=False)
+    axes.bar_label(drawn, [_percent(share, locale) for share in shares], padding=6, fontsize=TYPE)
+    axes.set_yticks(range(len(bars)), names, fontsize=TYPE, parse_math=False)
     axes.tick_params(length=0)
+    axes.margins(y=0)
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.15 * max(shares))  # room for the longest bar's figure
+    axes.set_xlim(0, 1.35 * max(shares))  # room for the longest bar's figure
     axes.xaxis.set_visible(False)
     axes.spines[:].set_visible(False)
-    axes.set_title(title, fontsize=14, loc="left", parse_math=False)
+    figure.suptitle(title, x=MARGIN / WIDTH, ha="left", fontsize=TYPE, parse_math=False)
     file = io.BytesIO()
     figure.savefig(file, format="png")
     return file.getvalue()
@@ -133,7 +145,8 @@ def chart(bars: Sequence[tuple[str, float]], title: str, locale: discord.Locale)
 
 def command(recipe: Recipe, locale: discord.Locale) -> str:
     """The command that draws the same chart, as people of that language type it."""
-    options = {"option.prompt.name": recipe.parameters["prompt"], "option.model.name": recipe.pinned_model}
+    prompt = as_line(recipe.parameters["prompt"])
+    options = {"option.prompt.name": prompt, "option.model.name": recipe.pinned_model}
     return as_command(locale, translate(locale, "command.letters.name"), options)
 
 
@@ -157,7 +170,7 @@ class ShowLetters(
 def _ranked(logprobs: Mapping[str, float]) -> dict[str, float]:
     """The likeliest letters' shares, the likeliest first."""
     ranked = sorted(logprobs.items(), key=lambda item: -item[1])[:SHOWN]
-    return {letter: math.exp(logprob) for letter, logprob in ranked}
+    return {letter: share for letter, logprob in ranked if (share := math.exp(logprob)) >= LEAST}
 
 
 def _percent(share: float, locale: discord.Locale) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot import markdown
-from bot.live_message import Attached, Draft
+from bot.draft import Attached, Draft
 from bot.locale import number, translate
 from bot.next_letters import ShowLetters
 from bot.recipes import Recipe
@@ -18,6 +18,7 @@ MESSAGE = 2_000  # characters that Discord allows in a message
 SMALL_PRINT = 500  # of them kept free under the text on every page, so that pages never depend on what is said there
 MOST_PAGES = 3  # messages that one text may fill; more would flood the channel, so a longer one ends as a file
 SHOWN_PROMPT = 300  # characters of a long prompt that are repeated above the text: its end, where the text goes on
+LINE_ENDS = (".", "!", "?", "\n")  # a text with another end has ended by its length in the middle of a line
 SHOWN_CONTINUED = 80  # the same for a text that is continued: its readers have the rest above
 
 
@@ -57,6 +58,8 @@ class Passage(Result):
             if self.ended:
                 file = Attached("shakespeare.txt", (self.recipe.parameters["prompt"] + self.text).encode())
         lines = self._small_print(too_long)
+        if self.finished and not self.text.rstrip(" ").endswith(LINE_ENDS):
+            pages[-1] += "…"
         if lines:
             foot = "\n".join(markdown.small(line) for line in lines)
             pages[-1] = f"{pages[-1].rstrip()}\n{foot[: SMALL_PRINT - 1]}"
@@ -74,7 +77,7 @@ class Passage(Result):
         lines = []
         if too_long:
             key = "text.in_file" if self.ended else "text.will_be_file"
-            lines.append(translate(self.locale, key, count=len(self.text)))
+            lines.append(translate(self.locale, key, count=number(self.locale, len(self.text))))
         lines += self.news()
         if self.replaced:
             lines.append(sentence(self.replaced, self.locale))
@@ -95,8 +98,8 @@ class Passage(Result):
         if parameters["top_p"] < 1:
             parts.append(f"top_p {parameters['top_p']:g}")
         key = "text.speed_one" if len(self.text) == 1 else "text.speed"
-        seconds = number(self.locale, self.seconds, ".1f")
-        parts.append(translate(self.locale, key, count=len(self.text), seconds=seconds))
+        count, seconds = number(self.locale, len(self.text)), number(self.locale, self.seconds, ".1f")
+        parts.append(translate(self.locale, key, count=count, seconds=seconds))
         return " · ".join(parts)
 
     def _buttons(self) -> Sequence[RecipeButton]:

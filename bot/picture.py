@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import discord
 
 from bot import markdown
+from bot.draft import Attached, Draft
 from bot.errors import Refusal, is_version_gone
-from bot.live_message import Attached, Draft, LiveMessage
+from bot.live_message import LiveMessage
 from bot.picture_models import usual
 from bot.picture_recipes import kind
 from bot.result import Result, perform

@@ -52,7 +52,7 @@ async def usual(catalogue: Catalogue, recipe: Recipe) -> str:
     if not models:
         raise Refusal("error.no_model_of_digits" if asks == "number" else "error.no_model")
     if asks == "traverse" and "pictures" not in recipe.parameters:
-        return max(models, key=lambda model: model.metrics.get(GAP, 0.0)).id
+        return max(models, key=lambda model: model.metrics[GAP].value if GAP in model.metrics else 0.0).id
     if recipe.parameters.get("label") is not None:
         models = [model for model in models if model.classes > 1] or models
     return models[0].id

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
 
 from bot.catalogue import names
-from bot.locale import command_text
+from bot.options import Command, named
 from bot.picture_models import suited
 from bot.picture_recipes import LONGEST_LIST, MOST
 from bot.recipes import Recipe, check_range, read_model, read_seed
@@ -23,45 +23,25 @@ LINE_STRENGTH = 0.5  # of a photo's edges: the lines that a person would draw
 HIGHEST_LABEL = 999  # which labels a model has, it says itself
 HIGHEST_DIMENSION = 999  # the same for the dimensions of its latent space
 
-NAMES = {
-    "model": command_text("option.model.name"),
-    "seed": command_text("option.seed.name"),
-    "truncation": command_text("option.truncation.name"),
-    "label": command_text("option.label.name"),
-    "count": command_text("option.count.name"),
-    "digits": command_text("option.digits.name"),
-    "picture": command_text("option.picture.name"),
-    "pictures": command_text("option.pictures.name"),
-    "strength": command_text("option.strength.name"),
-    "image": command_text("option.image.name"),
-    "first": command_text("option.first.name"),
-    "second": command_text("option.second.name"),
-    "seeds": command_text("option.seeds.name"),
-    "animated": command_text("option.animated.name"),
-    "dimension": command_text("option.dimension.name"),
-    "code": command_text("option.code.name"),
-    "lines": command_text("option.lines.name"),
-    "line_strength": command_text("option.strength.name"),
-}
-DESCRIPTIONS = {
-    "model": command_text("option.model.description"),
-    "seed": command_text("option.picture_seed.description"),
-    "truncation": command_text("option.truncation.description"),
-    "label": command_text("option.label.description"),
-    "count": command_text("option.count.description"),
-    "digits": command_text("option.digits.description"),
-    "picture": command_text("option.picture.description"),
-    "pictures": command_text("option.pictures.description"),
-    "strength": command_text("option.strength.description"),
-    "image": command_text("option.image.description"),
-    "first": command_text("option.first.description"),
-    "second": command_text("option.second.description"),
-    "seeds": command_text("option.seeds.description"),
-    "animated": command_text("option.animated.description"),
-    "dimension": command_text("option.dimension.description"),
-    "code": command_text("option.code.description"),
-    "lines": command_text("option.lines.description"),
-    "line_strength": command_text("option.line_strength.description"),
+TEXTS = {  # of each option: its name and its description
+    "model": ("option.model.name", "option.model.description"),
+    "seed": ("option.seed.name", "option.picture_seed.description"),
+    "truncation": ("option.truncation.name", "option.truncation.description"),
+    "label": ("option.label.name", "option.label.description"),
+    "count": ("option.count.name", "option.count.description"),
+    "digits": ("option.digits.name", "option.digits.description"),
+    "picture": ("option.picture.name", "option.picture.description"),
+    "pictures": ("option.pictures.name", "option.pictures.description"),
+    "strength": ("option.strength.name", "option.strength.description"),
+    "image": ("option.image.name", "option.image.description"),
+    "first": ("option.first.name", "option.first.description"),
+    "second": ("option.second.name", "option.second.description"),
+    "seeds": ("option.seeds.name", "option.seeds.description"),
+    "animated": ("option.animated.name", "option.animated.description"),
+    "dimension": ("option.dimension.name", "option.dimension.description"),
+    "code": ("option.code.name", "option.code.description"),
+    "lines": ("option.lines.name", "option.lines.description"),
+    "line_strength": ("option.strength.name", "option.line_strength.description"),
 }
 RANGES = {  # of options, by the parameters that they give
     "n": ("count", 1, MOST),
@@ -71,7 +51,6 @@ RANGES = {  # of options, by the parameters that they give
     "dimension": ("dimension", 0, HIGHEST_DIMENSION),
 }
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 Count = app_commands.Range[int, 1, MOST]
 Share = app_commands.Range[float, 0.0, 1.0]
 Label = app_commands.Range[int, 0, HIGHEST_LABEL]
@@ -82,13 +61,7 @@ Trails = app_commands.Range[str, 1, LONGEST_LIST]
 
 def options(*given: str) -> Callable[[Command], Command]:
     """Gives a command's options their names and descriptions in every language, and suggests models for ``model``."""
-
-    def decorate(command: Command) -> Command:
-        command = app_commands.rename(**{name: NAMES[name] for name in given})(command)
-        command = app_commands.describe(**{name: DESCRIPTIONS[name] for name in given})(command)
-        return app_commands.autocomplete(model=suggest)(command) if "model" in given else command
-
-    return decorate
+    return named(TEXTS, {"model": suggest}, *given)
 
 
 async def suggest(interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:

@@ -10,7 +10,7 @@ from typing import Any
 import discord
 
 from bot.delivery import UNKNOWN_CHANNEL, Delivery
-from bot.live_message import Draft, view_of
+from bot.draft import Draft, view_of
 from bot.scheduler import Scheduler
 
 Sent = Callable[[int], Awaitable[None]]

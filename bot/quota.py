@@ -23,9 +23,8 @@ class Quota:
 
         Nothing is counted outside servers and where ``limit`` is 0.
         """
+        await self.forget_old()
         now = int(time.time())
-        elsewhen = "taken <= ? OR taken > ?"  # what was counted by a clock that was ahead would lock people out
-        await self._store.change(f"DELETE FROM quota WHERE {elsewhen}", [now - HOUR, now])
         if guild is None or not limit:
             return
         taken = await self._store.row(  # one statement, so that requests made at once do not all find the last place
@@ -40,6 +39,11 @@ class Quota:
             )
             begun = freeing[0] if freeing else now - HOUR  # given back at this very moment
             raise Refusal("error.quota", limit=limit, when=f"<t:{begun + HOUR}:R>")
+
+    async def forget_old(self) -> None:
+        """Erases what was counted more than an hour ago, and by a clock that was ahead, which would lock people out."""
+        now = int(time.time())
+        await self._store.change("DELETE FROM quota WHERE taken <= ? OR taken > ?", [now - HOUR, now])
 
     async def give_back(self, recipe: Recipe) -> None:
         """Does not count a request after all."""

@@ -6,7 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import discord
@@ -17,6 +17,7 @@ from bot.store import Store
 from worker.schemas.contract import SEEDS
 
 ID_PATTERN = "[A-Za-z0-9_-]{12}"
+ESCAPE = re.compile(r"\\([\\n])")  # of a backslash or a line break
 SEED = re.compile(r"[0-9]{1,19}")  # the largest has 19 digits; Python would not even read one of thousands
 
 
@@ -32,6 +33,16 @@ def read_model(typed: str) -> tuple[str, str | None]:
     """The model's name that a person typed, which may be empty, and its version where they named one."""
     name, _, version = typed.strip().partition("@")
     return name, version or None
+
+
+def as_line(text: str) -> str:
+    """A text as people type it into a command, which has no lines: their breaks as ``\\n``, backslashes doubled."""
+    return text.replace("\\", r"\\").replace("\n", r"\n")
+
+
+def read_line(typed: str) -> str:
+    """The text that a person typed into a command, which may have line breaks: the inverse of ``as_line``."""
+    return ESCAPE.sub(lambda escape: "\n" if escape[1] == "n" else "\\", typed)
 
 
 def check_range(option: str, value: float, low: float, high: float) -> None:
@@ -85,6 +96,9 @@ class Recipe:
         return replace(again, origin=writer if writer != owner and "prompt" in again.parameters else None)
 
 
+COLUMNS = [column.name for column in fields(Recipe) if column.name != "learnt"]  # that is of this process alone
+
+
 class Recipes:
     """The recipes in the store, and which messages show what came of them."""
 
@@ -96,23 +110,10 @@ class Recipes:
         """Keeps a new recipe, unless someone was forgotten since whose words or pictures it tells of."""
         if any(self._forgotten.get(person, -math.inf) >= recipe.learnt for person in recipe.people):
             return
+        values = vars(recipe) | {"parameters": json.dumps(recipe.parameters)}
+        places = ", ".join("?" for _ in COLUMNS)
         await self._store.change(
-            "INSERT INTO recipes"
-            " (id, created, owner, operation, model, version, parameters, seed, parent, origin, result)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                recipe.id,
-                recipe.created,
-                recipe.owner,
-                recipe.operation,
-                recipe.model,
-                recipe.version,
-                json.dumps(recipe.parameters),
-                recipe.seed,
-                recipe.parent,
-                recipe.origin,
-                recipe.result,
-            ],
+            f"INSERT INTO recipes ({', '.join(COLUMNS)}) VALUES ({places})", [values[column] for column in COLUMNS]
         )
 
     async def update(self, recipe: Recipe) -> None:
@@ -127,27 +128,11 @@ class Recipes:
 
     async def read(self, recipe_id: str) -> Recipe:
         """The recipe under ``recipe_id``; raises Refusal if there is none."""
-        row = await self._store.row(
-            "SELECT id, created, owner, operation, model, version, parameters, seed, parent, origin, result"
-            " FROM recipes WHERE id = ?",
-            [recipe_id],
-        )
+        row = await self._store.row(f"SELECT {', '.join(COLUMNS)} FROM recipes WHERE id = ?", [recipe_id])
         if row is None:
             raise Refusal("error.recipe_unknown")
-        identity, created, owner, operation, model, version, parameters, seed, parent, origin, result = row
-        return Recipe(
-            id=identity,
-            created=created,
-            owner=owner,
-            operation=operation,
-            model=model,
-            version=version,
-            parameters=json.loads(parameters),
-            seed=seed,
-            parent=parent,
-            origin=origin,
-            result=result,
-        )
+        values = dict(zip(COLUMNS, row, strict=True))
+        return Recipe(**values | {"parameters": json.loads(values["parameters"])})
 
     async def shown_by(self, message: int, channel: int) -> Recipe | None:
         """The recipe of what a message in that channel shows, or None."""

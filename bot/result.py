@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import aiohttp
 import discord
 
-from bot.errors import is_version_gone, sentence
-from bot.live_message import Draft, LiveMessage
+from bot.draft import Draft
+from bot.errors import sentence
+from bot.live_message import LiveMessage
 from bot.locale import ordinal, translate
 from bot.performances import Interruption
 from bot.recipes import Recipe
 from bot.store import logged_if_unwritten
-from bot.uploads import is_unfit
+from bot.worker_api import WorkerLocked, WorkerRefused
 
 if TYPE_CHECKING:
     from bot.client import Bot
@@ -33,7 +34,7 @@ class Result:
     finished: bool = False
     interruption: Interruption | None = None
     failure: str | None = None  # the sentence about what went wrong
-    is_lost: bool = False  # something that the recipe needs is there no more, or of no use
+    is_lost: bool = False  # something that the recipe needs is there no more, or it asks for what cannot be done
 
     @property
     def ended(self) -> bool:
@@ -96,8 +97,8 @@ async def perform(interaction: discord.Interaction[Bot], result: Result, work: W
             await bot.recipes.write(result.recipe)
             await performance.until_interrupted(work(message))
         except Exception as error:  # whatever it is, the message ends with a sentence about it
-            result.failure = sentence(error, result.locale)
-            result.is_lost |= is_version_gone(error) or is_unfit(error)
+            result.failure = sentence(error, interaction, result.locale)
+            result.is_lost |= isinstance(error, WorkerRefused) and not isinstance(error, WorkerLocked)  # that may pass
         finally:
             if expiry is not None:
                 expiry.cancel()

@@ -1,11 +1,15 @@
 """The bot's settings, read once from the environment and ``.env``; an error names the variable and what to write."""
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, NoDecode, SettingsConfigDict
+
+PREFIX = "PROSPERO_"
+LIKENESS = 0.9  # of a name to the one that is meant; those of different settings, of all rooms, are at most 0.87 alike
 
 
 class SettingsError(Exception):
@@ -32,7 +36,7 @@ class Settings(BaseSettings):
     """Every setting of the bot; each description completes the sentence "write ..."."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PROSPERO_",
+        env_prefix=PREFIX,
         env_file=".env",
         env_ignore_empty=True,
         extra="ignore",
@@ -82,4 +86,12 @@ def load() -> Settings:
         first = error.errors()[0]
         name = str(first["loc"][0])
         description = Settings.model_fields[name].description
-        raise SettingsError(f"PROSPERO_{name.upper()} is {first['input']!r}: write {description}.") from None
+        raise SettingsError(f"{PREFIX}{name.upper()} is {first['input']!r}: write {description}.") from None
+
+
+def misspelt() -> list[str]:
+    """A sentence for each variable that is no setting and must be meant as one: it would do nothing without a word."""
+    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    given = {**EnvSettingsSource(Settings).env_vars, **DotEnvSettingsSource(Settings).env_vars}
+    meant = {name: get_close_matches(name, known, 1, LIKENESS) for name in map(str.upper, given) if name not in known}
+    return [f"{name} is no setting; did you mean {likely[0]}?" for name, likely in sorted(meant.items()) if likely]

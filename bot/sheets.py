@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import discord
 from PIL import Image, ImageDraw, ImageFont
 
-from bot.live_message import Attached
+from bot.draft import Attached
 from bot.locale import translate
 from bot.training_api import TrainingAPI
 

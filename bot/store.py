@@ -127,6 +127,7 @@ class Store:
             await connection.execute("PRAGMA synchronous = NORMAL")  # WAL keeps the file whole after a crash either way
             await connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
             await connection.execute("PRAGMA busy_timeout = 5000")  # milliseconds; another process may hold the file
+            await cls._check(connection)
             await cls._migrate(connection, path)
         except BaseException as error:
             await connection.close()
@@ -136,9 +137,20 @@ class Store:
                     " that it may be written, and start again."
                 ) from error
             if isinstance(error, aiosqlite.Error):
-                raise StoreError(f"{path} is damaged ({error}): move it away and start again.") from error
+                raise StoreError(
+                    f"{path} is damaged ({error}): put your last backup in its place, or move it away, and start again."
+                ) from error
             raise
         return cls(connection, path)
+
+    @staticmethod
+    async def _check(connection: aiosqlite.Connection) -> None:
+        """Raises DatabaseError for a file with a damaged page, which would otherwise show whenever that is read."""
+        async with connection.execute("PRAGMA quick_check(1)") as cursor:  # 0.8 s for 450 MiB
+            row = await cursor.fetchone()
+        report = str(row[0]) if row else ""
+        if report != "ok":
+            raise aiosqlite.DatabaseError(report.rpartition("\n")[2])
 
     @staticmethod
     async def _migrate(connection: aiosqlite.Connection, path: Path) -> None:
@@ -163,14 +175,12 @@ class Store:
 
     async def row(self, statement: str, values: Iterable[Any] = ()) -> tuple[Any, ...] | None:
         """The first row that a query finds, or None."""
-        async with self._connection.execute(statement, tuple(values)) as cursor:
-            row = await cursor.fetchone()
-        return tuple(row) if row else None
+        rows = await self.rows(statement, values)
+        return rows[0] if rows else None
 
     async def rows(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
-        """Every row that a query finds."""
-        async with self._connection.execute(statement, tuple(values)) as cursor:
-            return [tuple(row) for row in await cursor.fetchall()]
+        """Every row that a query finds, read at once: scrubbing is refused in the middle of a query."""
+        return [tuple(row) for row in await self._connection.execute_fetchall(statement, tuple(values))]
 
     async def note(self, name: str) -> str | None:
         """What was noted under ``name``, or None."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from bot.audit import NONE, Audit, Entry
+from bot.audit import Audit, Entry
+from bot.draft import view_of
 from bot.errors import Refusal
-from bot.live_message import view_of
+from bot.locale import NONE
 from bot.markdown import escape
 from bot.operators import OperatorButton
 from bot.training_api import TrainingAPI

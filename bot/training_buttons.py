@@ -12,6 +12,7 @@ import discord
 
 from bot.audit import Entry
 from bot.confirmation import ask
+from bot.draft import view_of
 from bot.errors import Refusal
 from bot.locale import translate
 from bot.operators import OperatorButton
@@ -74,13 +75,41 @@ class Resume(OperatorButton, action="train-resume", label_key="button.resume", s
         await interaction.edit_original_response(view=None)
 
 
-class Promote(OperatorButton, action="train-promote", label_key="button.promote", style=discord.ButtonStyle.success):
+class Promote(OperatorButton, action="train-promote", label_key="button.promote", style=discord.ButtonStyle.secondary):
     """Lets the version serve that a training left."""
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
         await interaction.response.defer()
         entry, name = await _decide(interaction, self.subject, "promote")
         await add_line(interaction, entry, RollBack(name, interaction.client.guild_settings.locale(interaction)))
+
+
+class PromoteBetter(
+    Promote, action="train-promote-better", label_key="button.promote", style=discord.ButtonStyle.success
+):
+    """The same, for a version that measured better."""
+
+
+class PromoteWorse(
+    OperatorButton, action="train-promote-worse", label_key="button.promote", style=discord.ButtonStyle.secondary
+):
+    """Asks whether to let a version serve that measured worse."""
+
+    async def press(self, interaction: discord.Interaction[Bot]) -> None:
+        await _ask_to_decide(interaction, self.subject, "confirm.promote_worse", PromoteSurely)
+
+
+class PromoteSurely(
+    OperatorButton, action="train-promote-surely", label_key="button.promote_surely", style=discord.ButtonStyle.danger
+):
+    """Lets it serve, and says so in the report; both are named, as "job/message"."""
+
+    async def press(self, interaction: discord.Interaction[Bot]) -> None:
+        job, _, report = self.subject.partition("/")
+        await interaction.response.defer()
+        entry, name = await _decide(interaction, job, "promote")
+        button = RollBack(name, interaction.client.guild_settings.locale(interaction))
+        await _tell_report(interaction, int(report), entry, button)
 
 
 class Keep(OperatorButton, action="train-keep", label_key="button.keep", style=discord.ButtonStyle.secondary):
@@ -96,13 +125,7 @@ class Discard(OperatorButton, action="train-discard", label_key="button.discard"
     """Asks whether to delete that version."""
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
-        bot, locale, report = interaction.client, interaction.locale, interaction.message
-        assert report is not None
-        await interaction.response.defer(ephemeral=True, thinking=True)
-        await _check_undecided(bot, self.subject)
-        name = (await bot.trainings.job(self.subject)).fine_tuned_model or ""
-        question = translate(locale, "confirm.delete_version", version=name)
-        await ask(interaction, question, DiscardSurely(f"{self.subject}/{report.id}", locale))
+        await _ask_to_decide(interaction, self.subject, "confirm.delete_version", DiscardSurely)
 
 
 class DiscardSurely(
@@ -111,20 +134,10 @@ class DiscardSurely(
     """Deletes it, and says so in the report; both are named, as "job/message"."""
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
-        job, _, message = self.subject.partition("/")
+        job, _, report = self.subject.partition("/")
         await interaction.response.defer()
         entry, _ = await _decide(interaction, job, "discard")
-        await interaction.edit_original_response(content=entry.sentence(interaction.locale), view=None)
-        channel = interaction.client.get_partial_messageable(interaction.channel_id or 0)
-        said = entry.sentence(interaction.client.guild_settings.locale(interaction))
-        report = channel.get_partial_message(int(message))
-        with suppress(discord.HTTPException):  # gone or out of reach; whoever presses its buttons is told
-            try:
-                content = (await report.fetch()).content
-            except discord.Forbidden:  # to read what it says; its buttons go all the same
-                await report.edit(view=None)
-            else:
-                await report.edit(content=f"{content}\n{said}", view=None)
+        await _tell_report(interaction, int(report), entry)
 
 
 async def ask_to_cancel(interaction: discord.Interaction[Bot], job: str) -> None:
@@ -132,6 +145,35 @@ async def ask_to_cancel(interaction: discord.Interaction[Bot], job: str) -> None
     asked = await interaction.client.trainings.job(job)
     question = translate(interaction.locale, "confirm.cancel", model=asked.model)
     await ask(interaction, question, CancelSurely(asked.id, interaction.locale))
+
+
+async def _ask_to_decide(
+    interaction: discord.Interaction[Bot], job: str, question_key: str, yes: type[OperatorButton]
+) -> None:
+    """Asks about the version that a training left, as its report has it; raises Refusal if someone decided already."""
+    bot, locale, report = interaction.client, interaction.locale, interaction.message
+    assert report is not None
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    await _check_undecided(bot, job)
+    name = (await bot.trainings.job(job)).fine_tuned_model or ""
+    await ask(interaction, translate(locale, question_key, version=name), yes(f"{job}/{report.id}", locale))
+
+
+async def _tell_report(
+    interaction: discord.Interaction[Bot], report: int, entry: Entry, *buttons: OperatorButton
+) -> None:
+    """Says what was decided where that was asked and in the report, and gives the report other buttons."""
+    await interaction.edit_original_response(content=entry.sentence(interaction.locale), view=None)
+    channel = interaction.client.get_partial_messageable(interaction.channel_id or 0)
+    said = entry.sentence(interaction.client.guild_settings.locale(interaction))
+    message = channel.get_partial_message(report)
+    with suppress(discord.HTTPException):  # gone or out of reach; whoever presses its buttons is told
+        try:
+            content = (await message.fetch()).content
+        except discord.Forbidden:  # to read what it says; its buttons go all the same
+            await message.edit(view=view_of(buttons))
+        else:
+            await message.edit(content=f"{content}\n{said}", view=view_of(buttons))
 
 
 async def _check_undecided(bot: Bot, job: str) -> None:
@@ -162,4 +204,7 @@ async def _decide(interaction: discord.Interaction[Bot], job: str, act: str) -> 
     return entry, name
 
 
-TRAINING_BUTTONS = (Begin, CancelTraining, CancelSurely, Resume, Promote, Keep, Discard, DiscardSurely)
+TRAINING_BUTTONS = (
+    Begin, CancelTraining, CancelSurely, Resume, Promote, PromoteBetter, PromoteWorse, PromoteSurely, Keep, Discard,
+    DiscardSurely,
+)  # fmt: skip

@@ -9,14 +9,15 @@ from datetime import UTC, datetime, timedelta
 import discord
 
 from bot import figures
-from bot.live_message import Attached, Buttons, Draft
-from bot.locale import number, ordinal, translate
+from bot.draft import Attached, Buttons, Draft
+from bot.locale import NONE, number, ordinal, translate
 from bot.markdown import cut, escape, small
+from bot.operators import OperatorButton
 from bot.switching import RollBack
-from bot.training_buttons import CancelTraining, Discard, Keep, Promote, Resume
+from bot.training_buttons import CancelTraining, Discard, Keep, Promote, PromoteBetter, PromoteWorse, Resume
 from bot.views import TryAgain
 from bot.watch_store import Watch
-from worker.schemas.training import Found, Hyperparameters, Job, Report, Step
+from worker.schemas.training import Hyperparameters, Job, Report, Step
 
 BAR = 20  # characters: as wide as the line under it on a telephone
 LONGEST_REASON = 500  # characters of the worker's about what went wrong
@@ -30,13 +31,6 @@ REASONS = {  # why trainings fail, by the worker's codes; what others stand for 
     "not_a_number": "training.not_a_number",
     "out_of_memory": "training.out_of_memory",
     "worker_failed": "training.worker_failed",
-}
-LEFT_OUT = {  # why something of what was handed in is left out, by the worker's codes
-    "damaged": "dataset.damaged",
-    "duplicate": "dataset.duplicate",
-    "no_picture": "dataset.no_picture",
-    "too_large": "dataset.too_large",
-    "unreadable": "dataset.unreadable",
 }
 
 
@@ -101,7 +95,7 @@ class LiveTraining:
         locale, step = self.watch.language, self.steps[-1]
         filled = round(BAR * step.fraction)
         bar = f"`{'█' * filled}{'░' * (BAR - filled)}`"
-        words = [f"{100 * step.fraction:.0f}%", translate(locale, "training.step", step=step.step)]
+        words = [f"{100 * step.fraction:.0f}%", translate(locale, "training.step", step=number(locale, step.step))]
         if not self.ended:
             if step.fraction < 1:
                 end = datetime.now(UTC) + timedelta(seconds=step.seconds_left)
@@ -130,13 +124,13 @@ def describe(steps: Sequence[Step], locale: discord.Locale) -> str:
         )
         for name, value in last.items()
     )
-    return translate(locale, "training.shows_curve", losses=losses, step=steps[-1].step)
+    return translate(locale, "training.shows_curve", losses=losses, step=number(locale, steps[-1].step))
 
 
 def plan(model: str, dataset: str, how: Hyperparameters, locale: discord.Locale) -> str:
     """What is trained, on what, for how long and from where, in half a sentence."""
     if how.n_steps is not None:
-        length = translate(locale, "training.to_step", step=how.n_steps)
+        length = translate(locale, "training.to_step", step=number(locale, how.n_steps))
     elif how.minutes is not None:
         length = translate(locale, "training.for_minutes", minutes=number(locale, how.minutes, "g"))
     else:
@@ -152,13 +146,13 @@ def reported(watch: Watch, report: Report, picture: Attached | None) -> Draft:
     locale, name = watch.language, f"{report.model}@{report.version}"
     lines = [translate(locale, "training.report", who=watch.owner, version=name)]
     if report.figures:
-        against = report.serving or figures.NONE
+        against = report.serving or NONE
         lines.append(figures.side_by_side(report.figures, report.version, against, locale))
     if report.promoted:
         lines.append(translate(locale, "training.promoted_itself", version=report.version, before=report.serving))
         return Draft(["\n".join(lines)], [RollBack(name, locale)], picture)
     lines.append(_verdict(report, locale))
-    decisions = [Promote(watch.job, locale), Keep(watch.job, locale), Discard(watch.job, locale)]
+    decisions = [button(watch.job, locale) for button in (_promotion(report), Keep, Discard)]
     return Draft(["\n".join(lines)], decisions, picture)
 
 
@@ -169,12 +163,12 @@ def failed(watch: Watch, job: Job) -> Draft:
     return Draft([told], [Resume(watch.job, locale), TryAgain(watch.recipe, locale)])
 
 
-def left_out(found: Found, locale: discord.Locale) -> str:
-    """How many of a data set's files are left out, and why."""
-    return ", ".join(
-        f"{count} × {translate(locale, LEFT_OUT[reason]) if reason in LEFT_OUT else escape(reason)}"
-        for reason, count in found.left_out.items()
-    )
+def _promotion(report: Report) -> type[OperatorButton]:
+    """The button that lets a version serve: one that invites where it is better, one that asks where it is worse."""
+    if not report.better:
+        deciding = next((one for one in report.figures if one.improved is not None), None)
+        return Promote if deciding is None or deciding.new == deciding.serving else PromoteWorse
+    return PromoteBetter
 
 
 def _verdict(report: Report, locale: discord.Locale) -> str:
@@ -190,7 +184,7 @@ def _verdict(report: Report, locale: discord.Locale) -> str:
 
 def _reason(job: Job, locale: discord.Locale, longest: int = LONGEST_REASON) -> str:
     if job.error is None:
-        return figures.NONE
+        return NONE
     said = escape(cut(job.error.message, longest))
     return translate(locale, REASONS.get(job.error.code, "training.models_say"), job=job.id, message=said)
 

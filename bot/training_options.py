@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import discord
 from discord import app_commands
 
-from bot.locale import command_text, translate
+from bot.locale import translate
 from bot.operators import by_operator
+from bot.options import Command, named
 from bot.suggestions import choices
 from bot.worker_api import WorkerError
 from worker.schemas.training import DatasetInfo, Job
@@ -17,57 +18,31 @@ from worker.schemas.training import DatasetInfo, Job
 if TYPE_CHECKING:
     from bot.client import Bot
 
-NAMES = {
-    "model": command_text("option.model.name"),
-    "version": command_text("option.version.name"),
-    "other": command_text("option.other_version.name"),
-    "recipe": command_text("option.model.name"),
-    "dataset": command_text("option.dataset.name"),
-    "minutes": command_text("option.minutes.name"),
-    "steps": command_text("option.steps.name"),
-    "start": command_text("option.start.name"),
-    "balance": command_text("option.balance.name"),
-    "promote": command_text("option.promote.name"),
-    "seed": command_text("option.seed.name"),
-    "settings": command_text("option.settings.name"),
-    "job": command_text("option.job.name"),
-    "file": command_text("option.file.name"),
-    "name": command_text("option.dataset_name.name"),
-    "handed_in": command_text("option.dataset_name.name"),
-}
-DESCRIPTIONS = {
-    "model": command_text("option.managed_model.description"),
-    "version": command_text("option.version.description"),
-    "other": command_text("option.other_version.description"),
-    "recipe": command_text("option.trained_model.description"),
-    "dataset": command_text("option.dataset.description"),
-    "minutes": command_text("option.minutes.description"),
-    "steps": command_text("option.steps.description"),
-    "start": command_text("option.start.description"),
-    "balance": command_text("option.balance.description"),
-    "promote": command_text("option.promote.description"),
-    "seed": command_text("option.training_seed.description"),
-    "settings": command_text("option.settings.description"),
-    "job": command_text("option.job.description"),
-    "file": command_text("option.file.description"),
-    "name": command_text("option.new_dataset.description"),
-    "handed_in": command_text("option.old_dataset.description"),
+TEXTS = {  # of each option: its name and its description
+    "model": ("option.model.name", "option.managed_model.description"),
+    "version": ("option.version.name", "option.version.description"),
+    "other": ("option.other_version.name", "option.other_version.description"),
+    "recipe": ("option.model.name", "option.trained_model.description"),
+    "dataset": ("option.dataset.name", "option.dataset.description"),
+    "minutes": ("option.minutes.name", "option.minutes.description"),
+    "steps": ("option.steps.name", "option.steps.description"),
+    "start": ("option.start.name", "option.start.description"),
+    "balance": ("option.balance.name", "option.balance.description"),
+    "promote": ("option.promote.name", "option.promote.description"),
+    "seed": ("option.seed.name", "option.training_seed.description"),
+    "settings": ("option.settings.name", "option.settings.description"),
+    "job": ("option.job.name", "option.job.description"),
+    "file": ("option.file.name", "option.file.description"),
+    "name": ("option.dataset_name.name", "option.new_dataset.description"),
+    "handed_in": ("option.dataset_name.name", "option.old_dataset.description"),
 }
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 Choices = list[app_commands.Choice[str]]
 
 
 def options(*given: str) -> Callable[[Command], Command]:
     """Gives a command's options their names and descriptions in every language, and suggestions where there are any."""
-
-    def decorate(command: Command) -> Command:
-        command = app_commands.rename(**{name: NAMES[name] for name in given})(command)
-        command = app_commands.describe(**{name: DESCRIPTIONS[name] for name in given})(command)
-        suggested = {name: SUGGESTIONS[name] for name in given if name in SUGGESTIONS}
-        return app_commands.autocomplete(**suggested)(command)
-
-    return decorate
+    return named(TEXTS, SUGGESTIONS, *given)
 
 
 @app_commands.check(by_operator)

@@ -21,7 +21,6 @@ import discord
 from bot.errors import Refusal
 from bot.recipes import Recipe
 from bot.store import Store
-from bot.worker_api import WorkerRefused
 from worker.schemas.vision import MAX_PICTURE
 
 TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif")  # what the worker reads
@@ -30,7 +29,6 @@ HEIC = ("image/heic", "image/heif")
 HEIC_ENDINGS = (".heic", ".heif")  # for clients that name no type
 FETCH_TIMEOUT = 60  # seconds; ten MiB in that time is a slow connection
 CHUNK = 2**16  # bytes
-UNFIT = ("picture_unreadable", "picture_too_large")  # what the worker calls pictures that no model ever sees
 
 MEBI = 2**20
 
@@ -70,11 +68,6 @@ def first_picture(message: discord.Message) -> discord.Attachment:
 def media_type(attachment: discord.Attachment) -> str:
     """The media type that Discord gives a file, such as image/png; empty where it gives none."""
     return (attachment.content_type or "").partition(";")[0]
-
-
-def is_unfit(error: BaseException) -> bool:
-    """Whether the worker can do nothing with a picture that was handed in, so that another try is in vain."""
-    return isinstance(error, WorkerRefused) and error.code in UNFIT
 
 
 class Uploads:
@@ -222,8 +215,8 @@ class Uploads:
 
 
 def _size(files: Iterable[os.stat_result]) -> int:
-    """Of all of them together, in bytes."""
-    return sum(file.st_size for file in files)
+    """What all of them together take of the disk, in bytes: a tiny one takes a whole block."""
+    return sum(max(file.st_size, 512 * file.st_blocks) for file in files)  # some file systems count no blocks
 
 
 def _read(path: Path) -> bytes:

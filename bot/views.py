@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import discord
 
+from bot.draft import view_of
 from bot.errors import Refusal, answering
-from bot.live_message import view_of
 from bot.locale import translate
 from bot.performances import Interruption
 from bot.recipes import ID_PATTERN, Recipe
@@ -146,6 +146,7 @@ class Delete(RecipeButton, action="delete", label_key="button.delete", style=dis
             await interaction.delete_original_response()
         await interaction.client.recipes.erase(self.recipe_id)
         await interaction.client.uploads.release(recipe)
+        await interaction.client.store.scrub()
         if not all_reached:
             raise Refusal("error.delete_rest")
 

@@ -9,6 +9,7 @@ from bot.picture_recipes import kind
 from bot.recipes import Recipe
 from worker.schemas.vision import VisionAnswer
 
+LIKELY = 95  # percentile; what is likelier than nearly all is so for being plain, be it a picture of its kind or not
 OUTLIER = 95  # percentile; of the pictures that a model was held to, one in twenty is called an outlier
 PERHAPS = 80  # percentile; one in five is at least remarkable
 
@@ -39,14 +40,15 @@ def findings(recipe: Recipe, answer: VisionAnswer, locale: discord.Locale) -> li
             quality = {"psnr": number(locale, figures["psnr"], ".1f"), "ssim": number(locale, figures["ssim"], ".2f")}
             lines.append(translate(locale, "vision.quality", **quality))
             if "log_likelihood" in figures:
-                nats, share = number(locale, figures["log_likelihood"], ".1f"), f"{figures['percentile']:.0f}"
-                lines.append(translate(locale, "vision.likelihood", nats=nats, share=share))
+                key = "vision.likelihood_plain" if figures["percentile"] >= LIKELY else "vision.likelihood"
+                nats = number(locale, figures["log_likelihood"], ".1f")
+                lines.append(translate(locale, key, nats=nats, share=_share(figures["percentile"])))
         case "outlier":
-            share, score = f"{figures['percentile']:.0f}", number(locale, figures["score"], ".1f")
+            share, score = _share(figures["percentile"]), number(locale, figures["score"], ".1f")
             lines.append(translate(locale, _verdict(figures["percentile"]), share=share, score=score))
             lines.append(translate(locale, "vision.heat"))
         case "compress":
-            sizes = {name: f"{figures[f'{name}_bytes']:.0f}" for name in ("code", "webp", "jpeg")}
+            sizes = {name: number(locale, figures[f"{name}_bytes"], ".0f") for name in ("code", "webp", "jpeg")}
             lines.append(f"```\n{answer.code}\n```")
             lines.append(translate(locale, "vision.sizes", **sizes, psnr=number(locale, figures["psnr"], ".1f")))
             lines.append(translate(locale, "vision.compression"))
@@ -64,12 +66,17 @@ def findings(recipe: Recipe, answer: VisionAnswer, locale: discord.Locale) -> li
         case "density":
             lines.append(translate(locale, "vision.density", ratio=number(locale, figures["ratio"], ".1f")))
             if "percentile" in figures:
-                lines.append(translate(locale, "vision.loneliness", share=f"{figures['percentile']:.0f}"))
+                lines.append(translate(locale, "vision.loneliness", share=_share(figures["percentile"])))
     if any(prepared.cropped for prepared in answer.prepared):
         lines.append(translate(locale, "vision.cropped"))
     if any(prepared.inverted for prepared in answer.prepared):
         lines.append(translate(locale, "vision.inverted"))
     return lines
+
+
+def _share(percentile: float) -> str:
+    """Of the held-out pictures, in whole percent; never none or all, which a few of them cannot tell."""
+    return f"{min(max(percentile, 1), 99):.0f}"
 
 
 def _verdict(percentile: float) -> str:

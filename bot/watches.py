@@ -16,9 +16,9 @@ from pydantic import BaseModel, ValidationError
 
 from bot import curve, sheets
 from bot.audit import Entry
+from bot.draft import Attached, Draft
 from bot.errors import Refusal
-from bot.live_message import Attached, Draft
-from bot.locale import translate
+from bot.locale import number, translate
 from bot.post import Post
 from bot.recipes import Recipe
 from bot.store import logged_if_unwritten
@@ -152,7 +152,8 @@ class Follower:
         except WorkerRefused:
             self.shown.is_lost = True
         except WorkerError as error:
-            logger.debug("a training cannot be asked about", job=self.watch.job, error=str(error))
+            reason, request_id = str(error), error.request_id
+            logger.debug("a training cannot be asked about", job=self.watch.job, error=reason, request_id=request_id)
             self.shown.is_away = True
         except Exception:  # a fault of ours: its end is told all the same, once it can be
             logger.exception("a training cannot be followed", job=self.watch.job)
@@ -183,7 +184,7 @@ class Follower:
         if drawn is not None and drawn.sample is not None:
             sample = await self._bot.trainings.sheet(drawn.sample)
             if sample is not None:
-                parts.append((translate(locale, "training.step", step=drawn.step), sample))
+                parts.append((translate(locale, "training.step", step=number(locale, drawn.step)), sample))
         described = describe(steps, locale)
         return Attached(f"{self.watch.job}.png", await sheets.side_by_side(parts), described)
 

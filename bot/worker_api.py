@@ -1,8 +1,9 @@
 """The only HTTP that the bot sends to the worker, and the errors that can come of it."""
 
 import base64
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Container, Mapping
-from contextlib import aclosing, asynccontextmanager
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Container, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
@@ -58,6 +59,8 @@ class WorkerError(Exception):
     ├── WorkerLate           it gave up, for it took longer than it may
     └── WorkerInterrupted    its answer broke off: it died or the connection did; or it ends, or lacks memory just now
     """
+
+    request_id: str | None = None  # under which the worker logs the request; None when none was sent
 
 
 class WorkerUnreachable(WorkerError):
@@ -228,7 +231,6 @@ class WorkerAPI:
                 if choice.finish_reason is not None:
                     yield Finished()
                     return
-        raise WorkerInterrupted("the worker's answer ended before its text did")
 
     async def draw(self, request: PictureRequest) -> AsyncGenerator[Queued | Drawing, None]:
         """Asks for pictures: ``Queued`` as often as the place changes, then the ``Drawing``. Raises WorkerError.
@@ -244,7 +246,6 @@ class WorkerAPI:
                 file = base64.b64decode(image.b64_json, validate=True)
                 yield Drawing(file, image.seed, part.system_fingerprint.partition("@")[2])
                 return
-        raise WorkerInterrupted("the worker's answer ended before its pictures came")
 
     async def look(self, request: Presentation) -> AsyncGenerator[Queued | VisionAnswer, None]:
         """Asks what a model makes of a picture: ``Queued`` as often as the place changes, then the answer.
@@ -256,10 +257,12 @@ class WorkerAPI:
                 yield part
                 if isinstance(part, VisionAnswer):
                     return
-        raise WorkerInterrupted("the worker's answer ended before it said anything")
 
     async def _stream(self, path: str, request: Contract, shape: type[Shape]) -> AsyncGenerator[Queued | Shape, None]:
-        """What comes of a streamed request: places in the queue and the answer's parts."""
+        """What comes of a streamed request: places in the queue and the answer's parts.
+
+        Whoever has all that was asked for closes it; WorkerInterrupted when it ends before that.
+        """
         body = request.model_copy(update={"stream": True}).model_dump(mode="json", exclude_none=True)
         limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=SILENCE_TIMEOUT)
         async with self._request("POST", path, json=body, limits=limits) as response:
@@ -268,6 +271,7 @@ class WorkerAPI:
                     yield Queued(int(line.removeprefix(": queued ")))
                 elif line.startswith("data: ") and line != "data: [DONE]":
                     yield _part(line.removeprefix("data: "), shape)
+            raise WorkerInterrupted(f"the answer from {response.url} ended too early")
 
     @asynccontextmanager
     async def _request(
@@ -286,22 +290,35 @@ class WorkerAPI:
         """
         url = await self._address() + path
         response: aiohttp.ClientResponse | None = None
-        try:
-            response = await self._session.request(
-                method, url, json=json, data=body, headers=self._headers, timeout=limits
-            )
-            if response.status not in accepted:
-                await _raise(response)
-            yield response
-        except (aiohttp.ClientError, TimeoutError) as error:
-            if response is None:
-                raise WorkerUnreachable(f"no answer from {url}: {error}") from error
-            raise WorkerInterrupted(f"the answer from {url} broke off: {error}") from error
-        except ValueError as error:  # not JSON, or JSON of another shape
-            raise WorkerFailed(f"the answer from {url} is not one of a worker: {error}") from error
-        finally:
-            if response is not None:
-                response.close()
+        with _numbered() as request_id:
+            headers = self._headers | {"X-Request-Id": request_id}
+            try:
+                response = await self._session.request(
+                    method, url, json=json, data=body, headers=headers, timeout=limits
+                )
+                if response.status not in accepted:
+                    await _raise(response)
+                yield response
+            except (aiohttp.ClientError, TimeoutError) as error:
+                if response is None:
+                    raise WorkerUnreachable(f"no answer from {url}: {str(error) or 'too late'}") from error
+                raise WorkerInterrupted(f"the answer from {url} broke off: {error}") from error
+            except ValueError as error:  # not JSON, or JSON of another shape
+                raise WorkerFailed(f"the answer from {url} is not one of a worker: {error}") from error
+            finally:
+                if response is not None:
+                    response.close()
+
+
+@contextmanager
+def _numbered() -> Iterator[str]:
+    """A new request's id, which every WorkerError that comes of the request names."""
+    request_id = secrets.token_hex(4)
+    try:
+        yield request_id
+    except WorkerError as error:
+        error.request_id = request_id
+        raise
 
 
 def read(shape: type[Shape], content: str | bytes) -> Shape:

@@ -87,20 +87,23 @@ class WorkerProcess:
 
     async def _run(self) -> int:
         """One life of the worker; returns its exit status. Raises OSError if it cannot even be started."""
-        port = _free_port()
         # what decodes pictures of strangers is not to know the bot's own secret
-        environment = {name: value for name, value in os.environ.items() if name.upper() != "DISCORD_TOKEN"}
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "worker", "--host", "127.0.0.1", "--port", str(port),
-            stdin=asyncio.subprocess.PIPE,
-            env=environment | {"PROSPERO_LEASH": "1", "PROSPERO_WORKER_TOKEN": self._token},
-            start_new_session=True,  # an interrupt from the terminal reaches the bot, which ends this in order
-        )  # fmt: skip
-        readiness = asyncio.create_task(self._wait_until_ready(f"http://127.0.0.1:{port}"))
-        try:
-            return await self._process.wait()
-        finally:
-            readiness.cancel()
+        environment = {name: os.environ[name] for name in os.environ if not name.upper().endswith("DISCORD_TOKEN")}
+        # open for as long as the worker lives: nobody else on this machine can take its place and be sent the token
+        with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "worker", "--fd", str(listener.fileno()),
+                pass_fds=[listener.fileno()],
+                stdin=asyncio.subprocess.PIPE,
+                env=environment | {"PROSPERO_LEASH": "1", "PROSPERO_WORKER_TOKEN": self._token},
+                start_new_session=True,  # an interrupt from the terminal reaches the bot, which ends this in order
+            )  # fmt: skip
+            host, port = listener.getsockname()
+            readiness = asyncio.create_task(self._wait_until_ready(f"http://{host}:{port}"))
+            try:
+                return await self._process.wait()
+            finally:
+                readiness.cancel()
 
     async def _wait_until_ready(self, address: str) -> None:
         api = WorkerAPI(self._session, at(address), self._token)
@@ -108,14 +111,8 @@ class WorkerProcess:
             try:
                 if (await api.readiness()).ready:
                     break
-            except WorkerError:  # not listening yet; a worker that cannot start says why on stderr and ends
+            except WorkerError:  # not answering yet; a worker that cannot start says why on stderr and ends
                 pass
             await asyncio.sleep(POLL)
         self._start.set_result(address)
         logger.info("the worker is ready", address=address)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

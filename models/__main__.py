@@ -36,7 +36,7 @@ from models.cores import cores
 from models.data import DataError, get, licence, listing, look_in
 from models.failures import Failure, explain
 from models.intake import add
-from models.registry import Family, Recipe, resolve
+from models.registry import Family, resolve
 from models.training import Progress, Run, Trained, TrainingError, finish
 
 GROUP = Path("/proc/self/autogroup")
@@ -173,10 +173,10 @@ def train(options: argparse.Namespace, store: Store) -> None:
     recipe = recipe.on(options.device)
     if options.name:
         store.check_new(recipe.model, options.name)  # now, not after hours of training
-    start = starting_point(options.start, family, recipe, store)
-    recipe = replace(recipe, config=configuration(options, family, start.card.config if start else recipe.config))
+    changes = dict(pair.partition("=")[::2] for pair in options.set)
+    recipe, start = family.begin(recipe, store, options.start, changes, options.balance)
     if options.data and options.data != recipe.dataset:
-        recipe = replace(recipe, dataset=options.data, licence=licence(options.data))
+        recipe = replace(recipe, dataset=options.data, licence="")
     settings = asdict(family.config.parse(recipe.config))
     minutes = options.minutes if options.minutes or options.steps else recipe.minutes
     run = Run(
@@ -213,7 +213,7 @@ def train(options: argparse.Namespace, store: Store) -> None:
         family=family.name,
         config=trained.config,
         parameters=sum(p.numel() for p in trained.network.parameters()),
-        dataset={"name": recipe.dataset, "licence": recipe.licence},
+        dataset={"name": recipe.dataset, "licence": recipe.licence or licence(recipe.dataset)},
         training={
             "command": shlex.join(words),
             "seed": options.seed,
@@ -242,25 +242,6 @@ def settle(options: argparse.Namespace) -> None:
         torch.set_num_threads(max(1, cores() - 1))
     if getattr(options, "memory_share", None) and options.device.type == "cuda":
         torch.cuda.set_per_process_memory_fraction(options.memory_share)
-
-
-def starting_point(name: str, family: Family, recipe: Recipe, store: Store) -> Checkpoint | None:
-    """The version whose weights a training begins with; None for random ones."""
-    if name == "scratch":
-        return None
-    if not family.continues:
-        raise TrainingError(f"{recipe.model} cannot go on from a version; start from scratch.")
-    return store.open(recipe.model, None if name == "current" else name)
-
-
-def configuration(options: argparse.Namespace, family: Family, base: Any) -> dict[str, Any]:
-    """What differs from the family's default configuration; ConfigurationError for what the family does not have."""
-    changed = dict(pair.partition("=")[::2] for pair in options.set)
-    if options.balance:
-        if not family.balances:
-            raise ConfigurationError(f"Models of the family {family.name} have no fair sampling; leave balance out.")
-        changed["balance"] = options.balance
-    return {**base, **changed}
 
 
 def _drive(steps: Generator[Progress, None, Trained], options: argparse.Namespace) -> Trained:

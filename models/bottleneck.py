@@ -21,9 +21,13 @@ from models.checkpoint import Checkpoint
 from models.configuration import Configuration, ConfigurationError
 from models.convolution import Decoder, Encoder, widths
 from models.outliers import Detector, Outliers
+from models.pictures import spread
 from models.roles import Coder, Judge, Reconstructor, Role, Sight, Space
 
 DRAWN, SEEN = 16, 4  # pictures drawn at once, and looked at at once: seldom are more handed in at the same moment
+BATCH = 250  # pictures of a data set that are looked at at once
+GLANCED = 50  # remembered pictures that tell what all look like
+COLUMNS = 8  # of a sheet of pictures and their reconstructions
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Config(Configuration):
     code: int = 10  # numbers in it
     levels: int = 4  # values that each takes: 2 bits
     memory: int = 1_000  # training pictures whose codes are kept, to tell outliers
+    centred: bool = False  # tell outliers without pictures' mean light, or whatever is plain passes for a photograph
     batch: int = 32
     rate: float = 1e-3
     noise: float = 0.0  # standard deviation added to training pictures, whose range is 2
@@ -81,7 +86,7 @@ class Autoencoder(nn.Module):
         self.squeeze = nn.Conv2d(last, c.code, kernel)
         self.spread = nn.BatchNorm2d(c.code, affine=False)  # keeps every number in the squashing's steep part
         self.expand = nn.ConvTranspose2d(c.code, last, kernel)
-        self.detector = Detector(c.numbers, c.channels, c.side, c.memory)
+        self.detector = Detector(c.numbers, c.channels, c.side, c.memory, c.centred)
 
     def forward(self, pictures: Tensor) -> Tensor:
         return self.paint(self.quantise(self.describe(pictures)))
@@ -125,15 +130,15 @@ def home(network: Autoencoder) -> torch.device:
 
 
 @torch.inference_mode()
-def describe(network: Autoencoder, pictures: Tensor, batch: int = 250) -> Tensor:
+def describe(network: Autoencoder, pictures: Tensor) -> Tensor:
     """Codes (B, N) in [-1, 1] before rounding."""
-    return torch.cat([network.describe(part.to(home(network))) for part in torch.split(pictures, batch)])
+    return torch.cat([network.describe(part.to(home(network))) for part in torch.split(pictures, BATCH)])
 
 
 @torch.inference_mode()
-def reconstruct(network: Autoencoder, pictures: Tensor, batch: int = 250) -> Tensor:
+def reconstruct(network: Autoencoder, pictures: Tensor) -> Tensor:
     """What is left of the pictures after the bottleneck, in [-1, 1]."""
-    return torch.cat([network(part.to(home(network))).clamp(-1, 1) for part in torch.split(pictures, batch)])
+    return torch.cat([network(part.to(home(network))).clamp(-1, 1) for part in torch.split(pictures, BATCH)])
 
 
 @torch.inference_mode()
@@ -148,10 +153,10 @@ def judge(network: Autoencoder, pictures: Tensor) -> Outliers:
     return network.detector(pictures.to(home(network)), reconstruct(network, pictures))  # type: ignore[no-any-return]
 
 
-def pairs(network: Autoencoder, pictures: Tensor, columns: int = 8) -> Tensor:
+def pairs(network: Autoencoder, pictures: Tensor) -> Tensor:
     """Rows of pictures, each followed by the row of their reconstructions: (2 B, C, S, S)."""
     painted = reconstruct(network, pictures).to(pictures.device)
-    rows = zip(torch.split(pictures, columns), torch.split(painted, columns), strict=True)
+    rows = zip(torch.split(pictures, COLUMNS), torch.split(painted, COLUMNS), strict=True)
     return torch.cat([torch.cat(row) for row in rows])
 
 
@@ -160,7 +165,7 @@ def pairs(network: Autoencoder, pictures: Tensor, columns: int = 8) -> Tensor:
 
 def sight(network: Autoencoder) -> Sight:
     """How its training pictures look."""
-    return Sight.of(show(network, network.detector.codes[:50]))  # enough to tell
+    return Sight.of(show(network, spread(network.detector.codes, GLANCED)))
 
 
 def reconstructor(network: Autoencoder) -> Reconstructor:
@@ -172,8 +177,9 @@ def outliers(network: Autoencoder) -> Judge:
     """How unlike its training pictures each picture is, and where."""
 
     def look(pictures: Tensor) -> Rows:
-        found = judge(network, pictures)
-        return reconstruct(network, pictures), found.score, found.percentile, found.heat
+        painted = reconstruct(network, pictures)
+        found = network.detector(pictures, painted)
+        return painted, found.score, found.percentile, found.heat
 
     return Judge(Batched(SEEN, home(network), look))
 

@@ -112,12 +112,15 @@ class Checkpoint:
         return next((file for file in sorted(self.path.glob("samples.*")) if not file.is_symlink()), None)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The weights by name, float32; CheckpointError when the file is damaged."""
+        """The weights by name, float32; CheckpointError when the file is damaged, missing or cannot be read."""
+        place = f"{self.model}/{self.version}/{WEIGHTS}"
         try:
             stored = load_file(self.path / WEIGHTS)
-        except (OSError, SafetensorError) as error:
-            place = f"{self.model}/{self.version}/{WEIGHTS}"
+        except SafetensorError as error:
             raise CheckpointError(f"{place} is damaged ({error}); delete the version.") from error
+        except OSError as error:  # safetensors does not tell which
+            message = f"{place} is missing or cannot be read; see to its rights, or delete the version."
+            raise CheckpointError(message) from error
         return {name: t.float() if t.is_floating_point() else t for name, t in stored.items()}
 
 
@@ -147,21 +150,32 @@ class Store:
         return str(self._pointer(model)["version"])
 
     def _pointer(self, model: str) -> dict[str, str | None]:
+        """The first that names a version that is there: one that was shipped goes when another is shipped instead."""
         _check_names(model)
+        astray = None
         for folder in self.folders:
             pointer = folder / model / POINTER
             try:
                 content = read_json(pointer)
-                return {"version": content["version"], "previous": content["previous"]}
+                found = {"version": content["version"], "previous": content["previous"]}
+                if self._holds(model, content["version"]):
+                    return found
+                astray = astray or found
             except ABSENT:
                 continue
             except (ValueError, KeyError, TypeError) as error:
                 raise CheckpointError(f"{model}/{POINTER} is damaged; promote a version again.") from error
             except OSError as error:
                 raise CheckpointError(f"{pointer} cannot be read ({error.strerror}); see to its rights.") from error
+        if astray:
+            return astray
         if versions := self.versions(model):
             raise CheckpointError(f"No version of {model} serves yet; promote one of them: {', '.join(versions)}.")
         raise CheckpointError(f"There is no model {model!r}; train it with `python -m models train {model}`.")
+
+    def _holds(self, model: str, version: str) -> bool:
+        """Whether there is a version of that name, shipped or not, damaged or not."""
+        return any((folder / model / version).exists() for folder in self.folders)
 
     def serving(self, model: str) -> str | None:
         """As :meth:`current`; None before a first promotion, and where the pointer is damaged or cannot be read."""
@@ -171,9 +185,10 @@ class Store:
             return None
 
     def open(self, model: str, version: str | None = None) -> Checkpoint:
-        """A version, or the one that serves; CheckpointError when there is none or its card is damaged."""
+        """A version, or the one that serves; CheckpointError when there is none or its card is of no use."""
         version = version or self.current(model)
         _check_names(model, version)
+        place = f"{model}/{version}/{CARD}"
         for folder in self.folders:
             path = folder / model / version
             try:
@@ -181,15 +196,16 @@ class Store:
             except ABSENT:
                 continue
             except (ValueError, TypeError, OverflowError) as error:
-                place = f"{model}/{version}/{CARD}"
                 raise CheckpointError(f"{place} is damaged ({error}); delete the version.") from error
+            except OSError as error:
+                raise CheckpointError(f"{place} cannot be read ({error.strerror}); see to its rights.") from error
         known = ", ".join(self.versions(model)) or "none"
         raise CheckpointError(f"{model} has no version {version!r}; there are: {known}.")
 
     def check_new(self, model: str, version: str) -> None:
         """CheckpointError unless a training may take that name: whoever names a version means one, shipped or not."""
         _check_names(model, version)
-        if any((folder / model / version).exists() for folder in self.folders):
+        if self._holds(model, version):
             raise CheckpointError(f"{model} already has a version {version!r}; name another.")
 
     def save(self, card: Card, tensors: Mapping[str, Tensor], sheet: Callable[[Checkpoint], None]) -> Checkpoint:

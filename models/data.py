@@ -67,6 +67,11 @@ class DataSet:
     file: str = ""  # below the data folder, for what cannot be downloaded; neither: drawn by the project
     downloads: tuple[Download, ...] = ()
 
+    @property
+    def files(self) -> list[str]:
+        """What it consists of, below the data folder."""
+        return [self.file] if self.file else [download.file for download in self.downloads]
+
 
 def _mnist(part: str, sha256: str) -> Download:
     return Download(f"mnist/{part}.gz", f"https://storage.googleapis.com/cvdf-datasets/mnist/{part}.gz", sha256)
@@ -144,19 +149,12 @@ def locate(name: str) -> Path:
 
 def get(name: str) -> list[Path]:
     """The files of a data set by name, downloaded where they are missing; DataError when that is not possible."""
-    known = SETS.get(name)
-    if known is None or known.file:
-        return [locate(known.file if known else name)]
-    return [locate(download.file) for download in known.downloads]
+    return [locate(file) for file in (SETS[name].files if name in SETS else [name])]
 
 
 def here(name: str) -> bool:
     """Whether a data set can be loaded without downloading anything."""
-    known = SETS.get(name)
-    if known is None:
-        return find(name) is not None
-    files = [known.file] if known.file else [download.file for download in known.downloads]
-    return all(find(file) is not None for file in files)
+    return all(find(file) is not None for file in (SETS[name].files if name in SETS else [name]))
 
 
 def listing() -> Iterator[Listed]:
@@ -181,8 +179,7 @@ def listing() -> Iterator[Listed]:
 
 def known_files() -> set[str]:
     """What lies in data folders under these names belongs to a data set that the recipes know."""
-    files = {known.file for known in SETS.values() if known.file}
-    return files | {PurePosixPath(download.file).parts[0] for known in SETS.values() for download in known.downloads}
+    return {PurePosixPath(file).parts[0] for known in SETS.values() for file in known.files}
 
 
 def fetch(download: Download) -> Path:

@@ -1,4 +1,4 @@
-"""Decoder: a GPT that writes one character after another for many texts at once, with the project's one KV cache.
+"""Decoder: a GPT that writes one character after another for many texts at once, with a KV cache.
 
 The cache is a fixed pool of slots, one per text, each a ring of the last ``context`` keys and values: memory is known
 when the decoder is built, and a text that runs past the context overwrites its oldest entry and recomputes nothing.

@@ -24,7 +24,6 @@ from models import metrics
 from models.augmentation import augment, mirror, zoom
 from models.checkpoint import WEIGHTS, Checkpoint, CheckpointError
 from models.configuration import Configuration, whole_numbers
-from models.data import SETS
 from models.pictures import Pictures, at_most, load, to_unit
 from models.registry import Family, Metric, Recipe
 from models.shipped import open_shipped
@@ -232,8 +231,7 @@ def _frozen(model: str, device: torch.device) -> Network:
 def _recipes() -> Iterator[Recipe]:
     digits: dict[str, Any] = {"channels": 1, "widths": "32,96", "classes": 10}
     for dataset, config, minutes in (("digits", digits, 6.0), ("cats", {}, 12.0)):
-        licence = SETS[dataset].licence
-        yield Recipe(f"features-{dataset}", "features", dataset, licence, config, minutes)
+        yield Recipe(f"features-{dataset}", dataset, config, minutes)
 
 
 FAMILY = Family(

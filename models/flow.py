@@ -28,7 +28,7 @@ class Coupling(nn.Module):
         nn.init.zeros_(self.third.weight)
         nn.init.zeros_(self.third.bias)
 
-    def amounts(self, half: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, half: Tensor) -> tuple[Tensor, Tensor]:
         """Logarithm of the scale, and the shift: (B, Z / 2) each."""
         hidden = F.silu(self.second(F.silu(self.first(half))))
         scale, shift = self.third(hidden).float().chunk(2, -1)
@@ -47,7 +47,7 @@ class Flow(nn.Module):
         growth = latents.new_zeros(len(latents))
         for layer in self.layers:
             kept, changed = latents.chunk(2, -1)
-            scale, shift = layer.amounts(kept)  # type: ignore[operator]
+            scale, shift = layer(kept)
             latents = torch.cat((changed * scale.exp() + shift, kept), -1)  # the halves change places each time
             growth = growth + scale.sum(-1)
         return latents, growth
@@ -56,7 +56,7 @@ class Flow(nn.Module):
         """Latents (B, Z) of base vectors."""
         for layer in reversed(self.layers):
             changed, kept = base.chunk(2, -1)
-            scale, shift = layer.amounts(kept)  # type: ignore[operator]
+            scale, shift = layer(kept)
             base = torch.cat((kept, (changed - shift) * (-scale).exp()), -1)
         return base
 

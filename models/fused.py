@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.decoder import Block, Draws, weights_of
-from models.gpt import GPT
+from models.gpt import GPT, frequencies
 from models.recording import Replay, recorded
 
 ROWS = 16  # texts that a program computes together: as few as matrix units take
@@ -71,8 +71,7 @@ class FusedDecoder:
         ring = (c.layers, slots + 1, c.kv_heads, c.context, c.head_size)  # the last one belongs to rows left over
         self.keys = torch.zeros(ring, dtype=precision, device=self.device)  # (L, S + 1, G, W, D)
         self.values = torch.zeros(ring, dtype=precision, device=self.device)  # (L, S + 1, G, W, D)
-        pairs = torch.arange(0, c.head_size, 2, device=self.device, dtype=torch.float32)
-        self._frequencies = c.rotary_base ** (-pairs / c.head_size)  # (D / 2,)
+        self._frequencies = frequencies(c.head_size, c.rotary_base, self.device)  # (D / 2,)
         self._recordings: dict[int, Recording] = {}
         try:
             self._recording(1)  # compiles the kernels, now rather than when the first text waits

@@ -6,7 +6,7 @@ Shapes: B batch, C picture's channels, H height, W width, Z latent numbers, K cl
 from __future__ import annotations
 
 from collections.abc import Generator as Steps
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -18,7 +18,6 @@ from models import duel, features, fidelity
 from models.augmentation import mirror
 from models.batched import Batched
 from models.checkpoint import Checkpoint
-from models.data import SETS
 from models.first_weights import keep_signal
 from models.painter import Painter
 from models.pictures import Pictures, at_most, from_unit, load, sheet, to_unit
@@ -100,7 +99,7 @@ def _check(config: Config, data: Pictures) -> None:
 
 def _progress(average: Generator, data: Pictures, picture: Path) -> dict[str, float]:
     """Draw a sheet of what the generator can do now and measure a little of it."""
-    drawn = generate(average, range(64))
+    drawn = painter(average).pictures(range(64))
     sheet(drawn, picture)
     spread, real = (part.float().std(0, correction=0).mean() for part in (drawn, at_most(data.test, 64)))
     return {"spread against real": float(spread / real.clamp_min(1e-6))}  # far below 1: all pictures are alike
@@ -140,12 +139,6 @@ def restore(checkpoint: Checkpoint, device: torch.device) -> Generator:
     return network.to(device).eval()
 
 
-def generate(network: Generator, seeds: Sequence[int]) -> Tensor:
-    """The pictures (N, C, H, W), uint8, of the seeds."""
-    role = painter(network)
-    return role.draw(*role.sample(seeds).rows)[0]
-
-
 def painter(network: Generator) -> Painter:
     """The generator as what draws at any point."""
     device = next(network.parameters()).device
@@ -162,7 +155,7 @@ def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: tor
     """Draw the pictures of ``count`` successive seeds; with classes, one column for each."""
     network = restore(checkpoint, device)
     classes = network.config.classes
-    sheet(generate(network, range(seed, seed + count)), out, columns=classes if classes > 1 else 8)
+    sheet(painter(network).pictures(range(seed, seed + count)), out, columns=classes if classes > 1 else 8)
 
 
 DIGITS = {"channels": 1, "classes": 10, "base": 7, "widths": "128,64", "blocks": "1,0", "rate": 4e-4, "gamma": 1.0}
@@ -176,8 +169,8 @@ FAMILY = Family(
     name="gan",
     default="gan-digits",
     recipes={
-        "gan-digits": Recipe("gan-digits", "gan", "digits", SETS["digits"].licence, DIGITS, minutes=20),
-        "gan-cats": Recipe("gan-cats", "gan", "cats", SETS["cats"].licence, CATS, minutes=120),
+        "gan-digits": Recipe("gan-digits", "digits", DIGITS, minutes=20),
+        "gan-cats": Recipe("gan-cats", "cats", CATS, minutes=120),
     },
     config=Config,
     train=train,

@@ -88,10 +88,14 @@ def normalise(x: Tensor) -> Tensor:
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6)
 
 
+def frequencies(head_size: int, base: float, device: torch.device | None = None) -> Tensor:
+    """By how much the rotary angles grow with each position: (head_size / 2,)."""
+    return base ** (-torch.arange(0, head_size, 2, device=device, dtype=torch.float32) / head_size)
+
+
 def rotary(positions: Tensor, head_size: int, base: float) -> tuple[Tensor, Tensor]:
     """Cosine and sine of the rotary angles at integer ``positions`` (...): two float32 tensors (..., head_size / 2)."""
-    frequencies = base ** (-torch.arange(0, head_size, 2, device=positions.device, dtype=torch.float32) / head_size)
-    angles = positions.float()[..., None] * frequencies
+    angles = positions.float()[..., None] * frequencies(head_size, base, positions.device)
     return angles.cos(), angles.sin()
 
 

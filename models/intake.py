@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from torch import Tensor, stack
 
 from models.data import COLLECTED, SETS, DataError, Kind, find, known_files
-from models.pictures import DAMAGED, MAX_BYTES, MAX_PICTURES, decode, is_picture, part_of, sheet
+from models.pictures import MAX_PICTURES, decode, is_picture, part_of, read_entry, sheet
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 LEAST_PICTURES = 100  # a tenth is held out, and figures compare a picture with several neighbours
@@ -94,7 +94,7 @@ def _pack(file: Path, beside: Path, shown: Path | None) -> Found:
                 left_out["no_picture"] += 1
                 continue
             try:
-                content = _read(archive, entry)
+                content = read_entry(archive, entry)
                 picture = decode(content)
             except DataError as error:
                 left_out[error.code or "unreadable"] += 1
@@ -148,18 +148,6 @@ def _checked(archive: zipfile.ZipFile, size: int) -> Iterator[zipfile.ZipInfo]:
         if entry.flag_bits & 1:
             raise DataError("The archive is locked with a password; pack it without.", "archive_locked")
     return iter(sorted(entries, key=lambda entry: entry.filename))
-
-
-def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    """A file's content; never more than is allowed, whatever the archive says of its size."""
-    try:
-        with archive.open(entry) as content:
-            read = content.read(MAX_BYTES + 1)
-    except DAMAGED as error:
-        raise DataError("is damaged.", "damaged") from error
-    if len(read) > MAX_BYTES:
-        raise DataError(f"is larger than {MAX_BYTES // 2**20} MiB.", "too_large")
-    return read
 
 
 def _copy_text(file: Path, beside: Path) -> Found:

@@ -3,7 +3,8 @@
 // Compiled when first needed, for this processor and for the shape of the network (see native.py). Every number of a row is
 // summed in an order that depends on the row alone, so a text is the same to the bit whatever else is in the batch.
 //
-// From the compiler's command line: LAYERS, WIDTH, HEADS, KV_HEADS, HEAD (size), HIDDEN, VOCABULARY, CONTEXT, RING, ROWS and
+// From the compiler's command line: LAYERS, WIDTH, HEADS, KV_HEADS, HEAD (size), HIDDEN, VOCABULARY, CONTEXT, RING, SPAN
+// (entries of the cache that are scored together), ROWS, PANEL (columns of a matrix that lie together: a strip or several) and
 // INT8 (1: weights and the activations that meet them are whole numbers of eight bits times a scale, the cache is bfloat16,
 // which needs AVX-512 with VNNI and BF16; 0: weights are bfloat16, everything else is float).
 
@@ -27,9 +28,7 @@ enum { LANES = 8, STRIP = 16 };  // half as wide, and half as many registers
 #endif
 
 enum {
-    PANEL = 64,                                // columns of a matrix that lie together: a strip or several
     BLOCK = 6,                                 // rows that are multiplied together: their sums fill the vector registers
-    SPAN = 32,                                 // entries of the cache that are scored together
     GROUP = HEADS / KV_HEADS,                  // query heads of a key/value head
     QUERIES = HEADS * HEAD,
     HEADED = (HEADS + 2 * KV_HEADS) * HEAD,    // queries, keys and values

@@ -26,14 +26,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.decoder import CHUNK
-from models.gpt import GPT, Config
+from models.decoder import CHUNK, weights_of
+from models.gpt import GPT, Config, frequencies
 
 SOURCE = Path(__file__).with_suffix(".c")
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-std=gnu11", "-shared", "-fPIC", "-pthread", "-w")
-PANEL = 64  # columns; as in the source
+PANEL = 64  # columns of a matrix that lie together
 LANES = 16  # numbers of the widest vector; as in the source
-SPAN = 32  # entries of the cache that are scored together; as in the source
+SPAN = 32  # entries of the cache that are scored together
 ROWS = 64  # of one call: enough to use each weight often, few enough to stay in a core's own cache
 ALONE = 4  # rows that one thread computes faster than two could share
 
@@ -113,13 +113,10 @@ def shares(slots: Sequence[int], threads: int) -> list[int]:
 def flatten(network: GPT, precision: torch.dtype) -> tuple[Tensor, Tensor]:
     """A network's numbers in the order in which the step reads them: float32 ones, and the bytes of the matrices."""
     c = network.config
-    weights = {name: p.detach().float().cpu() for name, p in network.named_parameters()}
-    norms = [weights[f"blocks.{i}.{norm}.weight"] for i in range(c.layers) for norm in ("attention_norm", "feed_norm")]
-    frequencies = c.rotary_base ** (-torch.arange(0, c.head_size, 2) / c.head_size)
-    floats = [weights["embedding.weight"], *norms, weights["norm.weight"], frequencies]
-    names = ("attention.qkv", "attention.out", "feed.gate_up", "feed.down")
-    matrices = [weights[f"blocks.{i}.{name}.weight"] for i in range(c.layers) for name in names]
-    matrices.append(weights["head.weight"])
+    embedding, norm, head, layers = weights_of(network, torch.float32)
+    norms = [weight for layer in layers for weight in (layer.attention_norm, layer.feed_norm)]
+    floats = [embedding, *norms, norm, frequencies(c.head_size, c.rotary_base)]
+    matrices = [weight for layer in layers for weight in (layer.qkv, layer.out, layer.gate_up, layer.down)] + [head]
     panels = scaled_panels if precision == torch.int8 else half_panels
     return torch.cat([t.flatten() for t in floats]), torch.cat([panels(matrix) for matrix in matrices])
 
@@ -172,7 +169,9 @@ def library(config: Config, ring: int, precision: torch.dtype) -> Path:
         "VOCABULARY": len(config.vocabulary),
         "CONTEXT": config.context,
         "RING": ring,
+        "SPAN": SPAN,
         "ROWS": ROWS + CHUNK,
+        "PANEL": PANEL,
         "INT8": int(precision == torch.int8),
     }
     options = [*FLAGS, *(f"-D{name}={value}" for name, value in shape.items())]

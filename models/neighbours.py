@@ -27,7 +27,7 @@ def show(family: Family, version: Checkpoint, out: Path, count: int, seed: int, 
         raise ConfigurationError(f"{version.model} and its like draw no pictures of their own; leave neighbours out.")
     painter = family.roles[Painter](family.restore(version, device))
     assert isinstance(painter, Painter)
-    (drawn,) = painter.draw(*painter.sample(range(seed, seed + count)).rows)  # (N, C, H, W)
+    drawn = painter.pictures(range(seed, seed + count))  # (N, C, H, W)
     train = load(version.card.dataset["name"]).train
     judge = frozen(drawn.shape[1], device)
     distances, alike = nearest(features(judge, drawn), features(judge, train), min(BESIDE, len(train)))

@@ -8,6 +8,7 @@ Shapes: B batch, C picture's channels, S its side, N numbers of a code, M rememb
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,7 @@ from models.pictures import spread
 
 NEIGHBOURS = 3  # enough to smooth over single odd training pictures
 BLUR = 5  # pixels: an error is smeared over its surroundings, or every edge would glow
+USUAL = math.sqrt(2 / math.pi)  # mean absolute value of a standard normal number
 VIEW = 16  # pixels a side, about, at which pictures are compared with remembered ones
 
 
@@ -40,8 +42,9 @@ class Detector(nn.Module):
     spread: Tensor
     scores: Tensor
 
-    def __init__(self, code: int, channels: int, side: int, memory: int) -> None:
+    def __init__(self, code: int, channels: int, side: int, memory: int, centred: bool = False) -> None:
         super().__init__()
+        self.centred = centred
         self.shrink = max(1, round(side / VIEW))
         self.register_buffer("codes", torch.zeros(memory, code))
         self.register_buffer("views", torch.zeros(memory, channels * (side // self.shrink) ** 2))
@@ -58,11 +61,11 @@ class Detector(nn.Module):
         parts = self._parts(pictures, reconstructions)  # (B, 2)
         self.centre.copy_(parts.mean(0))
         self.spread.copy_(parts.std(0).clamp_min(1e-6))
-        scores = ((parts - self.centre) / self.spread).sum(1).sort().values
+        scores = self._score(parts).sort().values
         self.scores.copy_(spread(scores, len(self.scores)))
 
     def forward(self, pictures: Tensor, reconstructions: Tensor) -> Outliers:
-        score = ((self._parts(pictures, reconstructions) - self.centre) / self.spread).sum(1)
+        score = self._score(self._parts(pictures, reconstructions))
         percentile = 100 * torch.searchsorted(self.scores, score) / len(self.scores)
         floor = self.usual.mean() / 10 + 1e-8  # in corners that are always black specks would count most
         return Outliers(score, percentile, _errors(pictures, reconstructions) / self.usual.clamp_min(floor))
@@ -70,7 +73,10 @@ class Detector(nn.Module):
     def _views(self, pictures: Tensor) -> Tensor:
         """Small blurred copies of unit length (B, V): neither a stroke's width nor the light should count."""
         small = F.avg_pool2d(F.avg_pool2d((pictures + 1) / 2, 3, stride=1, padding=1), self.shrink)
-        return F.normalize(small.flatten(1))
+        views = small.flatten(1)
+        if self.centred:
+            views = views - views.mean(1, keepdim=True)
+        return F.normalize(views)
 
     def _parts(self, pictures: Tensor, reconstructions: Tensor) -> Tensor:
         """Logarithms of the distances, between views, to its reconstruction and to its nearest neighbours: (B, 2)."""
@@ -79,6 +85,13 @@ class Detector(nn.Module):
         distances = torch.cdist(views, self.views)  # (B, M)
         nearest = distances.topk(NEIGHBOURS, largest=False).values.mean(1)  # (B,)
         return torch.stack((error, nearest), 1).clamp_min(1e-8).log()
+
+    def _score(self, parts: Tensor) -> Tensor:
+        """Both parts of each score, standardised and added: (B,)."""
+        error, nearest = ((parts - self.centre) / self.spread).unbind(1)
+        if self.centred:  # what is rebuilt too well is as odd as what is rebuilt badly: a wall, a clear sky
+            error = error.abs() - USUAL
+        return error + nearest
 
 
 def _errors(pictures: Tensor, reconstructions: Tensor) -> Tensor:

@@ -60,6 +60,10 @@ class Painter:
         """The points of seeds; truncation below 1 trades variety for typical pictures."""
         return self._points([[seed] for seed in seeds], 0.0, label, truncation)
 
+    def pictures(self, seeds: Sequence[int]) -> Tensor:
+        """The pictures (N, C, H, W), uint8, of seeds: each the same alone and among others."""
+        return self.draw(*self.sample(seeds).rows)[0]
+
     def vary(
         self, around: Trail, seeds: Sequence[int], strength: float, label: int | None = None, truncation: float = 1.0
     ) -> Points:

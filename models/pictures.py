@@ -17,6 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
@@ -127,15 +128,15 @@ def from_unit(pictures: Tensor) -> Tensor:
     return ((pictures.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def decode(content: bytes, channels: int = 3, size: int = SIZE) -> Tensor:
-    """A picture file's middle square as (C, size, size), uint8; DataError says what is wrong with it.
+def decode(content: bytes) -> Tensor:
+    """A picture file's middle square as (3, SIZE, SIZE), uint8; DataError says what is wrong with it.
 
     The size in pixels is read from the header before anything is decoded.
     """
     try:
-        return middle(opened(content), channels, size)
+        return middle(opened(content), 3, SIZE)
     except Image.DecompressionBombError as error:
-        raise DataError(f"has more than {MAX_PIXELS:,} pixels; make it smaller.", "too_large") from error
+        raise DataError(f"has more than {most_pixels(content):,} pixels; make it smaller.", "too_large") from error
     except MALFORMED as error:
         raise DataError("is no picture that can be decoded; save it again as PNG or JPEG.") from error
 
@@ -143,17 +144,26 @@ def decode(content: bytes, channels: int = 3, size: int = SIZE) -> Tensor:
 def opened(content: bytes, formats: tuple[str, ...] = FORMATS) -> Image.Image:
     """A picture file of one of the formats, not decoded yet.
 
-    DecompressionBombError for more than MAX_PIXELS, MALFORMED errors for what is no picture or would take minutes.
+    DecompressionBombError for too many pixels, MALFORMED errors for what is no picture or would take minutes.
     """
     if content.startswith(b"\xff\xd8") and (scans := content.count(b"\xff\xda")) > MAX_SCANS:
         raise ValueError(f"it has {scans:,} scans")
-    return Image.open(io.BytesIO(content), formats=formats)
+    picture = Image.open(io.BytesIO(content), formats=formats)
+    if picture.width * picture.height > most_pixels(content):
+        raise Image.DecompressionBombError
+    return picture
+
+
+def most_pixels(content: bytes) -> int:
+    """How many a picture file may have: a WebP half as many, which is in memory four times while it is decoded."""
+    return MAX_PIXELS // 2 if content.startswith(b"RIFF") else MAX_PIXELS
 
 
 def middle(picture: Image.Image, channels: int, size: int) -> Tensor:
     """An opened file's middle square as (C, size, size), uint8: upright, transparency on white; MALFORMED errors.
 
-    Scaled down before anything is composed or converted, so that a large picture is in memory twice at most.
+    Scaled down before anything is composed, so that a large picture is in memory three times at most: as it was
+    decoded, converted, and about to be scaled.
     """
     picture.draft("RGB", (2 * size, 2 * size))  # JPEG: decode no more than is needed
     ImageOps.exif_transpose(picture, in_place=True)
@@ -291,7 +301,7 @@ def _files(place: Path) -> Iterator[tuple[PurePosixPath, Callable[[], bytes]]]:
     if place.is_dir():
         for path in sorted(place.rglob("*")):
             if is_picture(path) and path.is_file():
-                yield PurePosixPath(path.relative_to(place).as_posix()), lambda path=path: _read_file(path)  # type: ignore[misc]
+                yield PurePosixPath(path.relative_to(place).as_posix()), partial(_read_file, path)
         return
     try:
         archive = zipfile.ZipFile(place)
@@ -301,7 +311,7 @@ def _files(place: Path) -> Iterator[tuple[PurePosixPath, Callable[[], bytes]]]:
         for entry in sorted(archive.infolist(), key=lambda entry: entry.filename):
             name = PurePosixPath(entry.filename)
             if is_picture(name) and not entry.is_dir():
-                yield name, lambda entry=entry: _read_entry(archive, entry)  # type: ignore[misc]
+                yield name, partial(read_entry, archive, entry)
 
 
 def _read_file(path: Path) -> bytes:
@@ -313,13 +323,16 @@ def _read_file(path: Path) -> bytes:
         raise DataError(f"cannot be read: {error.strerror}.") from error
 
 
-def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+def read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """The content of an archive's file; DataError when it is damaged, or larger than it may be, whatever it says."""
     name = PurePosixPath(entry.filename)
     if name.is_absolute() or ".." in name.parts:
         raise DataError("points outside the archive and is left out.")
-    if entry.file_size > MAX_BYTES:
-        raise DataError(f"is larger than {MAX_BYTES // 2**20} MiB; make it smaller.")
     try:
-        return archive.read(entry)
+        with archive.open(entry) as content:
+            read = content.read(MAX_BYTES + 1)
     except DAMAGED as error:
-        raise DataError(f"is damaged in the archive ({error}).") from error
+        raise DataError(f"is damaged in the archive ({error}).", "damaged") from error
+    if len(read) > MAX_BYTES:
+        raise DataError(f"is larger than {MAX_BYTES // 2**20} MiB; make it smaller.", "too_large")
+    return read

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from models.checkpoint import Checkpoint
-from models.configuration import Configuration
-from models.roles import Role
+from models.checkpoint import Checkpoint, Store
+from models.configuration import Configuration, ConfigurationError
+from models.painter import Painter
+from models.roles import Role, Sight, Writer
 
 if TYPE_CHECKING:
     from models.training import Progress, Run, Trained
@@ -41,16 +42,15 @@ class Metric:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a shipped model is trained: family, data set, and what differs from the family's default configuration."""
+    """How a shipped model is trained: its data set, and what differs from the family's default configuration."""
 
     model: str
-    family: str
     dataset: str
-    licence: str  # of the data set
     config: Mapping[str, Any] = field(default_factory=dict)
     minutes: float = 30.0  # on two CPU cores, unless told otherwise
     gpu_config: Mapping[str, Any] = field(default_factory=dict)  # what differs besides on a graphics card
     gpu_minutes: float | None = None  # there; None: as many
+    licence: str = ""  # of data that a plug-in brings; empty: what models.data says
 
     def on(self, device: torch.device) -> Recipe:
         """The recipe as it is trained on a device."""
@@ -78,6 +78,15 @@ class Family:
     restore: Callable[[Checkpoint, torch.device], Any] | None = None  # loads the network that takes the roles
     roles: Mapping[type[Role], Callable[[Any], Role]] = field(default_factory=dict)  # what it can be asked for
 
+    def __post_init__(self) -> None:
+        """ConfigurationError when it looks at pictures, as all do but painters and writers, without Sight."""
+        looking = [role.__name__ for role in self.roles if role not in (Painter, Writer)]
+        if looking and Sight not in self.roles:
+            raise ConfigurationError(
+                f"The family {self.name} has the role {looking[0]}, which looks at pictures; add the role Sight, which "
+                "says how they must be."
+            )
+
     @property
     def balances(self) -> bool:
         """Whether its training can show rare pictures more often."""
@@ -87,6 +96,25 @@ class Family:
     def operations(self) -> tuple[str, ...]:
         """What can be asked of a version over HTTP: the last words of its addresses."""
         return tuple(operation for role in self.roles for operation in role.operations)
+
+    def begin(
+        self, recipe: Recipe, store: Store, start: str, changes: Mapping[str, str], balance: str | None
+    ) -> tuple[Recipe, Checkpoint | None]:
+        """The recipe as a training changes it, and the version whose weights that begins with; None for random ones.
+
+        ``start`` is "scratch", "current" or a version's name. ConfigurationError names what the family does not have,
+        CheckpointError a version that is not there.
+        """
+        if start != "scratch" and not self.continues:
+            raise ConfigurationError(f"{recipe.model} cannot go on from a version; start from scratch.")
+        if balance and not self.balances:
+            raise ConfigurationError(f"{recipe.model} has no fair sampling; leave balance out.")
+        version = None if start == "scratch" else store.open(recipe.model, None if start == "current" else start)
+        config = {**(version.card.config if version else recipe.config), **changes}
+        if balance:
+            config["balance"] = balance
+        self.config.parse(config)
+        return replace(recipe, config=config), version
 
 
 @cache

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 EVEN = 0.1  # standard deviation of what counts as one colour, of a range of 2
 REACH = 2.0  # standard deviations: beyond, a picture is rare
 EDGE = 0.5  # how far the ground must lie from middle grey to be told from its opposite
+TELLING = 0.05  # nats: a latent that tells less, as those that training left unused, moves nothing that could be seen
 
 
 class Role(Protocol):
@@ -146,8 +147,9 @@ class Traverser:
     telling: Tensor  # (Z,): nats that each latent tells of a picture
 
     def most(self, count: int) -> list[int]:
-        """The latents that tell most, the one that tells most first."""
-        return self.telling.argsort(descending=True)[:count].tolist()
+        """The latents that tell most, the one that tells most first; after that one, only those that tell anything."""
+        ranked = self.telling.argsort(descending=True)[:count].tolist()
+        return [ranked[0], *(latent for latent in ranked[1:] if self.telling[latent] >= TELLING)]
 
     def strips(self, start: Tensor, dimensions: Sequence[int], steps: int) -> Tensor:
         """Latents (len(dimensions) * steps, Z): strip by strip one of them moves, the others stay as in ``start`` (Z,).

@@ -15,6 +15,8 @@ from torch import Tensor
 if TYPE_CHECKING:
     from models.gpt import GPT
 
+TOGETHER = 32  # windows that the network sees at once
+
 
 @torch.inference_mode()
 def nats_per_character(network: GPT, tokens: Tensor, before: int = 0) -> float:
@@ -29,7 +31,7 @@ def nats_per_character(network: GPT, tokens: Tensor, before: int = 0) -> float:
     return total / count
 
 
-def predictions(network: GPT, tokens: Tensor, before: int = 0, batch: int = 32) -> Iterator[tuple[Tensor, Tensor]]:
+def predictions(network: GPT, tokens: Tensor, before: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
     """Logits (B, T, V) for the characters of ``tokens`` (N,), and those characters (B, T).
 
     The text is cut into non-overlapping windows of ``context`` characters, each predicted from its own beginning (as
@@ -45,7 +47,7 @@ def predictions(network: GPT, tokens: Tensor, before: int = 0, batch: int = 32) 
         windows.append((tokens[first : end + 1], end - start))
     while windows:
         length, predicted = len(windows[0][0]), windows[0][1]
-        group = [w for w in windows[:batch] if len(w[0]) == length and w[1] == predicted]
+        group = [w for w in windows[:TOGETHER] if len(w[0]) == length and w[1] == predicted]
         windows = windows[len(group) :]
         excerpt = torch.stack([w[0] for w in group]).to(device)
         yield network(excerpt[:, :-1])[:, -predicted:], excerpt[:, -predicted:]

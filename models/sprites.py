@@ -1,7 +1,9 @@
 """Sprites: a data set drawn by the project, one white shape per picture, with every factor of variation known.
 
 Shape, size, rotation and position vary independently, each combination once, as in dSprites (Matthey et al. 2017);
-here on 32x32 pixels so that a network learns them within minutes.
+here on 32x32 pixels so that a network learns them within minutes. Not every combination is another picture: squares
+repeat every 90 degrees and ellipses every 180, so that of the held-out tenth 63 % have a twin among the training
+pictures; only hearts have none.
 """
 
 from __future__ import annotations

@@ -171,10 +171,21 @@ class Run:
         return torch.compile(network, dynamic=False) if self.compile else network  # type: ignore[return-value]
 
     def descend(
-        self, optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, rate_end: float = 0.0, warmup: int = 0
+        self,
+        optimizer: torch.optim.Optimizer,
+        loss: Tensor,
+        rate: float,
+        rate_end: float = 0.0,
+        warmup: int = 0,
+        longest: float = 0.0,
     ) -> None:
-        """One step down a loss; over the run the learning rate falls along a cosine, after ``warmup`` steps up."""
+        """One step down a loss; over the run the learning rate falls along a cosine, after ``warmup`` steps up.
+
+        Gradients above ``longest`` are shortened to it, unless it is 0.
+        """
         loss.backward()  # type: ignore[no-untyped-call]
+        if longest:
+            nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], longest)
         optimizer.param_groups[0]["lr"] = cosine(rate, rate_end, self.fraction) * warm_up(self.step, warmup)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

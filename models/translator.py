@@ -24,7 +24,6 @@ from models.augmentation import mirror
 from models.batched import Batched
 from models.checkpoint import Checkpoint, CheckpointError
 from models.configuration import ConfigurationError
-from models.data import SETS
 from models.fidelity import compare
 from models.first_weights import keep_signal
 from models.latents import of_seeds
@@ -276,7 +275,7 @@ FAMILY = Family(
     name="translator",
     default="translator-cats",
     recipes={
-        name: Recipe(name, "translator", "cats", SETS["cats"].licence, {**gan.CATS, **config}, minutes=120)
+        name: Recipe(name, "cats", {**gan.CATS, **config}, minutes=120)
         for name, config in (("translator-cats", TAUGHT), ("translator-cats-plain", PLAIN))
     },
     config=Config,

@@ -18,10 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.augmentation import mirror
+from models.augmentation import mirror, zoom
 from models.balance import Balance
 from models.checkpoint import Checkpoint
-from models.data import SETS
 from models.disentanglement import mutual_information_gap, total_correlation
 from models.features import frozen
 from models.fidelity import compare
@@ -38,9 +37,9 @@ from models.variational import (
     Config,
     Evidence,
     binarise,
-    draw,
     encode,
     log_likelihood,
+    painter,
     reconstruct,
     restore,
     shown_once,
@@ -51,6 +50,7 @@ from models.variational import (
 BOUND_SAMPLES = 5_000  # of the posterior, for the likelihood, as is usual on digits
 COLOUR_SAMPLES = 100  # the same of colour pictures: decoding costs far more, and nobody's figures are to be compared
 BOUND_PICTURES = 100  # held-out pictures that get so many; the error this leaves is stated with the figure
+TURN = 0.1  # radians at most, of pictures that are zoomed in upon
 RARE = 10  # the tenth of the held-out pictures farthest from their training neighbours counts as rare
 
 
@@ -91,16 +91,17 @@ def train(recipe: Recipe, run: Run) -> Generator[Progress, None, Trained]:
         chosen = balance.draw(config.batch, run.generator())
         pictures = to_unit(data.train[chosen]).to(run.device)
         pictures = mirror(pictures) if config.mirrored else pictures
+        pictures = zoom(pictures, config.zoomed, TURN) if config.zoomed < 1 else pictures
         pictures = binarise(pictures) if config.binarised else pictures
         with run.autocast():
             evidence: Evidence = forward(pictures)
             loss = negative_evidence(evidence, config, kl_weight(config, run.fraction), len(data.train))
-        run.descend(optimizer, loss, config.rate, warmup=config.warmup)
+        run.descend(optimizer, loss, config.rate, warmup=config.warmup, longest=config.longest)
         decay = min(config.average, step / (step + 10))  # short at first: early weights are worthless
         renew(average, network, 1 - decay)
         run.observe(elbo=(evidence.likelihood - evidence.divergence).mean(), kl=evidence.divergence.mean())
         if run.due():
-            sheet(draw(average, range(64)), run.picture)
+            sheet(painter(average).pictures(range(64)), run.picture)
             held_out = shown_once(average, at_most(data.test, 500))
             elbo = float(weigh(average, held_out, samples=1).elbo.mean())
             yield run.report({"held-out ELBO": elbo}, run.picture, **parts)
@@ -169,7 +170,7 @@ def _likelihood(network: VAE, data: Pictures, quick: bool) -> dict[str, Metric]:
 
 def _rarest(held_out: Tensor, train: Tensor) -> Tensor:
     """Which of the held-out pictures lie farthest from their nearest training picture, in pixels."""
-    distances, _ = nearest(to_unit(held_out).flatten(1), to_unit(train[:10_000]).flatten(1))
+    distances, _ = nearest(to_unit(held_out).flatten(1), to_unit(at_most(train, 10_000)).flatten(1))
     return distances[:, 0].topk(max(1, len(held_out) // RARE)).indices
 
 
@@ -186,7 +187,7 @@ def _fidelity(network: VAE, data: Pictures, quick: bool) -> dict[str, Metric]:
     originals = at_most(data.test, 100) if quick else data.test
     count = min(1_000, len(data.test)) if quick else len(data.test)
     closeness = psnr(from_unit(reconstruct(network, to_unit(originals))).cpu(), originals)
-    drawn = torch.cat([draw(network, range(i, i + 100)) for i in range(0, count, 100)])
+    drawn = painter(network).pictures(range(count))
     judge = frozen(network.config.channels, network.codes.device)
     return {
         "psnr": Metric(float(closeness.mean()), "dB", "reconstructions of held-out pictures", "higher"),
@@ -203,7 +204,7 @@ def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: tor
         strips = role.decode(role.strips(start[0], role.most(math.ceil(count / 8)), steps=8))[0]
         sheet(from_unit(strips), out)
     else:
-        sheet(draw(network, range(seed, seed + count)), out)
+        sheet(painter(network).pictures(range(seed, seed + count)), out)
 
 
 DIGITS: dict[str, Any] = {
@@ -247,10 +248,7 @@ RECIPES: dict[str, tuple[str, dict[str, Any], float]] = {  # data set, configura
 FAMILY = Family(
     name="vae",
     default="vae-digits",
-    recipes={
-        model: Recipe(model, "vae", dataset, SETS[dataset].licence, config, minutes)
-        for model, (dataset, config, minutes) in RECIPES.items()
-    },
+    recipes={model: Recipe(model, dataset, config, minutes) for model, (dataset, config, minutes) in RECIPES.items()},
     config=Config,
     train=train,
     evaluate=evaluate,

@@ -9,7 +9,7 @@ Shapes: B batch, C picture's channels, S its side, Z latents, W and G channels a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ from models.dense import Dense
 from models.flow import Flow, normal_log_density
 from models.likelihood import Bounds, bounds
 from models.painter import Painter
-from models.pictures import from_unit, to_unit
+from models.pictures import from_unit, spread, to_unit
 from models.roles import Likelihood, Reconstructor, Role, Sight, Space, Traverser
 
 MEMORY = 1_000  # latents and likelihoods kept in the checkpoint, for the map and for percentiles
@@ -60,11 +60,13 @@ class Config(Configuration):
     rate: float = 1e-3
     weight_decay: float = 0.0
     warmup: int = 100  # steps to the full learning rate
+    longest: float = 0.0  # gradient; longer ones are shortened to it, or a single picture can undo a training. 0: any
     kl_start: float = 0.0  # weight of the KL at first: far below 1, or latents die before they are of use; far above 1,
     # where they are to come to life one by one
     kl_warmup: float = 0.05  # share of the run in which the KL's weight goes to 1
     average: float = 0.995  # of the weights' moving average, which is kept
     mirrored: bool = False  # show every picture left to right or right to left by chance
+    zoomed: float = 1.0  # least share of a picture's side that is shown, a little turned; 1: pictures as they are
 
     @property
     def pixels(self) -> int:
@@ -189,13 +191,6 @@ def reconstruct(network: VAE, pictures: Tensor) -> Tensor:
     return decode(network, encode(network, pictures))
 
 
-@torch.inference_mode()
-def draw(network: VAE, seeds: Sequence[int], truncation: float = 1.0) -> Tensor:
-    """New pictures (B, C, S, S), uint8, each of its seed; a truncation below 1 keeps closer to the average."""
-    base = truncation * latents.of_seeds(seeds, network.config.latent).to(network.codes.device)
-    return from_unit(network.paint(network.prior.from_base(base)))
-
-
 def log_likelihood(network: VAE, pictures: Tensor, samples: int = WEIGHED, seed: int = 0) -> Tensor:
     """ln p(x) (B,) in nats, importance-weighted; a network of black and white sees grey as its likelier side."""
     if network.config.binarised:
@@ -300,7 +295,7 @@ def _coding(network: VAE) -> tuple[Batched, Batched]:
 
 def _glance(network: VAE) -> Tensor:
     """Some of the remembered latents."""
-    return network.codes[:: MEMORY // GLANCED]
+    return spread(network.codes, GLANCED)
 
 
 ROLES: dict[type[Role], Callable[[VAE], Role]] = {

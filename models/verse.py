@@ -60,16 +60,9 @@ FAMILY = Family(
     name="gpt",
     default="gpt-shakespeare",
     recipes={
-        "gpt-shakespeare": Recipe("gpt-shakespeare", "gpt", texts.TINY, "public domain", minutes=90),
+        "gpt-shakespeare": Recipe("gpt-shakespeare", texts.TINY, minutes=90),
         "gpt-tiny-shakespeare": Recipe(
-            "gpt-tiny-shakespeare",
-            "gpt",
-            texts.TINY,
-            "public domain",
-            ALONE,
-            90,
-            gpu_config={"batch": 64},
-            gpu_minutes=3,
+            "gpt-tiny-shakespeare", texts.TINY, ALONE, 90, gpu_config={"batch": 64}, gpu_minutes=3
         ),
     },
     config=Config,

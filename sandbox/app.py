@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from sandbox import cdn
+from sandbox.account_routes import AccountRoutes
 from sandbox.cdn import MAX_FILE_BYTES
 from sandbox.channel_routes import ChannelRoutes
 from sandbox.clock import Clock
@@ -17,7 +18,7 @@ from sandbox.drafts import MOST_FILES
 from sandbox.gateway import Gateway
 from sandbox.hosts import only_as
 from sandbox.people import People, refusals
-from sandbox.rest import Rest, guard
+from sandbox.rest import guard
 from sandbox.settings import Settings
 from sandbox.state import State
 from sandbox.webhook_routes import WebhookRoutes
@@ -38,7 +39,9 @@ class Sandbox:
     gateway: Gateway
 
 
-def create_app(settings: Settings, *, clock: Clock | None = None, middlewares: Sequence[Any] = ()) -> web.Application:
+def create_app(
+    settings: Settings, *, clock: Clock | None = None, middlewares: Sequence[Middleware] = ()
+) -> web.Application:
     """A sandbox with clean state. `middlewares` stand outermost and see requests and answers as clients do."""
     state = State(settings.sandbox_token, clock or Clock())
     largest_request = (MOST_FILES + 1) * MAX_FILE_BYTES  # every file at its limit, and the rest of the form
@@ -47,7 +50,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, middlewares: S
     gateway = Gateway(state)
     people = People(state, gateway)
     app[STATE], app[GATEWAY] = state, gateway
-    for rooms in (Rest(state), ChannelRoutes(state), CommandRoutes(state), WebhookRoutes(state), gateway, people):
+    bot_routes = (AccountRoutes(state), ChannelRoutes(state), CommandRoutes(state), WebhookRoutes(state))
+    for rooms in (*bot_routes, gateway, people):
         app.add_routes(rooms.routes())
     names = {member.user.id: member.user.global_name for member in state.guild.members.values()}
     app.add_routes(cdn.routes(state.files, names))

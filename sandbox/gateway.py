@@ -9,10 +9,10 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
+from sandbox.account_routes import application_payload, gateway_url
 from sandbox.clock import Timer
 from sandbox.compression import Stream, Unavailable
 from sandbox.errors import JSON
-from sandbox.rest import application_payload
 from sandbox.state import State
 
 DISPATCH, HEARTBEAT, IDENTIFY, PRESENCE, VOICE, RESUME, RECONNECT, MEMBERS, INVALID, HELLO, ACK = (
@@ -250,7 +250,7 @@ class Gateway:
             "private_channels": [],
             "session_id": session.id,
             "session_type": "normal",
-            "resume_gateway_url": self._state.files.origin.replace("http", "ws", 1) + "/gateway",
+            "resume_gateway_url": gateway_url(self._state),
             "application": {"id": application["id"], "flags": application["flags"]},
         }
 

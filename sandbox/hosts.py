@@ -1,17 +1,15 @@
 """Under which names the sandbox answers, so that no web site can pass itself off as it."""
 
-from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
-from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REFUSAL = "The sandbox answers to IP addresses, localhost, names of the local network and the one of --host, not to {}."
 
 
-def only_as(own: str) -> Any:
+def only_as(own: str) -> Middleware:
     """The middleware before every route: refuses requests that call this machine by another name than `own`.
 
     A site can let its own name lead to this machine (DNS rebinding); to the browser the sandbox would then be a part of

@@ -6,7 +6,18 @@ from typing import Any
 
 from sandbox.cdn import MAX_FILE_BYTES
 from sandbox.clock import Clock, Snowflakes, Timer
-from sandbox.commands import INTEGER, MOST_CHOICES, NUMBER, STRING, read_choice
+from sandbox.commands import (
+    CHAT_INPUT,
+    GROUP,
+    INTEGER,
+    MESSAGE_COMMAND,
+    MOST_CHOICES,
+    NUMBER,
+    STRING,
+    SUBCOMMAND,
+    USER_COMMAND,
+    read_choice,
+)
 from sandbox.components import read_modal
 from sandbox.drafts import EPHEMERAL, LOADING, SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, Draft, Uploads, read_draft
 from sandbox.errors import JSON, DiscordError, Form
@@ -198,7 +209,7 @@ class Interactions:
             draft = Draft({"flags": draft.flags | LOADING})
         message_type, reply_to = DEFAULT, None
         if interaction.type == COMMAND:
-            message_type = SLASH_REPLY if interaction.data["type"] == 1 else CONTEXT_REPLY
+            message_type = SLASH_REPLY if interaction.data["type"] == CHAT_INPUT else CONTEXT_REPLY
         elif interaction.source is not None:
             message_type, reply_to = REPLY, interaction.source.id
         interaction.original = self._write(interaction, draft, message_type, reply_to)
@@ -259,9 +270,9 @@ class Interactions:
             "user": interaction.user.payload(),
             "authorizing_integration_owners": self._owners(interaction.channel),
         }
-        if interaction.type == COMMAND and interaction.data["type"] == 3:
+        if interaction.type == COMMAND and interaction.data["type"] == MESSAGE_COMMAND:
             metadata["target_message_id"] = interaction.data["target_id"]
-        elif interaction.type == COMMAND and interaction.data["type"] == 2:
+        elif interaction.type == COMMAND and interaction.data["type"] == USER_COMMAND:
             metadata["target_user"] = interaction.data["resolved"]["users"][interaction.data["target_id"]]
         elif interaction.type == COMPONENT and interaction.source is not None:
             metadata["interacted_message_id"] = interaction.source.id
@@ -311,7 +322,7 @@ def _full_name(data: JSON) -> str:
     """The command's name with its subcommands, as in "gan sample"."""
     names = [data["name"]]
     options = data.get("options", [])
-    while options and options[0]["type"] in (1, 2):
+    while options and options[0]["type"] in (SUBCOMMAND, GROUP):
         names.append(options[0]["name"])
         options = options[0].get("options", [])
     return " ".join(names)

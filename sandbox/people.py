@@ -1,9 +1,9 @@
 """The side of the sandbox that people use: what the page shows and sends, over JSON and one websocket each."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 from aiohttp import WSCloseCode, web
+from aiohttp.typedefs import Handler
 
 from sandbox.drafts import read_body, read_draft
 from sandbox.errors import JSON, DiscordError
@@ -17,7 +17,6 @@ from sandbox.rest import number, reply
 from sandbox.state import Person, State
 
 CLOSE_SECONDS = 0.5  # for a page to say goodbye when the sandbox ends
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @web.middleware
@@ -70,10 +69,9 @@ class People:
                     for one in self._state.people.values()
                 ],
                 "me": person.user.id,
-                "guild": {"id": guild.id, "name": guild.name, "icon": None},
-                "channels": [_described(channel, self._state) for channel in self._state.channels_of(person)],
+                "guild": {"id": guild.id, "name": guild.name},
+                "channels": [self._described(person, channel) for channel in self._state.channels_of(person)],
                 "bot": self._state.bot.payload(),
-                "application_id": self._state.application_id,
                 "online": self._gateway.online,
             }
         )
@@ -163,6 +161,12 @@ class People:
             if user_id in seen_by:
                 events.put_nowait({"t": name, "d": data})
 
+    def _described(self, person: Person, channel: Channel) -> JSON:
+        name = self._state.bot.global_name if channel.type == DM else channel.name
+        example = self._state.example(person, channel)
+        offered = {"command": example.command, "options": example.options}
+        return {"id": channel.id, "name": name, "type": channel.type, "topic": channel.topic, "example": offered}
+
     def _person(self, user_id: str) -> Person:
         return self._state.person(user_id)
 
@@ -177,8 +181,3 @@ class People:
         if message.only_for not in (None, person.user.id):
             raise DiscordError("unknown_message")
         return message
-
-
-def _described(channel: Channel, state: State) -> JSON:
-    name = state.bot.global_name if channel.type == DM else channel.name
-    return {"id": channel.id, "name": name, "type": channel.type, "topic": channel.topic}

@@ -34,7 +34,7 @@ MEMBER_PERMISSIONS = (
 )
 
 
-def combine(roles: Iterable[int], denied: int = 0, allowed: int = 0) -> int:
+def combine(roles: Iterable[int], denied: int, allowed: int) -> int:
     """The permissions of someone with these roles where a channel denies and allows some.
 
     An administrator has every permission; without VIEW_CHANNEL none is left in a channel.

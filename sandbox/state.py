@@ -3,7 +3,8 @@
 What a person or the server could do to a bot unasked (delete a message, take a permission) is a method here.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sandbox.cdn import Files
 from sandbox.clock import Clock, Snowflakes
@@ -15,10 +16,21 @@ from sandbox.interactions import Interactions
 from sandbox.messages import Message, Messages
 from sandbox.permissions import MEMBER_PERMISSIONS, Permission
 
+
+@dataclass(frozen=True)
+class Example:
+    """A command that the page offers to write for whoever finds a channel empty."""
+
+    command: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    role: str | None = None  # of those who may use it; None: everybody
+
+
+VERSE = Example("shakespeare", {"prompt": "Our revels now are ended."})
 CHANNELS = (
-    ("the-stage", "Verse, performed. Type /shakespeare."),
-    ("gallery", "Pictures that never existed."),
-    ("workshop", "Where models are trained and compared."),
+    ("the-stage", "Verse, performed. Type /shakespeare.", VERSE),
+    ("gallery", "Pictures that never existed.", Example("gan sample", {"model": "gan-cats"})),
+    ("workshop", "Where models are trained and compared.", Example("model list", role="operator")),
 )
 
 
@@ -59,7 +71,7 @@ class State:
         members[self.bot.id] = Member(self.bot, [managed], now)
         channels = [
             Channel(self.ids.next(), TEXT, name, topic, position, guild_id)
-            for position, (name, topic) in enumerate(CHANNELS)
+            for position, (name, topic, _) in enumerate(CHANNELS)
         ]
         roles = {role.id: role for role in (everyone, managed)}
         return Guild(guild_id, "The Island", owner, roles, members, {channel.id: channel for channel in channels})
@@ -97,6 +109,11 @@ class State:
     def channels_of(self, person: Person) -> list[Channel]:
         """What the person sees: the guild's channels in order, then the conversation with the bot."""
         return [one for one in self.guild.channels.values() if self.may_view(person.user, one)] + [person.direct]
+
+    def example(self, person: Person, channel: Channel) -> Example:
+        """What the person may begin with in a channel: its own example if it has one for them, else verse."""
+        own = next((example for name, _, example in CHANNELS if name == channel.name), VERSE)
+        return own if own.role in (None, person.role) else VERSE
 
     def may_view(self, user: User, channel: Channel) -> bool:
         if channel.type == DM:

@@ -68,7 +68,7 @@ def verse_data(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path, None
 
 def verse_recipe(**config: object) -> Recipe:
     """How the tests' GPT is trained."""
-    return Recipe("gpt-shakespeare", "gpt", "shakespeare", "MIT", {**TINY, **config})
+    return Recipe("gpt-shakespeare", "shakespeare", {**TINY, **config})
 
 
 @pytest.fixture(scope="session")

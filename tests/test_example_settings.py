@@ -26,6 +26,13 @@ def test_every_setting_is_there_and_no_other() -> None:
     assert set(stated()) == set().union(*map(variables, ROOMS.values()))
 
 
+def test_none_of_them_is_taken_for_another_misspelt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [*stated(), "PROSPERO_LEASH"]:
+        monkeypatch.setenv(name, "1")
+    assert bot.settings.misspelt() == []
+
+
 @pytest.mark.parametrize("room", ROOMS.values(), ids=ROOMS)
 def test_what_stands_there_is_what_holds_without_it(room: type[BaseSettings], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(EXAMPLE.parent)  # shipped versions are named from there

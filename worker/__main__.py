@@ -24,9 +24,11 @@ from worker.settings import Settings, SettingsError, read_settings
 def main() -> int:
     """Serve until told to end; returns the exit status."""
     try:
-        settings = read_settings(**vars(parse_flags()))
+        flags = vars(parse_flags())
+        fd = flags.pop("fd")
+        settings = read_settings(**flags)
         configure(settings.log_level)
-        listener = listen(settings)  # before torch is imported: early requests wait a little instead of being refused
+        listener = listen(settings, fd)  # before torch is imported: early requests wait instead of being refused
     except (SettingsError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -44,6 +46,7 @@ def parse_flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m worker", description="Prospero's inference service.")
     parser.add_argument("--host", dest="worker_host", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", dest="worker_port", help="port to listen on (8100)")
+    parser.add_argument("--fd", type=int, help="an open socket to listen on, instead of an address, by its descriptor")
     parser.add_argument("--device", help="auto, cpu, cuda or mps")
     parser.add_argument("--precision", help="auto, int8, bfloat16 or float32")
     parser.add_argument("--slots", help="texts written at the same time (64)")
@@ -52,11 +55,23 @@ def parse_flags() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def listen(settings: Settings) -> socket.socket:
-    """An open socket on the settings' address; OSError and SettingsError say what to change."""
-    host, port = settings.worker_host, settings.worker_port
+def listen(settings: Settings, fd: int | None) -> socket.socket:
+    """The parent's open socket with that descriptor, or one on the settings' address.
+
+    OSError and SettingsError say what to change.
+    """
+    listener = bind(settings.worker_host, settings.worker_port) if fd is None else inherit(fd)
+    host = listener.getsockname()[0]
+    if not settings.worker_token and not ip_address(host).is_loopback:
+        listener.close()
+        raise SettingsError(f"Others reach the worker on {host}: set PROSPERO_WORKER_TOKEN to any long random text.")
+    return listener
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """An open socket on that address; OSError says what to change."""
     try:
-        listener = socket.create_server((host, port), backlog=1024)
+        return socket.create_server((host, port), backlog=1024)
     except OSError as error:
         number = error.errno or 0
         reason = os.strerror(number) if number > 0 else "there is no such host"  # below 0: of looking its name up
@@ -65,10 +80,14 @@ def listen(settings: Settings) -> socket.socket:
             f"The worker cannot listen on {host}:{port} ({reason}); choose another {what} with --{what} or "
             f"PROSPERO_WORKER_{what.upper()}."
         ) from error
-    if not settings.worker_token and not ip_address(listener.getsockname()[0]).is_loopback:
-        listener.close()
-        raise SettingsError(f"Others reach the worker on {host}: set PROSPERO_WORKER_TOKEN to any long random text.")
-    return listener
+
+
+def inherit(fd: int) -> socket.socket:
+    """The parent's open socket with that descriptor; OSError says what to change."""
+    try:
+        return socket.socket(fileno=fd)
+    except (OSError, ValueError) as error:
+        raise OSError(f"The worker cannot listen on descriptor {fd} ({error}); give --fd an open socket's.") from error
 
 
 def follow_leash() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable
+import re
+import secrets
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler
+from structlog.contextvars import bound_contextvars
 
 from worker.datasets import Datasets
 from worker.engine.images import ImageEngine
@@ -20,12 +23,12 @@ from worker.metrics import Metrics
 from worker.replies import reply
 from worker.routes import (
     DATASETS,
-    ENGINE,
     GALLERY,
-    IMAGES,
+    IMAGE_ENGINE,
     JOBS,
     METRICS,
     SETTINGS,
+    TEXT_ENGINE,
     codes,
     files,
     health,
@@ -39,27 +42,56 @@ from worker.routes import (
     vision,
 )
 from worker.settings import Settings
+from worker.streaming import ENDED, LEFT
 
 OPEN_PATHS = {"/healthz", "/readyz"}  # asked by supervisors that hold no token
+ID_HEADER, ID = "X-Request-Id", web.RequestKey("id", str)
+SANE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # nothing that could be mistaken for another line of a log
 
 log = structlog.get_logger()
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def create_app(
-    settings: Settings, engine: TextEngine, painting: ImageEngine, gallery: Gallery, jobs: Jobs, datasets: Datasets
+    settings: Settings,
+    text_engine: TextEngine,
+    image_engine: ImageEngine,
+    gallery: Gallery,
+    jobs: Jobs,
+    datasets: Datasets,
 ) -> web.Application:
     """The worker as an aiohttp application.
 
     Serve it with ``handler_cancellation=True``, so that a closed connection frees its slot.
     """
-    app = web.Application(middlewares=[answer_errors, check_sender, check_token])
-    app[SETTINGS], app[ENGINE], app[IMAGES], app[GALLERY] = settings, engine, painting, gallery
+    app = web.Application(middlewares=[follow, answer_errors, check_sender, check_token])
+    app[SETTINGS], app[TEXT_ENGINE], app[IMAGE_ENGINE], app[GALLERY] = settings, text_engine, image_engine, gallery
     app[JOBS], app[DATASETS] = jobs, datasets
-    app[METRICS] = Metrics(engine, painting)
+    app[METRICS] = Metrics(text_engine, image_engine, jobs)
+    app.on_response_prepare.append(name_request)
     for module in (text, tokens, images, vision, codes, latents, models, versions, training, files, health):
         app.add_routes(module.routes)
     return app
+
+
+@web.middleware
+async def follow(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Name the request, by its own id if it has one, in all that is logged of it, and count how it ended."""
+    given = request.headers.get(ID_HEADER, "")
+    request[ID] = given if SANE_ID.fullmatch(given) else secrets.token_hex(16)
+    status = LEFT  # unless there will be an answer
+    try:
+        with bound_contextvars(request_id=request[ID]):
+            response = await handler(request)
+        status = request.get(ENDED, response.status)
+        return response
+    finally:
+        request.app[METRICS].count(request, status)
+
+
+async def name_request(request: web.Request, response: web.StreamResponse) -> None:
+    """Say the request's id in the headers of its answer, streamed or not."""
+    if ID in request:  # what aiohttp refuses by itself has none
+        response.headers[ID_HEADER] = request[ID]
 
 
 @web.middleware
@@ -78,7 +110,6 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         log.exception("request failed", path=request.path)
         response = error_response(WorkerError.of(error))
         forget(error)
-    request.app[METRICS].count(request, response.status)
     return response
 
 

@@ -20,6 +20,7 @@ class Measured:
 
     figures: list[Figure]  # of the first version beside the second
     problems: list[str]  # a sentence for each version that could not be measured
+    code: str | None = None  # of what went wrong, where it has one
 
     @property
     def better(self) -> bool | None:
@@ -57,10 +58,13 @@ class Comparisons:
             f"{version} cannot be measured on {dataset}: {problem}"
             for version, problem in answer.get("problems", {}).items()
         ]
-        if status:
+        code = "measuring_killed" if status < 0 else None
+        if code:
+            problems.append("The measuring was killed, as happens when memory is short; compare the versions again.")
+        elif status:
             said = answer.get("error", {}).get("message", f"{log_named(log, self._home)} says why.")
             problems.append(f"The versions cannot be measured: {said}")
-        measured = Measured(beside(metrics.get(first, {}), metrics.get(second, {})), problems)
+        measured = Measured(beside(metrics.get(first, {}), metrics.get(second, {})), problems, code)
         if not problems:
             self._known[key] = measured
         return measured

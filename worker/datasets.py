@@ -34,12 +34,12 @@ class Datasets:
         self._damaged: set[Path] = set()  # cards that were logged
 
     def all(self) -> list[File]:
-        """The newest first; a damaged card is left out, and logged once."""
+        """The newest first; a card that is damaged or cannot be read is left out, and logged once."""
         files = []
         for card in self.folder.glob("file-*.json"):
             try:
                 files.append(File.model_validate_json(card.read_bytes()))
-            except ValidationError as error:
+            except (OSError, ValidationError) as error:
                 if card not in self._damaged:
                     log.error("card of a data set damaged", file=str(card), reason=str(error))
                 self._damaged.add(card)

@@ -110,11 +110,11 @@ class Gallery:
         assert isinstance(found, TextModel)
         return found
 
-    async def image_model(self, name: str, role: type[Role]) -> ImageModel:
-        """The model called ``name``, "model" or "model@version", that has a role; NotFound says which do."""
+    async def image_model(self, name: str, role: type[Taken]) -> tuple[ImageModel, Taken]:
+        """The model called ``name``, "model" or "model@version", and its role; NotFound says which models have it."""
         found = await self._find(name, role)
         assert isinstance(found, ImageModel)
-        return found
+        return found, found.role(role)
 
     async def _find(self, name: str, role: type[Role]) -> TextModel | ImageModel:
         """Where the version that serves is damaged, the one that served before it answers."""

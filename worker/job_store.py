@@ -62,6 +62,9 @@ def _open(file: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # WAL keeps the file whole after a crash either way
         connection.executescript(TABLES)
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()  # of every page; milliseconds
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
     except sqlite3.Error:
         connection.close()
         raise

@@ -12,6 +12,7 @@ import fcntl
 import shutil
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -55,6 +56,7 @@ class Jobs:
         self.versions = versions
         self.comparisons = Comparisons(settings.home, versions, trainer)
         self.device = trainer.device  # where trainings compute
+        self.ended = Counter(succeeded=0, failed=0, cancelled=0)  # trainings, by how
         self._settings = settings
         self._trainer = trainer
         self._news = asyncio.Event()  # a job was queued
@@ -198,6 +200,7 @@ class Jobs:
     async def _perform(self, record: Record, lock: int) -> None:
         """A whole job, whose end is written down whatever it is; only being cancelled leaves that to others."""
         id = record.job.id
+        log.info("training begins", job=id, model=record.job.model, version=record.version)
         try:
             await self._forget_old()
             await self._train(record, lock)
@@ -217,8 +220,14 @@ class Jobs:
             await self._written(partial(self.records.tell, record.job.id, changes["error"].message, "error"))
 
     def _finish(self, record: Record, **changes: Any) -> None:
-        """The last change of a job."""
-        self.records.save(record.with_job(finished_at=int(time.time()), **changes))
+        """The last change of a job, for clients, the log and the metrics."""
+        job = self.records.save(record.with_job(finished_at=int(time.time()), **changes)).job
+        self.ended[job.status] += 1
+        ended = log.bind(job=job.id, model=job.model, status=job.status)
+        if "error" in changes:
+            ended.warning("training ended", code=changes["error"].code, reason=changes["error"].message)
+        else:
+            ended.info("training ended")
 
     async def _forget_old(self) -> None:
         """Remove the folders of all jobs that ended but the newest: nobody resumes what failed so long ago."""
@@ -285,7 +294,10 @@ class Jobs:
         measured = await self.comparisons.of(
             job.model, record.version, beside, self.folder(job.id) / "log.txt", annotate=True, holds=[lock]
         )
-        for problem in measured.problems:
+        problems = measured.problems
+        if problems and measured.better is None and job.promote == "if_better":
+            problems = [*problems, "Whether it is better is unknown, so it was not promoted by itself."]
+        for problem in problems:
             self.records.tell(job.id, problem, "warn")
         promoted = promoted or (
             job.promote == "if_better" and bool(measured.better) and self.versions.serving(job.model) == serving
@@ -299,7 +311,7 @@ class Jobs:
             promoted=promoted,
             sample=sheet_address(job.model, record.version),
             serving_sample=sheet_address(job.model, beside) if beside else None,
-            problems=measured.problems,
+            problems=problems,
         )
         if promoted:
             self.versions.promote(job.model, record.version)

@@ -14,12 +14,13 @@ def configure(level: str) -> None:
     What cannot be written, on a full disk, is lost and no error of whoever logs it.
     """
     shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso"),
     ]
     shape: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]  # others print values, too
         if sys.stderr.isatty()
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
@@ -37,3 +38,5 @@ def configure(level: str) -> None:
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # for debugging it tells what people's pictures say of themselves, such as where they were taken
+    logging.getLogger("PIL").setLevel(max(logging.INFO, logging.root.level))

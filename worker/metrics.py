@@ -9,13 +9,14 @@ from prometheus_client.registry import Collector
 
 from worker.engine.images import ImageEngine
 from worker.engine.text import TextEngine
+from worker.jobs import Jobs
 
 
 class Metrics(Collector):
-    """Counters of this worker; the engine's own figures are read when they are asked for."""
+    """Counters of this worker; figures of the engines and of trainings are read when they are asked for."""
 
-    def __init__(self, engine: TextEngine, painting: ImageEngine) -> None:
-        self._engine, self._painting = engine, painting
+    def __init__(self, text_engine: TextEngine, image_engine: ImageEngine, jobs: Jobs) -> None:
+        self._text_engine, self._image_engine, self._jobs = text_engine, image_engine, jobs
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "prospero_requests", "Requests answered", ["method", "path", "status"], registry=self._registry
@@ -33,15 +34,19 @@ class Metrics(Collector):
 
     def collect(self) -> list[Metric]:
         characters = CounterMetricFamily("prospero_characters", "Characters written")
-        characters.add_metric([], self._engine.characters)
+        characters.add_metric([], self._text_engine.characters)
         pictures = CounterMetricFamily("prospero_pictures", "Pictures drawn")
-        pictures.add_metric([], self._painting.pictures)
+        pictures.add_metric([], self._image_engine.pictures)
+        trainings = CounterMetricFamily("prospero_trainings", "Trainings that ended", labels=["status"])
+        for status, number in self._jobs.ended.items():
+            trainings.add_metric([status], number)
         return [
             characters,
             pictures,
-            GaugeMetricFamily("prospero_pictures_waiting", "Requests for pictures in line", self._painting.waiting),
-            GaugeMetricFamily("prospero_texts_running", "Texts that hold a slot", self._engine.running),
-            GaugeMetricFamily("prospero_texts_waiting", "Texts that wait for a slot", self._engine.waiting),
+            trainings,
+            GaugeMetricFamily("prospero_pictures_waiting", "Requests for pictures in line", self._image_engine.waiting),
+            GaugeMetricFamily("prospero_texts_running", "Texts that hold a slot", self._text_engine.running),
+            GaugeMetricFamily("prospero_texts_waiting", "Texts that wait for a slot", self._text_engine.waiting),
         ]
 
     def text(self) -> bytes:

@@ -32,10 +32,10 @@ async def serve(settings: Settings, listener: socket.socket) -> AsyncIterator[we
     torch_device = pick_device(settings.device)
     threads = set_threads(settings.threads)
     device = Device()
-    engine = TextEngine(device, settings.slots, settings.queue, settings.deadline)
+    text_engine = TextEngine(device, settings.slots, settings.queue, settings.deadline)
     card = None if torch_device.type == "cpu" else device
     # closed whatever happens before it serves: its threads would keep this process from ending
-    with closing(ImageEngine(card, threads, settings.queue, settings.deadline)) as painting:
+    with closing(ImageEngine(card, threads, settings.queue, settings.deadline)) as image_engine:
         store = Store(settings.home, settings.shipped)
         gallery = Gallery(settings, store, torch_device)
         look_in(settings.home, settings.data)
@@ -43,7 +43,7 @@ async def serve(settings: Settings, listener: socket.socket) -> AsyncIterator[we
         trainer = Trainer(settings.home, settings.shipped, torch_device, settings.training_memory)
         jobs = Jobs(settings, records, store, trainer)
         datasets = Datasets(settings.home, trainer)
-        app = create_app(settings, engine, painting, gallery, jobs, datasets)
+        app = create_app(settings, text_engine, image_engine, gallery, jobs, datasets)
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=GRACE)
         await runner.setup()
         await web.SockSite(runner, listener).start()
@@ -54,8 +54,8 @@ async def serve(settings: Settings, listener: socket.socket) -> AsyncIterator[we
         finally:
             opening.cancel()
             training.cancel()
-            engine.close()
-            painting.close()
+            text_engine.close()
+            image_engine.close()
             await runner.cleanup()
             await asyncio.wait([training])
             records.close()

@@ -18,6 +18,8 @@ from worker.engine.stream import Queued
 from worker.errors import WorkerError, forget
 
 PULSE = 30.0  # seconds between comments; the bot gives a stream up that says nothing for 120
+ENDED = web.RequestKey("ended", int)  # the status of how a stream ended that had begun with 200
+LEFT = 499  # of requests whose client left, as web servers log it
 
 log = structlog.get_logger()
 
@@ -52,6 +54,7 @@ async def stream(request: web.Request, parts: AsyncIterator[Queued | BaseModel])
                 await response.write(b"data: %s\n\n" % part.model_dump_json().encode())
         await response.write(b"data: [DONE]\n\n")
     except ConnectionResetError:  # the client left, which also cancels this handler
+        request[ENDED] = LEFT
         return response
     except Exception as error:
         if not response.prepared:
@@ -59,6 +62,7 @@ async def stream(request: web.Request, parts: AsyncIterator[Queued | BaseModel])
         if not isinstance(error, WorkerError):  # a fault of ours, logged whole: the answer has begun, so it ends here
             log.exception("stream failed", path=request.path)
         last = error if isinstance(error, WorkerError) else WorkerError.of(error)
+        request[ENDED] = last.status
         forget(error)
         await response.write(b"data: %s\n\n" % last.response().model_dump_json().encode())
     finally:

@@ -22,7 +22,7 @@ from worker.engine.images import ImageEngine
 from worker.engine.stream import Queued
 from worker.gallery import ImageModel
 from worker.replies import reply
-from worker.routes import IMAGES
+from worker.routes import IMAGE_ENGINE
 from worker.schemas.contract import Contract
 from worker.schemas.vision import File, VisionAnswer
 from worker.streaming import Tell, stream, told
@@ -88,7 +88,7 @@ async def answer(
     """Do the work of a request; its answer whole, or with its places in the line before."""
 
     async def visit(tell: Tell) -> Contract:
-        return await work(Visit(request.app[IMAGES], model, wanted.user, tell))
+        return await work(Visit(request.app[IMAGE_ENGINE], model, wanted.user, tell))
 
     if not wanted.stream:
         return reply(await visit(ignore))

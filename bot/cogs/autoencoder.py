@@ -17,6 +17,7 @@ from bot.locale import command_text
 from bot.picture_options import Code, asked, options
 from bot.picture_recipes import command
 from bot.uploads import first_picture
+from bot.vision_recipes import handed_in
 
 if TYPE_CHECKING:
     from bot.client import Bot
@@ -82,17 +83,25 @@ class Autoencoder(commands.Cog):
 
 async def _reconstruct_picture_in(interaction: discord.Interaction[Bot], message: discord.Message) -> None:
     recipe = replace(asked(interaction), operation=RECONSTRUCT)
-    await examine(interaction, recipe, first_picture(message), owner=_whose(message))
+    await examine(interaction, recipe, first_picture(message), owner=await _whose(interaction, message))
 
 
 async def _judge_picture_in(interaction: discord.Interaction[Bot], message: discord.Message) -> None:
     recipe = replace(asked(interaction), operation=OUTLIER)
-    await examine(interaction, recipe, first_picture(message), owner=_whose(message))
+    await examine(interaction, recipe, first_picture(message), owner=await _whose(interaction, message))
 
 
-def _whose(message: discord.Message) -> int | None:
-    """The person whose pictures a message has; a bot's are of whoever uses them."""
-    return None if message.author.bot else message.author.id
+async def _whose(interaction: discord.Interaction[Bot], message: discord.Message) -> int | None:
+    """The person whose pictures a message has: of a result, whose pictures or words it shows.
+
+    A bot's of which nothing is known are of whoever uses them.
+    """
+    if not message.author.bot:
+        return message.author.id
+    shown = await interaction.client.recipes.shown_by(message.id, message.channel.id)
+    if shown is None:
+        return None
+    return next((picture["owner"] for picture in handed_in(shown)), shown.origin or shown.owner)
 
 
 async def setup(bot: Bot) -> None:

@@ -10,15 +10,13 @@ from discord import app_commands
 
 from bot.audit import Entry
 from bot.confirmation import ask
+from bot.draft import Attached
 from bot.errors import Refusal
-from bot.live_message import Attached
-from bot.locale import command_text, translate
+from bot.locale import command_text, number, translate
 from bot.markdown import escape
 from bot.operators import OperatorButton, OperatorCog, offered_to_operators
-from bot.table import table
-from bot.training_message import left_out
 from bot.training_options import options
-from worker.schemas.training import File
+from worker.schemas.training import File, Found
 
 if TYPE_CHECKING:
     from bot.client import Bot
@@ -27,6 +25,13 @@ LARGEST = 100 * 2**20  # bytes of a file: what a well-boosted server takes, and 
 LONGEST_NAME = 32  # characters, as the worker keeps it
 SHOWN = 20  # data sets in a list, so that it fits a message
 EXCERPT = 300  # characters of a text
+LEFT_OUT = {  # why something of what was handed in is left out, by the worker's codes
+    "damaged": "dataset.damaged",
+    "duplicate": "dataset.duplicate",
+    "no_picture": "dataset.no_picture",
+    "too_large": "dataset.too_large",
+    "unreadable": "dataset.unreadable",
+}
 
 
 class DeleteDataset(
@@ -87,13 +92,10 @@ class Dataset(OperatorCog):
         locale = interaction.locale
         trainable = await self.bot.catalogue.ask_trainable()
         handed_in = {file.name: file for file in await self.bot.catalogue.ask_files()}
-        rows = [
-            [one.name, _kind(one.kind, locale), str(handed_in[one.name].found.items) if one.name in handed_in else ""]
-            for one in trainable.datasets[:SHOWN]
+        lines = [
+            f"`{one.name}` · {_what(one.kind, handed_in.get(one.name), locale)}" for one in trainable.datasets[:SHOWN]
         ]
-        head = [translate(locale, key) for key in ("dataset.column_name", "dataset.column_kind", "dataset.column_size")]
-        listed = table(head, rows, left=2) if rows else translate(locale, "dataset.none")
-        await interaction.edit_original_response(content=listed)
+        await interaction.edit_original_response(content="\n".join(lines) or translate(locale, "dataset.none"))
 
     @dataset.command(
         name=command_text("command.delete.name"), description=command_text("command.dataset_delete.description")
@@ -118,9 +120,11 @@ async def _handed_in(bot: Bot, named: str) -> File:
     """The data set with that name; raises Refusal if nobody handed one in."""
     files = await bot.catalogue.ask_files()
     file = next((file for file in files if file.name == named), None)
-    if file is None:
-        known = ", ".join(file.name for file in files[:SHOWN]) or "–"
+    if file is None and files:
+        known = ", ".join(file.name for file in files[:SHOWN])
         raise Refusal("error.not_handed_in", name=escape(named), known=known)
+    if file is None:
+        raise Refusal("error.none_handed_in", name=escape(named))
     return file
 
 
@@ -136,17 +140,30 @@ def _found(file: File, locale: discord.Locale) -> str:
     """What the check of a data set found, and how to use it."""
     found = file.found
     key = "dataset.has_pictures" if found.kind == "pictures" else "dataset.has_text"
-    lines = [translate(locale, key, name=escape(file.name), count=found.items)]
+    lines = [translate(locale, key, name=escape(file.name), count=number(locale, found.items))]
     if found.left_out:
-        lines.append(translate(locale, "dataset.left_out", reasons=left_out(found, locale)))
+        lines.append(translate(locale, "dataset.left_out", reasons=_left_out(found, locale)))
     if found.excerpt:
         lines.append("```\n" + found.excerpt[:EXCERPT].replace("`", "'") + "\n```")
     lines.append(translate(locale, "dataset.use", name=file.name))
     return "\n".join(lines)
 
 
-def _kind(kind: str, locale: discord.Locale) -> str:
-    return translate(locale, "dataset.pictures" if kind == "pictures" else "dataset.text")
+def _left_out(found: Found, locale: discord.Locale) -> str:
+    """How many of a data set's files are left out, and why."""
+    return ", ".join(
+        f"{count} × {translate(locale, LEFT_OUT[reason]) if reason in LEFT_OUT else escape(reason)}"
+        for reason, count in found.left_out.items()
+    )
+
+
+def _what(kind: str, file: File | None, locale: discord.Locale) -> str:
+    """What a data set is made of, and how much of it there is in one that was handed in."""
+    pictures = kind == "pictures"
+    if file is None:
+        return translate(locale, "dataset.pictures" if pictures else "dataset.text")
+    key = "dataset.count_pictures" if pictures else "dataset.count_characters"
+    return translate(locale, key, count=number(locale, file.found.items))
 
 
 async def setup(bot: Bot) -> None:

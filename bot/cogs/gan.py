@@ -32,7 +32,7 @@ class Gan(commands.Cog):
             bot.operations[operation.qualified_name] = imagine
             bot.commands_of[operation.qualified_name] = command
 
-    @gan.command(name=command_text("command.sample.name"), description=command_text("command.sample.description"))
+    @gan.command(name=command_text("command.sample.name"), description=command_text("command.gan_sample.description"))
     @options("model", "count", "seed", "truncation", "label")
     async def sample(
         self,
@@ -59,7 +59,7 @@ class Gan(commands.Cog):
             raise Refusal("error.digits", most=MAX_DIGITS)
         await imagine(interaction, asked(interaction, model, seed, prompt=digits, truncation=truncation))
 
-    @gan.command(name=command_text("command.vary.name"), description=command_text("command.vary.description"))
+    @gan.command(name=command_text("command.vary.name"), description=command_text("command.gan_vary.description"))
     @options("picture", "model", "count", "strength", "seed", "truncation", "label")
     async def vary(
         self,
@@ -76,7 +76,7 @@ class Gan(commands.Cog):
         recipe = asked(interaction, model, seed, **near, n=count, truncation=truncation, label=label)
         await imagine(interaction, recipe)
 
-    @gan.command(name=command_text("command.walk.name"), description=command_text("command.walk.description"))
+    @gan.command(name=command_text("command.walk.name"), description=command_text("command.gan_walk.description"))
     @options("model", "pictures", "seed", "strength", "truncation", "label")
     async def walk(
         self,

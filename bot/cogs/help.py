@@ -14,7 +14,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.guild_settings import ANYWHERE
-from bot.locale import command_text, number, translate
+from bot.locale import NONE, command_text, number, translate
 from bot.markdown import fitting
 from bot.operators import OperatorCog
 from bot.views import Lasting
@@ -149,7 +149,7 @@ def _serving(models: list[ModelInfo], locale: discord.Locale) -> str:
     for one in models:
         millions = number(locale, one.parameters / 1e6, ".1f")
         lines.append(translate(locale, "about.model", model=f"{one.id}@{one.version}", millions=millions))
-    return fitting(lines, LONGEST_FIELD) or "–"
+    return fitting(lines, LONGEST_FIELD) or NONE
 
 
 def _milliseconds(seconds: float) -> str:

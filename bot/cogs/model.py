@@ -11,13 +11,12 @@ from discord import app_commands
 
 from bot import figures, sheets
 from bot.confirmation import ask
+from bot.draft import view_of
 from bot.errors import Refusal
-from bot.live_message import view_of
 from bot.locale import command_text, number, translate
-from bot.markdown import escape
+from bot.markdown import escape, fitting
 from bot.operators import LONGEST_SUBJECT, OperatorButton, OperatorCog, offered_to_operators
 from bot.switching import RollBack
-from bot.table import table
 from bot.training_options import options
 from worker.schemas.models import ModelInfo, ModelList
 from worker.schemas.training import VersionInfo
@@ -25,7 +24,7 @@ from worker.schemas.training import VersionInfo
 if TYPE_CHECKING:
     from bot.client import Bot
 
-MOST_ROWS = 20  # models or versions in one list, so that it fits a message
+LONGEST_LIST = 1_600  # characters, so that a message has room for what its signs mean
 
 
 class DeleteVersion(
@@ -90,11 +89,11 @@ class Model(OperatorCog):
             "model.made",
             parameters=number(locale, told.parameters / 1e6, ".2f"),
             dataset=escape(told.dataset),
-            when=int(datetime.fromisoformat(told.created).timestamp()),
+            when=_when(told),
         )
         lines = [" · ".join([f"**{name}**", *state]), made, f"`{told.command}`"]
         if told.metrics:
-            lines.append(figures.alone(told.metrics, told.version, locale) + _of_parts([told], locale))
+            lines += [*figures.lines(told.metrics, told.quick, locale), *_notes([told], locale)]
         samples = await sheets.of_versions(self.bot.trainings, told.model, [(told.version, told.sample)], locale)
         files = [samples.file()] if samples is not None else []
         await interaction.edit_original_response(content="\n".join(lines), attachments=files)
@@ -104,13 +103,14 @@ class Model(OperatorCog):
     )
     @options("model", "version")
     async def promote(self, interaction: discord.Interaction[Bot], model: str, version: str) -> None:
-        await interaction.response.defer(thinking=True)
-        entry = await self.bot.switching.promote(interaction, model.strip(), version.strip())
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        chosen = await self.bot.switching.find(model.strip(), version.strip())
+        entry = await self.bot.switching.promote(interaction, chosen.model, chosen.version)
         locale = self.bot.guild_settings.locale(interaction)
-        subject, buttons = f"{model.strip()}@{version.strip()}", []
-        if len(subject) <= LONGEST_SUBJECT:
-            buttons.append(RollBack(subject, locale))
-        await interaction.edit_original_response(content=entry.sentence(locale), view=view_of(buttons))
+        subject = f"{chosen.model}@{chosen.version}"
+        buttons = [RollBack(subject, locale)] if len(subject) <= LONGEST_SUBJECT else []
+        await interaction.edit_original_response(content=entry.sentence(interaction.locale))
+        await interaction.followup.send(entry.sentence(locale), view=view_of(buttons) or discord.utils.MISSING)
 
     @model.command(
         name=command_text("command.rollback.name"), description=command_text("command.model_rollback.description")
@@ -163,35 +163,53 @@ class Model(OperatorCog):
 
 
 def _models(models: ModelList, locale: discord.Locale) -> str:
-    """Every model in a line: which version serves, how many there are, and the figure that decides."""
-    rows = [[one.id, one.version, str(len(one.versions)), _deciding(one, locale)] for one in models.data]
-    rows += [[name, figures.NONE, str(len(versions)), figures.NONE] for name, versions in models.unserved.items()]
-    if not rows:
-        return translate(locale, "model.none")
-    head = [translate(locale, key) for key in ("model.column_model", "model.column_serves", "model.column_versions")]
-    listed = table([*head, translate(locale, "training.figure")], sorted(rows)[:MOST_ROWS], left=2)
-    return listed + _of_parts(models.data, locale)
+    """A line for each model: which version serves, the figure that decides, and how many versions there are."""
+    rows = [
+        [f"`{one.id}@{one.version}`", *_deciding(one, locale), *_count(one.versions, locale)] for one in models.data
+    ]
+    none_serves = translate(locale, "model.none_serves")
+    rows += [[f"`{name}`", none_serves, *_count(versions, locale)] for name, versions in models.unserved.items()]
+    return _listed(sorted(rows), models.data, locale) if rows else translate(locale, "model.none")
 
 
 def _versions(versions: Sequence[VersionInfo], locale: discord.Locale) -> str:
-    """Every version of a model in a line, the newest first."""
-    head = [translate(locale, key) for key in ("model.column_version", "model.column_trained", "training.figure")]
-    serves = translate(locale, "model.serves")
+    """A line for each version of a model, the newest first."""
+    serves = f"**{translate(locale, 'model.serves')}**"
     rows = [
-        [one.version, one.created[:10], _deciding(one, locale), serves if one.serving else ""]
-        for one in versions[:MOST_ROWS]
+        [f"`{one.version}`", f"<t:{_when(one)}:d>", *_deciding(one, locale), *([serves] if one.serving else [])]
+        for one in versions
     ]
-    return table([*head, ""], rows, left=2) + _of_parts(versions[:MOST_ROWS], locale)
+    return _listed(rows, versions, locale)
 
 
-def _deciding(measured: ModelInfo | VersionInfo, locale: discord.Locale) -> str:
-    name, value = next(iter(measured.metrics.items()), ("", None))
-    return f"{name} {'≈ ' if measured.quick else ''}{figures.plain(value, locale)}" if name else figures.NONE
+def _listed(rows: Sequence[Sequence[str]], told: Sequence[ModelInfo | VersionInfo], locale: discord.Locale) -> str:
+    """As many of the rows as a message holds, and what the signs in them mean."""
+    return "\n".join([fitting(map(" · ".join, rows), LONGEST_LIST), *_notes(told, locale)])
 
 
-def _of_parts(measured: Sequence[ModelInfo | VersionInfo], locale: discord.Locale) -> str:
-    """What the sign before a figure means, where one has it."""
-    return f"\n{translate(locale, 'model.quick')}" if any(one.quick for one in measured) else ""
+def _deciding(measured: ModelInfo | VersionInfo, locale: discord.Locale) -> list[str]:
+    """The figure that decides, if there is one."""
+    return figures.lines(measured.metrics, measured.quick, locale)[:1]
+
+
+def _count(versions: Sequence[str], locale: discord.Locale) -> list[str]:
+    """How many versions there are, where there are several."""
+    return [translate(locale, "model.versions", count=len(versions))] if len(versions) > 1 else []
+
+
+def _notes(told: Sequence[ModelInfo | VersionInfo], locale: discord.Locale) -> list[str]:
+    """What the signs beside figures mean, of those that are there."""
+    notes = []
+    if any(metric.better for one in told for metric in one.metrics.values()):
+        notes.append(translate(locale, "model.signs"))
+    if any(one.quick for one in told):
+        notes.append(translate(locale, "model.quick"))
+    return notes
+
+
+def _when(version: VersionInfo) -> int:
+    """When it was trained, in seconds since the epoch."""
+    return int(datetime.fromisoformat(version.created).timestamp())
 
 
 async def setup(bot: Bot) -> None:

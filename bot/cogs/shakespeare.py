@@ -17,26 +17,43 @@ from bot.errors import Refusal
 from bot.live_message import LiveMessage
 from bot.locale import command_text, translate
 from bot.next_letters import NextLetters, ShowLetters
+from bot.options import named
 from bot.passage import Passage
-from bot.recipes import Recipe, as_command, check_range, read_model, read_seed
+from bot.recipes import Recipe, as_command, as_line, check_range, read_line, read_model, read_seed
 from bot.result import perform
 from bot.suggestions import choices
 from bot.views import continued
 from bot.worker_api import Finished, Piece, Queued
-from worker.schemas.completions import MAX_TOKENS, CompletionRequest
+from worker.schemas.completions import MAX_TOKENS, MODEL, CompletionRequest
 
 if TYPE_CHECKING:
     from bot.client import Bot
 
 OPERATION = "text"
-FAMILY = "gpt"
-MODEL = "gpt-shakespeare"
 
 LONGEST_PROMPT = 2_000  # characters: one Discord message, already more than the model reads
+LONGEST_LINE = 2 * LONGEST_PROMPT  # characters of one as it is typed, where a line break takes two
 LONGEST_TEXT = MAX_TOKENS
 HOTTEST = 2.0  # temperature; beyond it the letters are nearly random
 WIDEST_CHOICE = 100  # top_k; the model knows fewer characters than that
 SMALLEST_SHARE = 0.01  # top_p; 0 would leave no character to choose
+
+
+TEXTS = {  # of each option: its name and its description
+    "prompt": ("option.prompt.name", "option.prompt.description"),
+    "length": ("option.length.name", "option.length.description"),
+    "temperature": ("option.temperature.name", "option.temperature.description"),
+    "top_k": ("option.top_k.name", "option.top_k.description"),
+    "top_p": ("option.top_p.name", "option.top_p.description"),
+    "seed": ("option.seed.name", "option.seed.description"),
+    "model": ("option.model.name", "option.model.description"),
+}
+
+
+async def suggest(interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
+    """Models that write texts, and their versions."""
+    writers = [model for model in interaction.client.catalogue.models if "completions" in model.operations]
+    return choices(((name, name) for name in names(writers)), typed)
 
 
 class Shakespeare(commands.Cog):
@@ -60,28 +77,11 @@ class Shakespeare(commands.Cog):
     @app_commands.command(
         name=command_text("command.shakespeare.name"), description=command_text("command.shakespeare.description")
     )
-    @app_commands.rename(
-        prompt=command_text("option.prompt.name"),
-        length=command_text("option.length.name"),
-        temperature=command_text("option.temperature.name"),
-        top_k=command_text("option.top_k.name"),
-        top_p=command_text("option.top_p.name"),
-        seed=command_text("option.seed.name"),
-        model=command_text("option.model.name"),
-    )
-    @app_commands.describe(
-        prompt=command_text("option.prompt.description"),
-        length=command_text("option.length.description"),
-        temperature=command_text("option.temperature.description"),
-        top_k=command_text("option.top_k.description"),
-        top_p=command_text("option.top_p.description"),
-        seed=command_text("option.seed.description"),
-        model=command_text("option.model.description"),
-    )
+    @named(TEXTS, {"model": suggest}, "prompt", "length", "temperature", "top_k", "top_p", "seed", "model")
     async def shakespeare(
         self,
         interaction: discord.Interaction[Bot],
-        prompt: app_commands.Range[str, 1, LONGEST_PROMPT],
+        prompt: app_commands.Range[str, 1, LONGEST_LINE],
         length: app_commands.Range[int, 1, LONGEST_TEXT] | None = None,
         temperature: app_commands.Range[float, 0.0, HOTTEST] | None = None,
         top_k: app_commands.Range[int, 0, WIDEST_CHOICE] = 0,
@@ -89,7 +89,7 @@ class Shakespeare(commands.Cog):
         seed: str | None = None,
         model: str = MODEL,
     ) -> None:
-        _check_prompt(prompt)
+        prompt = _read_prompt(prompt)
         usual = self.bot.guild_settings.of(interaction)
         length = usual.length if length is None else length
         temperature = usual.temperature if temperature is None else temperature
@@ -114,17 +114,14 @@ class Shakespeare(commands.Cog):
     @app_commands.command(
         name=command_text("command.letters.name"), description=command_text("command.letters.description")
     )
-    @app_commands.rename(prompt=command_text("option.prompt.name"), model=command_text("option.model.name"))
-    @app_commands.describe(
-        prompt=command_text("option.prompt.description"), model=command_text("option.model.description")
-    )
+    @named(TEXTS, {"model": suggest}, "prompt", "model")
     async def letters(
         self,
         interaction: discord.Interaction[Bot],
-        prompt: app_commands.Range[str, 1, LONGEST_PROMPT],
+        prompt: app_commands.Range[str, 1, LONGEST_LINE],
         model: str = MODEL,
     ) -> None:
-        _check_prompt(prompt)
+        prompt = _read_prompt(prompt)
         name, version = read_model(model)
         recipe = Recipe(
             owner=interaction.user.id,
@@ -134,13 +131,6 @@ class Shakespeare(commands.Cog):
             parameters={"prompt": prompt},
         )
         await self.foresee(interaction, recipe)
-
-    @shakespeare.autocomplete("model")
-    @letters.autocomplete("model")
-    async def suggest(self, interaction: discord.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
-        """Models, and their versions."""
-        writers = [model for model in self.bot.catalogue.models if model.family == FAMILY]
-        return choices(((name, name) for name in names(writers)), typed)
 
     async def perform(self, interaction: discord.Interaction[Any], recipe: Recipe) -> None:
         """Streams the text that ``recipe`` asks for into the answer to ``interaction``, and keeps what came of it."""
@@ -199,7 +189,7 @@ def command(recipe: Recipe, locale: discord.Locale) -> str:
     """The command that writes the same text again, as people of that language type it."""
     parameters = recipe.parameters
     options: dict[str, object] = {
-        "option.prompt.name": parameters["prompt"],
+        "option.prompt.name": as_line(parameters["prompt"]),
         "option.length.name": parameters["max_tokens"],
         "option.temperature.name": f"{parameters['temperature']:g}",
     }
@@ -218,12 +208,14 @@ def _parameters(prompt: str, length: int, temperature: float, top_k: int = 0, to
     return {"prompt": prompt, "max_tokens": length, "temperature": temperature, "top_k": top_k, "top_p": top_p}
 
 
-def _check_prompt(prompt: str) -> None:
-    """Raises Refusal unless a text can begin like that."""
+def _read_prompt(typed: str) -> str:
+    """The prompt that a person typed; raises Refusal unless a text can begin like that."""
+    prompt = read_line(typed)
     if not prompt.strip():
         raise Refusal("error.prompt_empty")
     if len(prompt) > LONGEST_PROMPT:
         raise Refusal("error.prompt_long", length=len(prompt), longest=LONGEST_PROMPT)
+    return prompt
 
 
 async def setup(bot: Bot) -> None:

@@ -40,7 +40,7 @@ class Vae(commands.Cog):
         bot.operations["vae interpolate"] = _interpolate
         bot.commands_of |= {operation.qualified_name: command for operation in self.vae.commands}
 
-    @vae.command(name=command_text("command.sample.name"), description=command_text("command.sample.description"))
+    @vae.command(name=command_text("command.sample.name"), description=command_text("command.vae_sample.description"))
     @options("model", "count", "seed", "truncation")
     async def sample(
         self,
@@ -52,7 +52,7 @@ class Vae(commands.Cog):
     ) -> None:
         await imagine(interaction, asked(interaction, model, seed, n=count, truncation=truncation))
 
-    @vae.command(name=command_text("command.vary.name"), description=command_text("command.vary.description"))
+    @vae.command(name=command_text("command.vary.name"), description=command_text("command.vae_vary.description"))
     @options("picture", "model", "count", "strength", "seed", "truncation")
     async def vary(
         self,
@@ -67,7 +67,7 @@ class Vae(commands.Cog):
         near = {"around": read_trail(picture), "strength": strength}
         await imagine(interaction, asked(interaction, model, seed, **near, n=count, truncation=truncation))
 
-    @vae.command(name=command_text("command.walk.name"), description=command_text("command.walk.description"))
+    @vae.command(name=command_text("command.walk.name"), description=command_text("command.vae_walk.description"))
     @options("model", "pictures", "seed", "strength", "truncation")
     async def walk(
         self,

@@ -7,6 +7,8 @@ import discord
 from discord import app_commands
 
 CATALOGUES: dict[str, dict[str, str]] = {}
+NONE = "–"  # stands for a figure, a version or anything else that there is not
+SWAPPED = str.maketrans(".,", ",.")
 
 
 def add(folder: Path) -> None:
@@ -37,10 +39,10 @@ def ordinal(locale: discord.Locale, number: int) -> str:
     return f"{number}{ending}"
 
 
-def number(locale: discord.Locale, value: float, form: str) -> str:
-    """A figure as people write it, such as 24.5 or 24,5; what they type as an option has a point in every language."""
-    written = format(value, form)
-    return written.replace(".", ",") if locale is discord.Locale.brazil_portuguese else written
+def number(locale: discord.Locale, value: float, form: str = "") -> str:
+    """A figure as people write it: 1,024.5 or 1.024,5; what they type as an option has a point in every language."""
+    written = format(value, f",{form}")
+    return written.translate(SWAPPED) if locale is discord.Locale.brazil_portuguese else written
 
 
 def command_text(key: str) -> app_commands.locale_str:

@@ -41,16 +41,24 @@ function leaves(node, path, command) {
   ];
 }
 
-/** The entries that fit what was typed, best first: names that begin so, names that contain it, descriptions. */
+/**
+ * The entries that fit what was typed, whatever its case and accents, best first: names that begin so, names that
+ * contain it, descriptions.
+ */
 export function search(entries, typed) {
-  const wanted = typed.trim().toLowerCase();
+  const wanted = plain(typed.trim());
   const rank = (entry) => {
-    const names = [entry.title.toLowerCase(), entry.name.toLowerCase()];
+    const names = [entry.title, entry.name].map(plain);
     if (names.some((name) => name.startsWith(wanted))) return 0;
     if (names.some((name) => name.includes(wanted))) return 1;
-    return entry.description.toLowerCase().includes(wanted) ? 2 : 3;
+    return plain(entry.description).includes(wanted) ? 2 : 3;
   };
   return entries.filter((entry) => rank(entry) < 3).sort((a, b) => rank(a) - rank(b) || a.title.localeCompare(b.title));
+}
+
+/** `text` in small letters without their accents. */
+function plain(text) {
+  return text.toLowerCase().normalize("NFD").replace(/\p{M}/gu, "");
 }
 
 /**

@@ -47,10 +47,14 @@ export function usedLine(user, name) {
   );
 }
 
-/** Three rising bubbles beside a sentence: something is on its way. */
+/** Three that rise: something is on its way. */
+export function bubbles() {
+  return h("span", { class: "bubbles", "aria-hidden": "true" }, h("i"), h("i"), h("i"));
+}
+
+/** Bubbles beside a sentence. */
 export function thinking(sentence) {
-  const bubbles = h("span", { class: "bubbles", "aria-hidden": "true" }, h("i"), h("i"), h("i"));
-  return h("div", { class: "thinking" }, bubbles, sentence);
+  return h("div", { class: "thinking" }, bubbles(), sentence);
 }
 
 export function appBadge() {

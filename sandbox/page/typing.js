@@ -1,6 +1,7 @@
 /** Who is typing in the open channel. */
 
 import { h } from "./dom.js";
+import { bubbles } from "./message.js";
 import { displayName } from "./session.js";
 
 const LASTS = 10_000; // milliseconds; Discord repeats the event sooner while someone goes on typing
@@ -40,7 +41,7 @@ export class Typing {
       .map(displayName);
     if (!names.length) return this.root.replaceChildren();
     const list = new Intl.ListFormat("en").format(names);
-    const bubbles = h("span", { class: "bubbles", "aria-hidden": "true" }, h("i"), h("i"), h("i"));
-    return this.root.replaceChildren(bubbles, h("b", {}, list), names.length > 1 ? " are typing…" : " is typing…");
+    const verb = names.length > 1 ? "are" : "is";
+    return this.root.replaceChildren(bubbles(), h("b", {}, list), ` ${verb} typing…`);
   }
 }

@@ -3,12 +3,11 @@
 import { h } from "./dom.js";
 import { CHANNEL_DM, displayName } from "./session.js";
 
-const EXAMPLE = { command: "shakespeare", option: "prompt", text: "Our revels now are ended." };
-
 export function welcome(session, channel, composer) {
   const bot = displayName(session.bot);
   const scene = document.getElementById("scene").content.cloneNode(true);
   const direct = channel.type === CHANNEL_DM;
+  const { command, options } = channel.example;
   return h(
     "section",
     { class: "welcome", "aria-label": "Welcome" },
@@ -19,7 +18,7 @@ export function welcome(session, channel, composer) {
       "p",
       {},
       "Commands begin with a slash. Type ",
-      h("code", {}, `/${EXAMPLE.command}`),
+      h("code", {}, `/${command}`),
       ", or let this write it for you:",
     ),
     h(
@@ -27,14 +26,12 @@ export function welcome(session, channel, composer) {
       { class: "welcome-actions" },
       h(
         "button",
-        {
-          type: "button",
-          class: "example",
-          onclick: () => composer.begin(EXAMPLE.command, { [EXAMPLE.option]: EXAMPLE.text }),
-        },
-        h("b", {}, `/${EXAMPLE.command}`),
-        h("span", { class: "example-option" }, EXAMPLE.option),
-        h("span", {}, EXAMPLE.text),
+        { type: "button", class: "example", onclick: () => composer.begin(command, options) },
+        h("b", {}, `/${command}`),
+        Object.entries(options).map(([name, text]) => [
+          h("span", { class: "example-option" }, name),
+          h("span", {}, text),
+        ]),
       ),
       h("button", { type: "button", class: "text-button", onclick: () => composer.type("/") }, "See every command"),
     ),

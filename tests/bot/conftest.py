@@ -95,6 +95,7 @@ class ToldWorker:
     def __init__(self) -> None:
         self.url = ""
         self.refusal: web.Response | None = None  # what completions get instead of a stream
+        self.request_id = ""  # of the newest request
         self._streams: asyncio.Queue[Stream] = asyncio.Queue()
 
     async def stream(self) -> Stream:
@@ -108,6 +109,7 @@ class ToldWorker:
         )
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
+        self.request_id = request.headers["X-Request-Id"]
         if self.refusal is not None:
             refusal, self.refusal = self.refusal, None
             return refusal

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, aclosing
 import discord
 import pytest
 from discord.http import handle_message_parameters
+from structlog.testing import capture_logs
 
 from bot import client
 from bot.client import Bot, InstallationError
@@ -132,3 +133,33 @@ async def test_ending_the_bot_is_told_in_what_it_was_writing(island: Island, bot
         again = await miranda.press(ended, "Continue")
         (await told_worker.stream()).finish(", what light")
         await again.message(finished)
+
+
+async def test_a_failure_is_logged_with_what_was_used_and_as_the_worker_logs_it(
+    island: Island, bot: Bot, told_worker: ToldWorker
+) -> None:
+    async with island.person() as miranda:
+        with capture_logs() as logs:
+            told_worker.refuse(500, "out of memory")
+            message = await (await miranda.slash("shakespeare", prompt="ROMEO:")).message(finished)
+            first = told_worker.request_id
+            told_worker.refuse(500, "out of memory")
+            await (await miranda.press(message, "Retry")).message(finished)
+    failures = [entry for entry in logs if entry["event"] == "worker failed"]
+    assert [(entry["command"], entry["request_id"]) for entry in failures] == [
+        ("shakespeare", first),
+        ("again", told_worker.request_id),  # as Retry is called of a text that never began
+    ]
+
+
+async def test_what_the_worker_refuses_is_logged_without_what_was_typed(
+    island: Island, bot: Bot, told_worker: ToldWorker
+) -> None:
+    async with island.person() as miranda:
+        with capture_logs() as logs:
+            told_worker.refuse(400, "prompt must be shorter, not ROMEO.")
+            answer = await miranda.slash("shakespeare", prompt="ROMEO:")
+            await answer.message(lambda message: "The models cannot do that" in message["content"])
+    (refused,) = [entry for entry in logs if entry["event"] == "worker refused"]
+    assert (refused["command"], refused["request_id"]) == ("shakespeare", told_worker.request_id)
+    assert "ROMEO" not in str(refused)

@@ -30,7 +30,7 @@ async def test_a_persons_message_goes_on(
         assert (stream.wanted["max_tokens"], stream.wanted["temperature"]) == (400, 0.8)
         stream.finish(", that has such people")
         message = await answer.message(finished)
-        assert message["content"].startswith("**O brave new world**, that has such people\n-# ")
+        assert message["content"].startswith("**O brave new world**, that has such people…\n-# ")
         assert labels(message) == under
 
 

@@ -98,13 +98,15 @@ async def test_what_the_worker_has_a_code_for_is_told_in_words_of_the_bots(
 
 
 async def test_list_and_delete(ariel: Person, island: Island, trainer: Trainer) -> None:
+    refused = await said(ariel, "dataset delete", name="digits")
+    told = "Nobody handed in a data set digits, nor any other; `/dataset add` takes one."
+    assert refused["content"] == told
     await said(ariel, "dataset add", file=File("cats.zip", ZIP), name="our-cats")
     listed = await said(ariel, "dataset list")
-    assert listed["content"].split("\n")[1:-1] == [
-        "name      kind      pictures or characters",
-        "digits    pictures",
-        "sprites   pictures",
-        "our-cats  pictures                      12",
+    assert listed["content"].split("\n") == [
+        "`digits` · pictures",
+        "`sprites` · pictures",
+        "`our-cats` · 12 pictures",
     ]
     assert island.bot is not None
     suggested = await ariel.autocomplete("dataset delete", "name", name="cat")

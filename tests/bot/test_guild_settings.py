@@ -2,10 +2,13 @@
 
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
+import discord
 import pytest
 
 from bot.client import Bot
+from bot.guild_settings import Elsewhere
 from sandbox.interactions import COMMAND
 from sandbox.permissions import Permission
 from tests.bot.conftest import Island, ToldWorker, finished, footer, verse
@@ -144,6 +147,17 @@ async def test_channels_bind_while_a_server_is_not_known_yet(bot: Bot) -> None:
     await bot.guild_settings.change(7, channels=(1, 2))
     away = SimpleNamespace(guild_id=7, guild=SimpleNamespace(unavailable=True, get_channel=lambda _: None))
     assert bot.guild_settings.of(away).channels == (1, 2)  # type: ignore[arg-type]
+
+
+async def test_a_thread_counts_as_its_channel(bot: Bot) -> None:
+    def inside(parent: int) -> Any:
+        thread = MagicMock(spec=discord.Thread, parent_id=parent)
+        return SimpleNamespace(guild_id=7, guild=None, channel_id=9, channel=thread)
+
+    await bot.guild_settings.change(7, channels=(1, 2))
+    bot.guild_settings.check_channel(inside(2))
+    with pytest.raises(Elsewhere):
+        bot.guild_settings.check_channel(inside(3))
 
 
 @pytest.mark.parametrize(("length", "temperature"), [("100", "1.2"), ("3200", "0.0")])

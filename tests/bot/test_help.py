@@ -36,8 +36,9 @@ async def test_the_overview_and_a_topic(island: Island, bot: Bot, channel: str) 
         shown = {field["name"]: field["value"] for field in overview["fields"]}
         assert shown["Verse"] == "`/shakespeare prompt:ROMEO:` and watch a scene grow"
         assert list(shown) == [
-            "Verse", "Pictures", "A space of pictures", "Your pictures through a narrow code", "From lines to pictures",
-            "Maps", "How something was made", "Your data", "For those who manage a server", "How I am doing",
+            "Verse", "Cats and digits that never existed", "A space of cats, digits and shapes",
+            "Your pictures through a narrow code", "From lines to cats", "Maps",
+            "How something was made", "Your data", "For those who manage a server", "How I am doing",
         ]  # fmt: skip
         assert list(topics(message)) == ["Overview", *shown]
         verse = (await turned_to(miranda, message, "Verse"))["embeds"][0]
@@ -58,7 +59,7 @@ async def test_in_portuguese_after_a_restart(island: Island, told_worker: ToldWo
     await island.start_bot(told_worker.url)
     async with island.person("Caliban") as caliban:
         message = await (await caliban.slash("help")).message()
-        assert {"Visão geral", "Imagens", "Versos", "Os seus dados", "Como eu estou"} <= set(topics(message))
+        assert {"Visão geral", "De traços a gatos", "Versos", "Os seus dados", "Como eu estou"} <= set(topics(message))
         await island.stop_bot()
         await island.start_bot(told_worker.url)
         assert "/letras" in (await turned_to(caliban, message, "Versos"))["embeds"][0]["description"]

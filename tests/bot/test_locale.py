@@ -103,6 +103,8 @@ def test_places_in_a_line_are_said_as_people_say_them() -> None:
 def test_figures_are_written_as_people_write_them() -> None:
     assert number(discord.Locale.brazil_portuguese, 24.54, ".1f") == "24,5"
     assert number(discord.Locale.american_english, 24.54, ".1f") == "24.5"
+    assert number(discord.Locale.brazil_portuguese, 13704.84, ".1f") == "13.704,8"
+    assert number(discord.Locale.american_english, 21500) == "21,500"
 
 
 def test_a_missing_translation_falls_back_to_english(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,12 @@ async def audit(ariel: Person) -> list[str]:
     return [line.partition("> ")[2] for line in message["content"].split("\n")]
 
 
+async def promote(ariel: Person, version: str) -> JSON:
+    """Promotes a version by the command; the line that everyone sees."""
+    answer = await ariel.slash("model promote", model="gan-digits", version=version)
+    return await answer.message(lambda message: not message["flags"] & EPHEMERAL)
+
+
 async def roll_back(ariel: Person) -> JSON:
     """Rolls the model back by the command and its question; the line that everyone sees."""
     asked = await said(ariel, "model rollback", model="gan-digits")
@@ -30,22 +36,34 @@ async def roll_back(ariel: Person) -> JSON:
 async def test_models_and_their_versions_are_listed(ariel: Person) -> None:
     models = await said(ariel, "model list")
     assert models["flags"] & EPHEMERAL
-    assert models["content"].split("\n")[1:3] == [
-        "model       serves  versions                figure",
-        "gan-digits  v2             2  frechet_distance 1.5",
+    assert models["content"].split("\n") == [
+        r"`gan-digits@v2` · frechet\_distance ↓ 1.5 · 2 versions",
+        "-# ↑ the more, the better; ↓ the less, the better.",
     ]
     versions = await said(ariel, "model list", model="gan-digits")
-    assert versions["content"].split("\n")[2:4] == [
-        "v2       2026-01-01  frechet_distance ≈ 1.5  serves",
-        "v1       2026-01-01      frechet_distance 2",
+    assert versions["content"].split("\n")[:3] == [
+        r"`v2` · <t:1767225600:d> · frechet\_distance ↓ ≈ 1.5 · **serves**",
+        r"`v1` · <t:1767225600:d> · frechet\_distance ↓ 2",
+        "-# ↑ the more, the better; ↓ the less, the better.",
     ]
-    assert "≈ measured on a part of the held-out data" in versions["content"]
-    assert "held-out" not in models["content"]
+    assert versions["content"].split("\n")[3].startswith("-# ≈ measured on a part of the held-out data")
+
+
+async def test_of_many_versions_as_many_are_listed_as_a_message_holds(ariel: Person, trainer: Trainer) -> None:
+    trainer.versions |= {f"v{number}": 1.0 for number in range(3, 99)}
+    versions = await said(ariel, "model list", model="gan-digits")
+    assert versions["content"].startswith("`v98` ")
+    assert "held-out" in versions["content"]
 
 
 async def test_a_version_is_described_with_its_samples(ariel: Person) -> None:
     told = await said(ariel, "model info", model="gan-digits")
     assert told["content"].startswith("**gan-digits@v2** · serves\n1.23 million parameters · trained on digits · ")
+    assert told["content"].split("\n")[3:6] == [
+        r"frechet\_distance ↓ ≈ 1.5",
+        "agreement ↑ ≈ 98.25 %",
+        "-# ↑ the more, the better; ↓ the less, the better.",
+    ]
     (file,) = told["attachments"]
     assert file["description"] == "Samples, from left to right: gan-digits@v2."
     assert Image.open(io.BytesIO(await ariel.fetch(file))).getpixel((100, 200)) == (40, 0, 128)
@@ -58,7 +76,7 @@ async def test_a_version_is_described_with_its_samples(ariel: Person) -> None:
 
 
 async def test_promote_and_roll_back(ariel: Person, trainer: Trainer) -> None:
-    promoted = await said(ariel, "model promote", model="gan-digits", version="v1")
+    promoted = await promote(ariel, "v1")
     assert promoted["content"] == f"<@{ariel.id}> promoted gan-digits: v1 serves now, v2 did before."
     assert trainer.history[-1] == "v1"
     await ariel.press(promoted, "Roll back")
@@ -77,8 +95,8 @@ async def test_promote_and_roll_back(ariel: Person, trainer: Trainer) -> None:
 async def test_a_promotion_that_another_one_followed_is_not_taken_back_by_its_button(
     ariel: Person, trainer: Trainer
 ) -> None:
-    first = await said(ariel, "model promote", model="gan-digits", version="v1")
-    await said(ariel, "model promote", model="gan-digits", version="v2")
+    first = await promote(ariel, "v1")
+    await promote(ariel, "v2")
     refused = await (await ariel.press(first, "Roll back")).message()
     assert refused["content"] == "v1 serves no more, v2 does; nothing has changed."
     assert trainer.history[-1] == "v2"
@@ -123,7 +141,7 @@ async def test_a_rollback_is_told_to_one_person_and_to_all_in_their_languages(ar
 
 async def test_there_is_no_way_back_to_a_version_that_was_deleted(ariel: Person, trainer: Trainer) -> None:
     trainer.versions["v3"] = 1.0
-    promoted = await said(ariel, "model promote", model="gan-digits", version="v3")
+    promoted = await promote(ariel, "v3")
     del trainer.versions["v2"]
     told = "The version before, v2, was deleted; `/model promote` chooses another."
     assert (await (await ariel.press(promoted, "Roll back")).message())["content"] == told
@@ -136,8 +154,8 @@ async def test_there_is_no_way_back_to_a_version_that_was_deleted(ariel: Person,
 async def test_roll_back_leads_to_what_its_message_names_whatever_came_between(ariel: Person, trainer: Trainer) -> None:
     name = "v3+ema of my own"
     trainer.versions[name] = 1.0
-    first = await said(ariel, "model promote", model="gan-digits", version="v1")
-    second = await said(ariel, "model promote", model="gan-digits", version=name)
+    first = await promote(ariel, "v1")
+    second = await promote(ariel, name)
     await ariel.press(second, "Roll back")
     await ariel.message(second, lambda message: not labels(message))
     assert trainer.history[-1] == "v1"
@@ -149,7 +167,7 @@ async def test_roll_back_leads_to_what_its_message_names_whatever_came_between(a
 
 async def test_a_name_too_long_for_a_button_is_promoted_without_one(ariel: Person, trainer: Trainer) -> None:
     trainer.versions["v" * 150] = 1.0
-    promoted = await said(ariel, "model promote", model="gan-digits", version="v" * 150)
+    promoted = await promote(ariel, "v" * 150)
     assert "serves now" in promoted["content"]
     assert not labels(promoted)
     refused = await said(ariel, "model rollback", model="gan-digits")
@@ -163,17 +181,40 @@ async def test_nothing_to_roll_back_to(ariel: Person, trainer: Trainer) -> None:
     assert refused["content"] == "No other version served before, so there is none to roll back to."
 
 
-async def test_what_serves_already_is_not_promoted_again(ariel: Person) -> None:
-    told = await said(ariel, "model promote", model="gan-digits", version="v2")
-    assert told["content"] == "gan-digits@v2 serves already; nothing has changed."
-    assert not labels(told)
+async def test_what_serves_already_or_is_not_there_is_not_promoted_and_only_who_asked_is_told(ariel: Person) -> None:
+    for model, version, why in (
+        ("gan-digits", "v2", "gan-digits@v2 serves already; nothing has changed."),
+        ("gan-digits", "v9", "gan-digits has no version v9; there are: v2, v1."),
+    ):
+        told = await said(ariel, "model promote", model=model, version=version)
+        assert told["content"] == why
+        assert told["flags"] & EPHEMERAL
+        assert not labels(told)
+
+
+async def test_a_promotion_is_told_to_one_person_and_to_all_in_their_languages(ariel: Person) -> None:
+    await ariel.select(await said(ariel, "settings"), "settings:language", "pt-BR")
+    answer = await ariel.slash("model promote", model="gan-digits", version="v1")
+    public = await answer.message(lambda message: not message["flags"] & EPHEMERAL)
+    assert public["content"] == f"<@{ariel.id}> promoveu gan-digits: agora v1 está em serviço, antes era v2."
+    assert labels(public) == ["Reverter"]
+    private = await answer.message(lambda message: message["flags"] & EPHEMERAL)
+    assert private["content"] == f"<@{ariel.id}> promoted gan-digits: v1 serves now, v2 did before."
+
+
+async def test_a_measuring_that_was_killed_can_be_tried_again(ariel: Person, trainer: Trainer) -> None:
+    trainer.code = "measuring_killed"
+    told = await said(ariel, "model compare", model="gan-digits", version="v1")
+    assert told["content"] == "The measuring was killed, as happens when memory is short; try `/model compare` again."
 
 
 async def test_two_versions_side_by_side(ariel: Person) -> None:
     compared = await said(ariel, "model compare", model="gan-digits", version="v1")
-    assert compared["content"].split("\n")[2:4] == [
-        "figure            v1   v2",
-        "frechet_distance   2  1.5  worse",
+    assert compared["content"].split("\n")[2:] == [
+        "figure               v1     v2",
+        "frechet_distance ↓  ≈ 2  ≈ 1.5  worse",
+        "```",
+        "-# ≈ measured on a part of the held-out data.",
     ]
     (file,) = compared["attachments"]
     refused = await said(ariel, "model compare", model="gan-digits", version="v2")
@@ -220,7 +261,7 @@ async def test_suggestions(ariel: Person, island: Island) -> None:
 async def test_a_model_of_which_no_version_serves(ariel: Person, island: Island, trainer: Trainer) -> None:
     trainer.history = []
     models = await said(ariel, "model list")
-    assert models["content"].split("\n")[2] == "gan-digits  –              2       –"
+    assert models["content"] == "`gan-digits` · none serves · 2 versions"
     assert island.bot is not None
     await island.bot.catalogue.ask()
     assert [one["value"] for one in await ariel.autocomplete("model promote", "model", model="")] == ["gan-digits"]

@@ -35,11 +35,35 @@ async def test_a_chart_under_a_text(island: Island, bot: Bot, told_worker: ToldW
             "A bar chart of the letter that gpt-shakespeare would write next:"
             " s 50.0%, space 25.0%, new line 12.5%, $ 6.2%, all others 6.2%."
         )
-        assert (file["width"], file["height"]) == (800, 500)
+        assert file["width"] == 640  # of which a telephone shows half
         assert (await ariel.fetch(file)).startswith(b"\x89PNG")
         assert labels(chart) == ["Recipe", "Delete"]
         told = await (await ariel.press(chart, "Recipe")).message()
         assert told["content"] == "```\n/letters prompt:ROMEO: But model:gpt-shakespeare@told\n```"
+
+
+@pytest.mark.parametrize(
+    ("person", "said"),
+    [
+        ("Miranda", ": s 95.0%, comma 1.0%, full stop 1.0%, apostrophe 1.0%, colon 1.0%, semicolon 0.9%,"),
+        (
+            "Caliban",
+            ": s 95,0%, vírgula 1,0%, ponto final 1,0%, apóstrofo 1,0%, dois-pontos 1,0%, ponto e vírgula 0,9%,",
+        ),
+    ],
+)
+async def test_what_can_hardly_be_seen_is_named_and_what_is_rarest_has_no_bar(
+    island: Island, bot: Bot, told_worker: ToldWorker, person: str, said: str
+) -> None:
+    shares = {"s": 0.95, ",": 0.01, ".": 0.01, "'": 0.01, ":": 0.01, ";": 0.009, "x": 0.0009}
+    async with island.person(person) as someone:
+        someone.go("direct")
+        answer = await someone.slash("letters", prompt="ROMEO")
+        (await told_worker.stream()).write("s", "length", alternatives=shares)
+        (file,) = (await answer.message(charted))["attachments"]
+    assert said in file["description"]
+    assert " x " not in file["description"]
+    assert file["description"].endswith(("all others 0.1%.", "todas as outras 0,1%."))
 
 
 async def test_characters_that_the_model_never_saw_are_told(island: Island, bot: Bot, told_worker: ToldWorker) -> None:

@@ -78,13 +78,13 @@ async def test_every_command_for_operators_is_among_them(island: Island, trainer
 
 async def test_operators_of_the_settings(island: Island, trainer: Trainer, miranda: Person) -> None:
     await island.start_bot(trainer.url, operators=miranda.id)
-    assert REFUSED not in (await (await miranda.slash("model list")).message())["content"]
+    assert (await said(miranda, "model list"))["content"].startswith("`gan-digits@v2` · ")
 
 
 async def test_operators_by_role(island: Island, trainer: Trainer, miranda: Person) -> None:
     role = island.sandbox.state.guild.members[miranda.id].roles[0]
     await island.start_bot(trainer.url, operator_roles=f"5, {role.id}")
-    assert REFUSED not in (await (await miranda.slash("model list")).message())["content"]
+    assert (await said(miranda, "model list"))["content"].startswith("`gan-digits@v2` · ")
 
 
 async def test_nowhere_but_in_the_home_server(island: Island, trainer: Trainer) -> None:
@@ -112,22 +112,27 @@ async def test_a_stranger_tries_every_button(island: Island, trainer: Trainer, m
 
     async with island.person("Ariel") as ariel:
         begun = []
-        for _ in range(2):
+        for _ in range(4):
             asked = await (await ariel.slash("retrain", model="gan-digits")).message(labels)
             await ariel.press(asked, "Start training")
             begun.append(await trainer.started())
         pressed = await refuses(await told("in line…"))
         trainer.succeed(begun[0], "v3", 1.0)
+        trainer.succeed(begun[2], "v4", 9.0)
+        trainer.succeed(begun[3], "v5", 1.0, problems=["It could not be read."])
         trainer.fail(begun[1], "The disk is full.")
-        pressed |= await refuses(await told("is ready"))
+        for version in ("v3", "v4", "v5"):
+            pressed |= await refuses(await told(f"**gan-digits@{version}** is ready"))
         pressed |= await refuses(await told("** failed: The disk is full."))
-        promoted = await (await ariel.slash("model promote", model="gan-digits", version="v1")).message()
+        answer = await ariel.slash("model promote", model="gan-digits", version="v1")
+        promoted = await answer.message(labels)
         pressed |= await refuses(promoted)
         await ariel.slash("dataset add", file=File("plays.txt", b"ROMEO:"), name="plays")
         questions = [
             await ariel.slash("retrain", model="gan-digits"),
             await ariel.slash("training cancel", training=begun[1]),
-            await ariel.press(await told("is ready"), "Discard"),
+            await ariel.press(await told("**gan-digits@v3** is ready"), "Discard"),
+            await ariel.press(await told("**gan-digits@v4** is ready"), "Promote"),
             await ariel.slash("model delete", model="gan-digits", version="v3"),
             await ariel.slash("model rollback", model="gan-digits"),
             await ariel.slash("dataset delete", name="plays"),
@@ -145,8 +150,8 @@ async def test_a_stranger_tries_every_button(island: Island, trainer: Trainer, m
     assert pressed == {
         button.action for button in (*TRAINING_BUTTONS, Leave, RollBack, RollBackSurely, DeleteVersion, DeleteDataset)
     } | {"again"}
-    assert (trainer.history, len(trainer.jobs), len(trainer.files)) == (["v1", "v2", "v1"], 2, 1)
-    assert sorted(trainer.versions) == ["v1", "v2", "v3"]
+    assert (trainer.history, len(trainer.jobs), len(trainer.files)) == (["v1", "v2", "v1"], 4, 1)
+    assert sorted(trainer.versions) == ["v1", "v2", "v3", "v4", "v5"]
 
 
 async def test_whoever_owns_the_application_no_more_is_no_operator(

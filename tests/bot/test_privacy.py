@@ -7,6 +7,7 @@ import pytest
 from bot.client import Bot
 from bot.recipes import Recipe
 from tests.bot.conftest import Island, ToldWorker, finished, verse
+from tests.bot.pictures import picture
 from tests.bot.test_shakespeare import EPHEMERAL
 from tests.person import JSON, Answer, labels
 
@@ -73,6 +74,22 @@ async def test_ones_words_are_erased_in_what_others_made_of_them(
     assert len(await bot.store.rows("SELECT id FROM messages")) == 1
 
 
+async def test_ones_words_are_erased_in_pictures_of_them_too(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
+    async with island.person() as miranda, island.person("Caliban") as caliban, island.person("Ariel") as ariel:
+        chart = await caliban.press(await verse(miranda, told_worker), "Next letters")
+        (await told_worker.stream()).write("B", "length", alternatives={"B": 0.5, "T": 0.25})
+        shown, _ = await picture(caliban, chart)
+        async with asyncio.timeout(30):
+            while not await bot.recipes.shown_by(int(shown["id"]), int(shown["channel_id"])):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await (await ariel.context("Reconstruct", shown)).message(finished)  # in vain, but it is kept for another try
+        assert len(list((island.home / "uploads").iterdir())) == 1
+        asked = await (await miranda.slash("forget-me")).message()
+        await miranda.press(asked, "Erase everything")
+        await miranda.message(asked, lambda message: message["content"].startswith("Done:"))
+    assert list((island.home / "uploads").iterdir()) == []
+
+
 async def test_ones_words_are_not_kept_by_a_request_that_just_begins(
     island: Island, bot: Bot, told_worker: ToldWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,19 +127,43 @@ async def test_in_portuguese_in_a_direct_message_after_a_restart(island: Island,
 
 async def test_nothing_erased_can_be_read_from_the_disk(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
     async with island.person() as miranda:
-        await verse(miranda, told_worker, "Full fathom five thy father lies")
-        async with asyncio.timeout(30):
-            while b"Full fathom five" not in written(island):  # noqa: ASYNC110 (it is written after it is shown)
-                await asyncio.sleep(0.01)
+        await verse(miranda, told_worker, WORDS)
+        await until_written(island, True)
         asked = await (await miranda.slash("forget-me")).message()
         await miranda.press(asked, "Erase everything")
         await miranda.message(asked, lambda message: message["content"].startswith("Done:"))
-        assert b"Full fathom five" not in written(island)
+        assert not written(island)
+        message = await verse(miranda, told_worker, WORDS)
+        await until_written(island, True)
+        await miranda.press(message, "Delete")
+        await until_written(island, False)
 
 
-def written(island: Island) -> bytes:
-    """What the files of the bot's store hold; the log first, whose content moves into the other."""
-    return b"".join(path.read_bytes() for path in sorted(island.home.glob("prospero.sqlite3*"), reverse=True))
+async def test_nothing_old_can_be_read_from_the_disk(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
+    async with island.person() as miranda:
+        await verse(miranda, told_worker, WORDS)
+        await until_written(island, True)
+    await bot.store.change("UPDATE recipes SET created = created - 366 * 86400")
+    await island.stop_bot()
+    assert written(island)
+    await island.start_bot(told_worker.url)
+    await until_written(island, False)
+
+
+WORDS = "Full fathom five thy father lies"
+
+
+def written(island: Island) -> bool:
+    """Whether the files of the bot's store hold the words; the log first, whose content moves into the other."""
+    paths = sorted(island.home.glob("prospero.sqlite3*"), reverse=True)
+    return any(WORDS.encode() in path.read_bytes() for path in paths)
+
+
+async def until_written(island: Island, expected: bool) -> None:
+    """Returns once the words are written, which is after they are shown, or erased."""
+    async with asyncio.timeout(30):
+        while written(island) != expected:  # noqa: ASYNC110 (nothing tells when it is)
+            await asyncio.sleep(0.01)
 
 
 async def test_changing_ones_mind(island: Island, bot: Bot, told_worker: ToldWorker) -> None:

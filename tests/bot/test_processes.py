@@ -1,8 +1,10 @@
 """The bot as a process of its own: how it begins, what it says when it cannot, what is left when it ends."""
 
 import asyncio
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -76,6 +78,15 @@ async def test_a_setting_that_is_wrong() -> None:
         status, said = await last_words(process)
     assert status == 2
     assert said.startswith("PROSPERO_WORKER_URL is 'nowhere': write the worker's address")
+
+
+async def test_a_setting_that_is_misspelt() -> None:
+    variables = {"PROSPERO_DISCORD_URL": "http://127.0.0.1:9", "PROSPERO_OPERATOR": "5"}
+    async with bot_process(DISCORD_TOKEN="x", **variables) as process:
+        _, errors = await process.communicate()
+    first = json.loads(errors.splitlines()[0])
+    assert first["level"] == "warning"
+    assert first["event"] == "PROSPERO_OPERATOR is no setting; did you mean PROSPERO_OPERATORS?"
 
 
 def test_no_token_and_no_sandbox() -> None:
@@ -171,7 +182,8 @@ async def test_everything_from_one_command_and_nothing_left_after_an_interrupt(s
             bot, worker = psutil.Process(process.pid).children(recursive=True)
             assert bot.memory_info().rss < MOST_MEMORY
             assert "DISCORD_TOKEN" in bot.environ() and "DISCORD_TOKEN" not in worker.environ()
-            models = f"http://127.0.0.1:{worker.cmdline()[-1]}/v1/models"
+            (listening,) = (one for one in worker.net_connections() if one.status == psutil.CONN_LISTEN)
+            models = f"http://127.0.0.1:{listening.laddr.port}/v1/models"
             async with aiohttp.ClientSession() as stranger, stranger.get(models) as response:
                 assert response.status == 401
             worker.kill()
@@ -201,18 +213,20 @@ async def test_a_killed_parent_takes_its_children_with_it(small: dict[str, str])
 
 
 WORKER = """#!{python}
-import http.server, os, pathlib, sys
+import http.server, os, pathlib, socket, sys
 class Ready(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
         self.wfile.write(b'{readiness}')
-note = pathlib.Path(__file__).with_name("pid")
+server = http.server.HTTPServer(("127.0.0.1", 0), Ready, bind_and_activate=False)
+server.socket = socket.socket(fileno=int(sys.argv[-1]))
+note = pathlib.Path(__file__).with_name("note")
 first = not note.exists()
-note.write_text(str(os.getpid()))
+note.write_text(f"{{os.getpid()}} {{server.socket.getsockname()[1]}} ")
 if first:
     sys.stdin.read()
-http.server.HTTPServer(("127.0.0.1", int(sys.argv[-1])), Ready).serve_forever()
+server.serve_forever()
 """
 
 
@@ -222,7 +236,7 @@ async def test_whoever_waits_for_a_worker_that_dies_in_its_start_is_told_at_once
     state = Readiness(
         ready=True, device="cpu", precision="float32", threads=1, models=[], running=0, waiting=0, slots=64
     )
-    worker, note = tmp_path / "worker", tmp_path / "pid"
+    worker, note = tmp_path / "worker", tmp_path / "note"
     worker.write_text(WORKER.format(python=sys.executable, readiness=state.model_dump_json()))
     worker.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(worker))
@@ -230,11 +244,16 @@ async def test_whoever_waits_for_a_worker_that_dies_in_its_start_is_told_at_once
         process = WorkerProcess(session, "token")
         process.start()
         waiting = asyncio.create_task(process.address())
-        while not (note.exists() and note.read_text()):  # noqa: ASYNC110 (what is waited for is another process's)
+        while not (note.exists() and note.read_text().endswith(" ")):  # noqa: ASYNC110 (it is another process's)
             await asyncio.sleep(0.01)
-        os.kill(int(note.read_text()), signal.SIGKILL)
+        pid, port = map(int, note.read_text().split())
+        with pytest.raises(OSError, match="in use"):  # though it answers nobody yet
+            socket.create_server(("127.0.0.1", port))
+        os.kill(pid, signal.SIGKILL)
         with pytest.raises(WorkerUnreachable, match="ended while it started"):
             await asyncio.wait_for(waiting, PATIENCE / 2)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
         assert (await process.address()).startswith("http://127.0.0.1:")
         await process.close()
 

@@ -85,6 +85,19 @@ async def test_forgotten_after_an_hour_also_where_the_limit_was_lifted(
     assert await bot.store.rows("SELECT * FROM quota") == []
 
 
+async def test_forgotten_though_nobody_asks_for_anything(island: Island, told_worker: ToldWorker) -> None:
+    bot = await island.start_bot(told_worker.url)
+    async with island.person() as miranda:
+        await limit(island, bot, 1)
+        await verse(miranda, told_worker)
+    await bot.store.change("UPDATE quota SET taken = taken - 3600")
+    await island.stop_bot()
+    bot = await island.start_bot(told_worker.url)
+    async with asyncio.timeout(30):
+        while await bot.store.rows("SELECT * FROM quota"):  # noqa: ASYNC110 (nothing tells when it is gone)
+            await asyncio.sleep(0.01)
+
+
 async def test_a_clock_that_was_ahead_locks_nobody_out(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
     async with island.person() as miranda:
         await limit(island, bot, 1)

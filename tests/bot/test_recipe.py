@@ -3,8 +3,11 @@
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.client import Bot
+from bot.recipes import as_line, read_line
 from models.checkpoint import Store
 from tests.bot.conftest import Island, ToldWorker, finished, real_worker, verse
 from tests.bot.test_shakespeare import EPHEMERAL
@@ -61,6 +64,38 @@ async def test_what_is_pasted_writes_the_same(island: Island, tiny_store: Store)
             again = await (await miranda.slash("shakespeare", **typed)).message(finished)
             assert text(again) == text(message)
         await island.stop_bot()
+
+
+@given(st.text(st.sampled_from("\\n\n xé")) | st.text())
+def test_every_text_is_typed_in_one_line_and_read_as_it_was(words: str) -> None:
+    assert "\n" not in as_line(words)
+    assert read_line(as_line(words)) == words
+
+
+async def test_a_backslash_begins_a_line_only_before_an_n(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
+    async with island.person() as miranda:
+        for command in ("shakespeare", "letters"):
+            await miranda.slash(command, prompt=r"ROMEO:\nBut \soft\\night")
+            assert (await told_worker.stream()).wanted["prompt"] == "ROMEO:\nBut \\soft\\night"
+
+
+async def test_of_lines_and_of_as_many_as_a_prompt_may_have(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
+    async with island.person() as miranda:
+        message = await verse(miranda, told_worker, "\nBut soft!\n")
+        continued = await miranda.press(message, "Continue")
+        stream = await told_worker.stream()
+        assert stream.wanted["prompt"] == "ROMEO:\nBut soft!\n"
+        stream.finish("What light")
+        message = await continued.message(finished)
+        said = await told(await miranda.press(message, "Recipe"))
+        assert said.startswith("```\n/shakespeare prompt:ROMEO:\\nBut soft!\\n length:400")
+        drawing = await miranda.press(message, "Next letters")
+        (await told_worker.stream()).write("?", "length", alternatives={"?": 1.0})
+        chart = await drawing.message(lambda message: message["attachments"])
+        said = await told(await miranda.press(chart, "Recipe"))
+        assert said.startswith("```\n/letters prompt:ROMEO:\\nBut soft!\\nWhat light model:")
+        await miranda.slash("shakespeare", prompt="x\\n" * 1_000)  # longer as typed than as read
+        assert (await told_worker.stream()).wanted["prompt"] == "x\n" * 1_000
 
 
 def text(message: JSON) -> str:

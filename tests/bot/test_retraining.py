@@ -89,7 +89,9 @@ async def test_from_the_question_to_a_rollback(island: Island, store: Store, ari
         assert report["attachments"]  # the new version's samples; the old one was written without
 
         assert await draw() == before
-        await ariel.press(report, "Promote")
+        pressed = await ariel.press(report, "Promote")
+        if "is not better" in report["content"]:  # four steps teach little, so it may ask first
+            await ariel.press(await pressed.message(), "Yes, promote it")
         await ariel.message(report, lambda message: labels(message) == ["Roll back"])
         after = await draw()
         assert after[0] != before[0]
@@ -145,7 +147,7 @@ async def test_data_from_chat(island: Island, store: Store, ariel: Person) -> No
         ).message(lambda message: message["content"], PATIENCE)
         assert refused["content"].startswith("A text to train on has at least 10,000 ")
         listed = await (await ariel.slash("dataset list")).message()
-        assert any(line.split() == ["dots", "pictures", "100"] for line in listed["content"].split("\n"))
+        assert "`dots` · 100 pictures" in listed["content"].split("\n")
         asked = await (await ariel.slash("retrain", model="gan-digits", dataset="dots")).message(labels)
         assert asked["content"].startswith("Train **gan-digits** on dots, ")
         asked = await (await ariel.slash("dataset delete", name="dots")).message()

@@ -7,7 +7,7 @@ import pytest
 
 import bot.settings
 import sandbox.settings
-from bot.settings import SettingsError, load
+from bot.settings import SettingsError, load, misspelt
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +48,15 @@ def test_a_wrong_value_is_named_with_what_to_write(
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=f"{variable} is '{value}': write {advice}"):
         load()
+
+
+def test_names_that_are_no_settings_but_close_to_one_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PROSPERO_HOMEGUILD=1\nPROSPERO_KEEP_DAYS=3\nPROSPERO_PLUGIN=1\n")
+    monkeypatch.setenv("PROSPERO_OPERATOR", "5")
+    assert misspelt() == [
+        "PROSPERO_HOMEGUILD is no setting; did you mean PROSPERO_HOME_GUILD?",
+        "PROSPERO_OPERATOR is no setting; did you mean PROSPERO_OPERATORS?",
+    ]
 
 
 @pytest.mark.parametrize("room", [bot.settings, sandbox.settings])

@@ -4,14 +4,19 @@ import asyncio
 import re
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import aiosqlite
+import discord
 import pytest
 from structlog.testing import capture_logs
 
 from bot import delivery, live_message
 from bot.client import Bot
+from bot.draft import Draft
+from bot.scheduler import Scheduler
 from sandbox.clock import Clock
 from sandbox.interactions import COMMAND, COMPONENT
 from sandbox.permissions import Permission
@@ -54,7 +59,7 @@ async def test_what_is_written_is_shown_and_never_obeyed(island: Island, bot: Bo
         answer = await miranda.slash("shakespeare", prompt="@everyone *")
         (await told_worker.stream()).finish(f" **loud** <@{miranda.id}>\n# head")
         message = await answer.message(finished)
-    shown = rf"**\@everyone \*** \*\*loud\*\* \<\@{miranda.id}>" + "\n\\# head\n-# "
+    shown = rf"**\@everyone \*** \*\*loud\*\* \<\@{miranda.id}>" + "\n\\# head…\n-# "
     assert message["content"].startswith(shown)
     assert message["mentions"] == []
     assert message["mention_everyone"] is False
@@ -157,9 +162,34 @@ async def test_continue_writes_on_in_a_new_message(island: Island, bot: Bot, tol
     assert stream.wanted["user"] == caliban.id
     assert continued["id"] != message["id"]
     assert continued["content"].startswith("… **")
-    assert "what light** breaks\n-# " in continued["content"]
+    assert "what light** breaks…\n-# " in continued["content"]
     assert len(continued["content"]) < 300
     assert labels(continued) == UNDER_A_PORTUGUESE_TEXT
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\nAs we have a garment m", "\nAs we have a garment m…\n-# "),
+        ("\nGood night, ", "\nGood night, …\n-# "),
+        ("\nGood night. ", "\nGood night.\n-# "),
+        ("\nGood night,\n", "\nGood night,\n-# "),
+    ],
+)
+async def test_a_text_that_ends_inside_a_line_says_so(
+    island: Island, bot: Bot, told_worker: ToldWorker, text: str, shown: str
+) -> None:
+    async with island.person() as miranda:
+        answer = await miranda.slash("shakespeare", prompt="ROMEO:")
+        (await told_worker.stream()).finish(text)
+        message = await answer.message(finished)
+        assert message["content"].startswith(f"**ROMEO:**{shown}")
+        further = await miranda.press(message, "Continue")
+        stream = await told_worker.stream()
+        stream.finish("!")
+        continued = await further.message(finished)
+    assert stream.wanted["prompt"] == f"ROMEO:{text}"
+    assert "…" not in continued["content"]
 
 
 async def test_retry_draws_another_seed(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
@@ -205,7 +235,6 @@ async def failure(island: Island, told_worker: ToldWorker) -> dict[str, Any]:
     ("status", "said"),
     [
         (429, "even the queue is full. Try again in 12 s."),
-        (400, "The models cannot do that: a sentence"),
         (401, "The models do not accept this bot's token."),
         (500, "The models failed at this."),
         (503, "The models stopped in the middle of this."),
@@ -219,6 +248,16 @@ async def test_a_refusal_ends_in_a_sentence_and_a_way_to_try_again(
     failed = await failure(island, told_worker)
     assert failed["content"].startswith("**ROMEO:**\n-# ")
     assert said in failed["content"]
+
+
+async def test_what_can_never_be_done_ends_in_a_sentence_alone(
+    island: Island, bot: Bot, told_worker: ToldWorker
+) -> None:
+    told_worker.refuse(400, "a sentence")
+    async with island.person() as miranda:
+        answer = await miranda.slash("shakespeare", prompt="ROMEO:")
+        failed = await answer.message(lambda message: "The models cannot do that: a sentence" in message["content"])
+    assert labels(failed) == []
 
 
 async def test_an_error_that_nobody_foresaw_has_a_number(
@@ -346,13 +385,13 @@ async def test_a_very_long_text_ends_as_a_file(island: Island, bot: Bot, told_wo
         answer = await miranda.slash("shakespeare", prompt="ROMEO:", length=8000)
         stream = await told_worker.stream()
         stream.write(text[:7000])
-        await answer.message(lambda message: "7000 characters so far" in footer(message))
+        await answer.message(lambda message: "7,000 characters so far" in footer(message))
         stream.finish(text[7000:])
         last = await answer.message(finished)
         assert len(await miranda.messages()) == 3
         content = await miranda.fetch(last["attachments"][0])
     assert content.decode() == "ROMEO:" + text
-    assert f"The whole text, {len(text)} characters, is in the file." in footer(last)
+    assert f"The whole text, {len(text):,} characters, is in the file." in footer(last)
 
 
 async def test_in_a_direct_message(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
@@ -429,7 +468,7 @@ async def test_ten_texts_in_one_channel_all_finish_without_a_jam(island: Island,
             stream.finish()
         for n, answer in enumerate(answers):
             message = await answer.message(finished)
-            assert message["content"].startswith(f"**{n}:**{n}:0 {n}:1 {n}:2\n-# ")
+            assert message["content"].startswith(f"**{n}:**{n}:0 {n}:1 {n}:2 …\n-# ")
     assert [sent for sent in island.requests if sent[2] == 429] == []
 
 
@@ -442,7 +481,7 @@ async def test_the_final_text_arrives_over_a_bad_connection(island: Island, bot:
         island.edits_to_lose = 2
         stream.finish("soft")
         last = await miranda.message(message, finished)
-    assert last["content"].startswith("**ROMEO:**But soft\n-# ")
+    assert last["content"].startswith("**ROMEO:**But soft…\n-# ")
     assert island.edits_to_lose == 0
 
 
@@ -478,7 +517,7 @@ async def test_a_page_whose_receipt_is_lost_is_sent_once(
         page = (await miranda.wait_for(lambda event: event["d"].get("content", "").startswith("what light")))["d"]
         stream.finish("soft")
         last = await miranda.message(page, finished)
-        assert "\nsoft\n-# " in last["content"]
+        assert "\nsoft…\n-# " in last["content"]
         assert len(await miranda.messages()) == 2
 
 
@@ -491,7 +530,7 @@ async def test_a_token_that_died_early_is_noticed(island: Island, bot: Bot, told
         island.sandbox.state.clock.advance(16 * 60)
         stream.finish("what light")
         last = await miranda.message(message, finished)
-    assert last["content"].startswith("**P**But soft what light\n-# ")
+    assert last["content"].startswith("**P**But soft what light…\n-# ")
 
 
 @pytest.fixture
@@ -509,7 +548,7 @@ async def test_a_clock_that_is_wrong_ends_no_text(
         answer = await miranda.slash("shakespeare", prompt="P")
         (await told_worker.stream()).finish("But soft")
         text = await answer.message(finished)
-    assert text["content"].startswith("**P**But soft\n-# gpt")
+    assert text["content"].startswith("**P**But soft…\n-# gpt")
 
 
 async def test_an_old_text_ends_cleanly_where_the_bot_may_not_write(
@@ -521,3 +560,26 @@ async def test_an_old_text_ends_cleanly_where_the_bot_may_not_write(
         answer = await miranda.slash("shakespeare", prompt="P")
         message = await answer.message(finished)
     assert "Stopped here: Discord lets me write in this place for fifteen minutes at most." in footer(message)
+
+
+async def test_an_old_text_ends_cleanly_where_the_bot_is_no_member(
+    island: Island, bot: Bot, told_worker: ToldWorker, dead_tokens: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discord.Interaction, "is_guild_integration", lambda _: False)
+    async with island.person() as miranda:
+        answer = await miranda.slash("shakespeare", prompt="P")
+        message = await answer.message(finished)
+    assert "Stopped here: Discord lets me write in this place for fifteen minutes at most." in footer(message)
+
+
+@pytest.mark.parametrize("right", ["send_messages", "send_messages_in_threads"])
+async def test_an_old_text_goes_on_in_a_thread_where_the_bot_may_write_in_threads(right: str) -> None:
+    interaction: Any = SimpleNamespace(
+        guild_id=1,
+        channel_id=2,
+        channel=MagicMock(spec=discord.Thread),
+        app_permissions=discord.Permissions(view_channel=True, **{right: True}),
+        is_guild_integration=lambda: True,
+    )
+    message = live_message.LiveMessage(interaction, Scheduler(), lambda: Draft(()))
+    assert message.outlives_token == (right == "send_messages_in_threads")

@@ -1,5 +1,6 @@
 """The bot's SQLite file: kept over restarts, and honest about files that it cannot use."""
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -49,6 +50,25 @@ async def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         await Store.open(path)
 
 
+async def test_a_file_with_a_damaged_page_is_named_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "prospero.sqlite3"
+    store = await Store.open(path)
+    for number in range(200):
+        await store.set_note(f"note {number}", "x" * 200)
+    await store.close()
+    content = bytearray(path.read_bytes())
+    with sqlite3.connect(path) as connection:
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+    content[-5 * size : -4 * size] = bytes(size)  # in the middle of the notes, which opening it does not read
+    path.write_bytes(content)
+    with pytest.raises(StoreError) as caught:
+        await Store.open(path)
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{path} is damaged (")
+    assert sentence.endswith("): put your last backup in its place, or move it away, and start again.")
+    assert "\n" not in sentence
+
+
 async def test_a_file_that_is_whole_is_not_called_damaged_when_it_cannot_be_used(tmp_path: Path) -> None:
     path = tmp_path / "prospero.sqlite3"
     await (await Store.open(path)).close()
@@ -65,7 +85,32 @@ async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         await Store.open(path)
 
 
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+async def test_a_file_of_an_older_version_is_brought_up_to_date_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    path = tmp_path / "prospero.sqlite3"
+    with monkeypatch.context() as older:
+        older.setattr("bot.store.MIGRATIONS", MIGRATIONS[:version])
+        await (await Store.open(path)).close()
+    for _ in range(2):
+        store, kept = await Store.open(path), recipe()
+        await Recipes(store).write(kept)
+        assert await Recipes(store).read(kept.id) == kept
+        await store.close()
+
+
 async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="PROSPERO_HOME"):
         await Store.open(tmp_path / "file" / "prospero.sqlite3")
+
+
+async def test_what_was_deleted_is_scrubbed_in_the_midst_of_queries(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "prospero.sqlite3")
+    for name in "abc":
+        await store.set_note(name, "Full fathom five")
+    many = "SELECT * FROM notes"
+    _, rows, row, _ = await asyncio.gather(store.scrub(), store.rows(many), store.row(many), store.scrub())
+    assert [name for name, _ in rows] == list("abc") and row == rows[0]
+    await store.close()

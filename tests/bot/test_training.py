@@ -14,10 +14,11 @@ from sandbox.interactions import COMMAND
 from sandbox.permissions import Permission
 from tests.bot.conftest import Island, said
 from tests.bot.trainer import Trainer, serve
-from tests.person import JSON, Answer, Person, labels
+from tests.person import JSON, Answer, Person, controls, labels
 from worker.schemas.training import Hyperparameters, Job, JobError, Step
 
 EPHEMERAL = 1 << 6
+GREY, GREEN = 2, 3  # Discord's numbers for buttons that do not invite and that do
 MISSING = (
     "That data set is not here: `python -m models data list` on the models' machine tells which file goes where. "
     "Or choose another, or hand one in with `/dataset add`."
@@ -102,14 +103,16 @@ async def test_a_training_from_the_question_to_the_report(ariel: Person, trainer
     assert report["content"] == (
         f"<@{ariel.id}> **gan-digits@v3** is ready.\n"
         "```\n"
-        "figure               v3   v2\n"
-        "frechet_distance   1.25  1.5  better\n"
-        "agreement (%)     98.25    –\n"
+        "figure                   v3     v2\n"
+        "frechet_distance ↓   ≈ 1.25  ≈ 1.5  better\n"
+        "agreement (%) ↑     ≈ 98.25      –\n"
         "```\n"
+        "-# ≈ measured on a part of the held-out data.\n"
         "By the first figure, which decides, the new version is better. Shall it serve?"
     )
     assert [user["id"] for user in report["mentions"]] == [ariel.id]
     assert labels(report) == ["Promote", "Keep", "Discard"]
+    assert controls(report)[0]["style"] == GREEN
     (file,) = report["attachments"]
     assert file["description"] == "Samples, from left to right: gan-digits@v3, gan-digits@v2."
     assert trainer.history[-1] == "v2"
@@ -133,6 +136,34 @@ async def test_promote_and_roll_back_from_the_report(ariel: Person, trainer: Tra
         said,
         f"<@{ariel.id}> had gan-digits trained from scratch.",
     ]
+
+
+async def test_a_worse_version_serves_only_after_a_question(ariel: Person, trainer: Trainer) -> None:
+    _, report = await finished(ariel, trainer, figure=3.0)
+    assert controls(report)[0]["style"] == GREY
+    asked = await (await ariel.press(report, "Promote")).message()
+    assert asked["flags"] & EPHEMERAL
+    question = "**gan-digits@v3** measured worse than the version that serves. Let it serve all the same?"
+    assert asked["content"] == question
+    assert labels(asked) == ["Yes, promote it", "Leave it"]
+    assert trainer.history[-1] == "v2"
+    await ariel.press(asked, "Yes, promote it")
+    promoted = await ariel.message(report, lambda message: labels(message) == ["Roll back"])
+    told = f"<@{ariel.id}> promoted gan-digits: v3 serves now, v2 did before."
+    assert promoted["content"] == f"{report['content']}\n{told}"
+    await ariel.message(asked, lambda message: message["content"] == told and not labels(message))
+    assert trainer.history[-1] == "v3"
+    await ariel.press(report, "Roll back")
+    await ariel.message(report, lambda message: labels(message) == [])
+    assert trainer.history[-1] == "v2"
+
+
+async def test_a_version_that_measured_the_same_serves_without_a_question(ariel: Person, trainer: Trainer) -> None:
+    _, report = await finished(ariel, trainer, figure=1.5)
+    assert controls(report)[0]["style"] == GREY
+    await ariel.press(report, "Promote")
+    await ariel.message(report, lambda message: labels(message) == ["Roll back"])
+    assert trainer.history[-1] == "v3"
 
 
 async def test_keep_and_discard(ariel: Person, trainer: Trainer) -> None:
@@ -202,6 +233,7 @@ async def test_a_version_that_could_not_be_measured_is_not_said_to_be_alone(arie
         "Shall it serve all the same?"
     )
     assert labels(report) == ["Promote", "Keep", "Discard"]
+    assert controls(report)[0]["style"] == GREY
 
 
 async def test_two_operators_decide_at_once(island: Island, ariel: Person, trainer: Trainer) -> None:

@@ -3,8 +3,9 @@
 import asyncio
 import errno
 import hashlib
+import os
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from bot.client import Bot
 from models.checkpoint import Store
 from tests.bot.conftest import Island, real_worker
 from tests.bot.pictures import EPHEMERAL, handed_in, picture
-from tests.person import File, Person, labels
+from tests.person import JSON, File, Person, labels
 from tests.viewers import keep_autoencoder, keep_vae
 
 
@@ -48,6 +49,14 @@ async def until_kept(island: Island, *digests: str) -> None:
         while await island.bot.store.rows("SELECT digest FROM uploads") != [(one,) for one in digests]:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         while kept(island) != list(digests):  # noqa: ASYNC110 (nothing tells when the file goes)
+            await asyncio.sleep(0.01)
+
+
+async def until_known(island: Island, message: JSON) -> None:
+    """Returns once it is known what a message shows, which is noted after it is shown."""
+    assert island.bot is not None
+    async with asyncio.timeout(30):
+        while not await island.bot.recipes.shown_by(int(message["id"]), int(message["channel_id"])):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
@@ -191,6 +200,27 @@ async def test_a_picture_in_somebodys_message_is_theirs_whoever_has_it_looked_at
     assert kept(island) == []
 
 
+async def test_a_picture_in_a_result_is_of_whoever_it_shows(miranda: Person, island: Island) -> None:
+    shown, _ = await picture(miranda, await miranda.slash("autoencoder reconstruct", image=handed_in("hers.png")))
+    async with island.person("Caliban") as caliban, island.person("Ariel") as ariel:
+        for person, menu in ((caliban, "Reconstruct"), (ariel, "Is it an outlier?")):
+            await until_known(island, shown)
+            shown, _ = await picture(person, await person.context(menu, shown))
+        drawn, _ = await picture(caliban, await caliban.slash("vae sample"))
+        await until_known(island, drawn)
+        await picture(miranda, await miranda.context("Reconstruct", drawn))
+        assert len(kept(island)) == 4
+        asked = await (await caliban.slash("forget-me")).message()
+        await caliban.press(asked, "Apagar tudo")
+        await caliban.message(asked, lambda message: message["content"].startswith("Pronto:"))
+        assert len(kept(island)) == 2  # neither what he had drawn, nor what only his result needed of hers
+        asked = await (await miranda.slash("forget-me")).message()
+        await miranda.press(asked, "Erase everything")
+        await miranda.message(asked, lambda message: message["content"].startswith("Done:"))
+        assert kept(island) == []
+        await picture(ariel, await ariel.context("Reconstruct", shown))  # of which nothing is known whose it is
+
+
 async def downloaded(_: object) -> bytes:
     return handed_in("hers.png").content
 
@@ -207,11 +237,24 @@ async def test_whoever_is_forgotten_holds_on_to_no_picture_of_others(miranda: Pe
     await until_kept(island)
 
 
+def room(folder: Path, files: Sequence[File], count: int) -> int:
+    """How many bytes of the disk ``count`` of these files take at most; a tiny one takes a whole block."""
+    taken = []
+    for file in files:
+        path = folder / file.name
+        with path.open("wb") as written:
+            written.write(file.content)
+            written.flush()
+            os.fsync(written.fileno())
+        taken.append(max(len(file.content), 512 * path.stat().st_blocks))
+    return count * max(taken)
+
+
 async def test_without_room_the_picture_needed_least_recently_goes_and_its_buttons_say_so(
-    island: Island, store: Store, monkeypatch: pytest.MonkeyPatch
+    island: Island, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, third = pictures = [handed_in(f"{shade}.png", shade=shade) for shade in (0, 100, 200)]
-    monkeypatch.setattr("bot.client.MEBI", 1 + max(len(file.content) for file in pictures) // 10)  # 20 hold two files
+    monkeypatch.setattr("bot.client.MEBI", 1 + room(tmp_path, pictures, 2) // 20)
     async with real_worker(store) as url, island.person() as miranda:
         await island.start_bot(url, uploads_mib=20)
         strip, _ = await picture(miranda, await miranda.slash("vae interpolate", first=first, second=second))
@@ -230,16 +273,16 @@ async def test_without_room_the_picture_needed_least_recently_goes_and_its_butto
 
 
 async def test_whoever_takes_most_of_the_room_makes_room(
-    island: Island, store: Store, monkeypatch: pytest.MonkeyPatch
+    island: Island, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    many = [handed_in(f"{shade}.png", shade=shade) for shade in range(0, 250, 50)]
-    monkeypatch.setattr("bot.client.MEBI", 1 + max(len(file.content) for file in many) // 5)  # 20 hold four files
+    many = [handed_in(f"{shade}.png", shade=shade) for shade in range(0, 250, 40)]
+    monkeypatch.setattr("bot.client.MEBI", 1 + room(tmp_path, many, 5) // 20)
     async with real_worker(store) as url, island.person() as miranda, island.person("Caliban") as caliban:
         await island.start_bot(url, uploads_mib=20)
         hers, _ = await picture(miranda, await miranda.slash("vae interpolate", first=many[0], second=many[1]))
         for file in many[1:]:
             await picture(caliban, await caliban.slash("autoencoder reconstruct", image=file))
-        assert len(kept(island)) == 4
+        assert len(kept(island)) == 5
         await picture(miranda, await miranda.press(hers, "Animate"))  # although hers were needed least recently
         await island.stop_bot()
 

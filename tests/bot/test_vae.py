@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from bot.client import Bot
 from models.checkpoint import Store
-from tests.bot.conftest import Island, real_worker
-from tests.bot.pictures import EPHEMERAL, handed_in, pasted, picture, pixels, recipe
+from tests.bot.conftest import Island, ToldWorker, real_worker
+from tests.bot.pictures import EPHEMERAL, answer_of, handed_in, pasted, picture, pixels, recipe
 from tests.conftest import CATS, keep_gan
 from tests.person import Person, labels
 from tests.viewers import keep_vae
 
-SHEET = ["U1", "U2", "U3", "U4", "V1", "V2", "V3", "V4", "Re-roll", "Animate", "Recipe", "Delete"]
+SHEET = ["🔍 1", "🔍 2", "🔍 3", "🔍 4", "🎲 1", "🎲 2", "🎲 3", "🎲 4", "Re-roll", "Animate", "Recipe", "Delete"]
 
 
 @pytest.fixture
@@ -35,10 +36,10 @@ async def test_samples_have_all_that_those_of_a_gan_have(miranda: Person) -> Non
     sheet, content = await picture(miranda, await miranda.slash("vae sample", seed="5", truncation=0.8))
     assert sheet["content"] == "-# vae-digits@tiny · seed 5 · truncation 0.8"
     assert labels(sheet) == SHEET
-    alone, large = await picture(miranda, await miranda.press(sheet, "U2"))
+    alone, large = await picture(miranda, await miranda.press(sheet, "🔍 2"))
     assert alone["content"] == "-# vae-digits@tiny · seed 6 · truncation 0.8"
     assert pixels(large, 28) == pixels(content, 28, left=29, cells=59)
-    near, _ = await picture(miranda, await miranda.press(sheet, "V3"))
+    near, _ = await picture(miranda, await miranda.press(sheet, "🎲 3"))
     assert re.match(r"-# vae-digits@tiny · seed \d+ · near 7, strength 0.4 · truncation 0.8$", near["content"])
     walk, moving = await picture(miranda, await miranda.press(sheet, "Animate"))
     assert walk["attachments"][0]["filename"] == "vae-digits-5.gif"
@@ -148,6 +149,22 @@ async def test_dimensions_are_those_that_mean_most_but_a_picture_is_for_the_usua
         await island.stop_bot()
 
 
+async def test_what_is_likelier_than_nearly_all_is_said_to_be_so_for_being_plain(
+    island: Island, bot: Bot, told_worker: ToldWorker
+) -> None:
+    async with island.person() as miranda:
+        for percentile, said in (
+            (100, "likelier than 99% of held-out pictures, as plain pictures always are."),
+            (94, "likelier than 94% of held-out pictures."),
+            (0, "likelier than 1% of held-out pictures."),
+        ):
+            answer = await miranda.slash("vae reconstruct", image=handed_in(), model="vae-digits")
+            figures = {"psnr": 20.0, "ssim": 0.5, "log_likelihood": 13704.84, "percentile": percentile}
+            (await told_worker.stream()).tell(answer_of("vae-digits", figures=figures))
+            message, _ = await picture(miranda, answer)
+            assert f"Log-likelihood 13,704.8 nats: {said}\n" in message["content"]
+
+
 async def test_what_does_not_go_together_is_refused(miranda: Person) -> None:
     cat = handed_in()
     for name, options, said in (
@@ -161,7 +178,7 @@ async def test_what_does_not_go_together_is_refused(miranda: Person) -> None:
         assert refused["flags"] & EPHEMERAL
     away = await (await miranda.slash("vae traverse", dimension=99)).message()
     assert away["content"].startswith("-# This model has no such dimension; choose a smaller number,")
-    assert labels(away) == ["Retry"]
+    assert labels(away) == []
 
 
 async def test_in_portuguese_and_in_a_direct_message(miranda: Person, island: Island) -> None:

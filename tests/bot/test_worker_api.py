@@ -95,6 +95,22 @@ async def test_the_request_says_what_is_wanted_and_who_asks() -> None:
     assert seen["stream"] is True
 
 
+@pytest.mark.parametrize("answers", [refusing(500), refusing(401), streaming(chunk("a")), streaming(b"data: {}\n\n")])
+async def test_an_error_names_the_request_as_the_worker_was_told_it(answers: Handler) -> None:
+    told: list[str] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        told.append(request.headers["X-Request-Id"])
+        return await answers(request)
+
+    async with worker(handler) as api:
+        for _ in range(2):
+            with pytest.raises(WorkerError) as caught:
+                [event async for event in api.complete(REQUEST)]
+            assert caught.value.request_id == told[-1]
+    assert len(set(told)) == 2
+
+
 async def test_closing_the_generator_closes_the_stream() -> None:
     closed = asyncio.Event()
 
@@ -172,8 +188,9 @@ async def test_an_error_after_places_in_the_queue_is_the_same_as_before_them(
 async def test_nobody_at_the_address() -> None:
     async with aiohttp.ClientSession() as session:
         api = WorkerAPI(session, at("http://127.0.0.1:9"))
-        with pytest.raises(WorkerUnreachable):
+        with pytest.raises(WorkerUnreachable) as caught:
             await anext(api.complete(REQUEST))
+    assert caught.value.request_id is not None
 
 
 async def test_a_worker_that_dies_in_the_middle() -> None:

@@ -13,7 +13,8 @@ from aiohttp import web
 from PIL import Image
 
 from worker.schemas.contract import Contract, ErrorBody, ErrorResponse
-from worker.schemas.models import ModelInfo, ModelList
+from worker.schemas.fingerprint import FINGERPRINT
+from worker.schemas.models import Metric, ModelInfo, ModelList, Readiness
 from worker.schemas.training import (
     Comparison,
     DatasetInfo,
@@ -57,7 +58,7 @@ class Trainer:
         self.uploaded: list[bytes] = []
         self.promotions = 0
         self.states: dict[str, Any] = {}  # of data sets that are not here
-        self.code = ""  # with which it refuses what is handed in and what is to be trained
+        self.code = ""  # with which it refuses what is handed in, to be trained or to be compared
         self.lost_samples = 0  # how many of the next samples cannot be had
         self.hold_promotions = asyncio.Event()  # promotions wait for it
         self.hold_promotions.set()
@@ -128,6 +129,7 @@ class Trainer:
     def routes(self) -> list[web.RouteDef]:
         jobs, model = "/v1/fine_tuning/jobs", "/v1/models/{model}"
         return [
+            web.get("/readyz", self.readiness),
             web.get("/v1/models", self.list_models),
             web.get("/v1/fine_tuning/catalogue", self.catalogue),
             web.post(jobs, self.create),
@@ -146,12 +148,20 @@ class Trainer:
             web.delete("/v1/files/{file}", self.delete_file),
         ]
 
+    async def readiness(self, _: web.Request) -> web.Response:
+        return answer(
+            Readiness(
+                ready=True, device="cpu", precision="float32", threads=1, models=[], running=0, waiting=0, slots=1,
+                contract=FINGERPRINT,
+            )
+        )  # fmt: skip
+
     async def list_models(self, _: web.Request) -> web.Response:
         if self.serving is None:
             return answer(ModelList(data=[], unserved={MODEL: sorted(self.versions)}))
         info = ModelInfo(
             id=MODEL, created=0, family="gan", version=self.serving, versions=sorted(self.versions),
-            parameters=1_230_000, metrics={"frechet_distance": self.versions[self.serving]}, classes=10,
+            parameters=1_230_000, metrics=measured(self.versions[self.serving]), classes=10,
         )  # fmt: skip
         return answer(ModelList(data=[info]))
 
@@ -225,7 +235,7 @@ class Trainer:
             VersionInfo(
                 model=MODEL, version=version, serving=version == self.serving, shipped=version == "v1",
                 created="2026-01-01T00:00:00+00:00", parameters=1_230_000, dataset="digits",
-                command=f"python -m models train {MODEL}", metrics={"frechet_distance": figure}, quick=version == "v2",
+                command=f"python -m models train {MODEL}", metrics=measured(figure), quick=version == "v2",
                 sample=f"/v1/samples/{version[1:]}.png",
             )
             for version, figure in sorted(self.versions.items(), reverse=True)
@@ -251,6 +261,8 @@ class Trainer:
         return answer(Deleted(id=version, object="model.version"))
 
     async def compare(self, request: web.Request) -> web.Response:
+        if self.code:
+            return refusal(400, "They cannot be compared.", "versions", self.code)
         first, second = request.query["versions"].split(",")
         figure = Figure(
             name="frechet_distance", unit="", new=self.versions[first], serving=self.versions[second], better="lower"
@@ -293,6 +305,14 @@ class Trainer:
         if file is None:
             return refusal(404, "There is no such file.", "id", "file_not_found")
         return answer(Deleted(id=file.id, object="file"))
+
+
+def measured(figure: float) -> dict[str, Metric]:
+    """A version's figures on its card."""
+    return {
+        "frechet_distance": Metric(value=figure, unit="squared feature units", better="lower"),
+        "agreement": Metric(value=98.25, unit="%", better="higher"),
+    }
 
 
 def sheet(number: int) -> bytes:

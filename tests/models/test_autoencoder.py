@@ -40,7 +40,7 @@ def run(folder: Path, steps: int, report_steps: int, seed: int = 0) -> Run:
 
 
 def recipe(**config: object) -> Recipe:
-    return Recipe("autoencoder-sprites", "autoencoder", "sprites", "MIT", {**TRAINED, **config})
+    return Recipe("autoencoder-sprites", "sprites", {**TRAINED, **config})
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +153,7 @@ def test_sheet_walks_between_remembered_codes_and_needs_no_data_set(
 def test_evaluation_sets_codecs_beside(checkpoint: Checkpoint, sprites: pictures.Pictures) -> None:
     figures = autoencoder.evaluate(checkpoint, torch.device("cpu"), quick=True)
     assert next(iter(figures)) == "psnr"  # what people are shown first
+    assert figures["psnr"].better == "higher"
     assert figures["code_bytes"].value == 3
     assert {"psnr", "ssim", "webp_psnr", "webp_ssim", "jpeg_psnr", "jpeg_ssim"} <= set(figures)
     assert figures == autoencoder.evaluate(checkpoint, torch.device("cpu"), quick=True)

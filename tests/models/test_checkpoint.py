@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import torch
 
-from models.checkpoint import CheckpointError, Store
+from models.checkpoint import Checkpoint, CheckpointError, Store
 from models.configuration import ConfigurationError
 from models.gpt import Config
 from tests.conftest import Training, keep
@@ -57,8 +59,16 @@ def test_a_shipped_version_is_read_only(tiny_store: Store, verse_training: Train
 
 
 def test_a_version_is_written_whole_or_not_at_all(tiny_store: Store, verse_training: Training) -> None:
+    def sheet(beside: Checkpoint) -> NoReturn:
+        assert list(tiny_store.written.glob("**/*.part")) == [beside.path]
+        raise OSError("the disk has no room")
+
     with pytest.raises(CheckpointError, match="already"):
         keep(tiny_store, verse_training.trained, "tiny")
+    card = replace(tiny_store.open(MODEL).card, version="second")
+    with pytest.raises(OSError, match="no room"):
+        tiny_store.save(card, verse_training.trained.network.state_dict(), sheet)
+    assert tiny_store.versions(MODEL) == ["tiny"]
     assert not list(tiny_store.written.glob("**/*.part"))
 
 
@@ -110,6 +120,48 @@ def test_a_version_promoted_twice_still_rolls_back_to_the_one_before(
     for _ in range(2):
         tiny_store.promote(MODEL, "second")
     assert tiny_store.rollback(MODEL) == "tiny"
+
+
+def test_what_is_shipped_instead_of_what_served_serves_before_what_was_rolled_back(
+    tmp_path: Path, verse_training: Training
+) -> None:
+    def ship(version: str) -> Store:
+        shipped = Store(tmp_path / version, tmp_path / "none")
+        keep(shipped, verse_training.trained, version)
+        shipped.promote(MODEL, version)
+        return Store(tmp_path / "home", shipped.written)
+
+    store = ship("v1")
+    keep(store, verse_training.trained, "mine")
+    store.promote(MODEL, "mine")
+    store.rollback(MODEL)
+    store = ship("v2")
+    assert (store.current(MODEL), store.previous(MODEL), store.versions(MODEL)) == ("v2", None, ["mine", "v2"])
+    with pytest.raises(CheckpointError, match="no other version"):
+        store.rollback(MODEL)
+    store.promote(MODEL, "mine")
+    assert (store.current(MODEL), store.rollback(MODEL)) == ("mine", "v2")
+    store.delete(MODEL, "mine")
+
+
+def test_a_damaged_version_still_serves_as_far_as_it_can_beside_a_shipped_one(
+    tiny_store: Store, verse_training: Training, tmp_path: Path
+) -> None:
+    over = Store(tmp_path / "other", shipped=tiny_store.written)
+    for version in ("first", "second"):
+        keep(over, verse_training.trained, version)
+        over.promote(MODEL, version)
+    (over.open(MODEL).path / "card.json").write_text("{")
+    assert (over.serving(MODEL), over.previous(MODEL)) == ("second", "first")
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "card.json"])
+def test_what_cannot_be_read_is_not_called_damaged(tiny_store: Store, file: str) -> None:
+    path = tiny_store.open(MODEL).path / file
+    path.unlink()
+    path.mkdir()  # no user may read that, whoever runs this
+    with pytest.raises(CheckpointError, match=rf"{MODEL}/tiny/{file} .*cannot be read.*; see to its rights"):
+        tiny_store.open(MODEL).tensors()
 
 
 def test_a_damaged_version_can_be_deleted_as_advised(tiny_store: Store, verse_training: Training) -> None:

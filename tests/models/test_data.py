@@ -27,6 +27,7 @@ class Mirror(ThreadingHTTPServer):
         self.content = content
         self.failures = 0
         self.babbling = False
+        self.resumes = True
         self.ranges: list[str | None] = []
 
     @property
@@ -43,12 +44,12 @@ class Handler(BaseHTTPRequestHandler):
             return
         asked = self.headers["Range"]
         self.server.ranges.append(asked)
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and self.server.resumes else 0
         left = self.server.content[start:]
         if not left:
             self.send_error(416)
             return
-        self.send_response(206 if asked else 200)
+        self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(left)))
         self.end_headers()
         if self.server.failures:
@@ -87,6 +88,19 @@ def test_broken_connection_is_resumed_where_it_broke(mirror: Mirror, folder: Pat
     half, quarters = len(CONTENT) // 2, len(CONTENT) * 3 // 4
     assert mirror.ranges == [None, f"bytes={half}-", f"bytes={quarters}-"]
     assert [entry.name for entry in file.parent.iterdir()] == ["file"]  # nothing half-done is left beside
+
+
+def test_a_server_that_does_not_resume_begins_again(mirror: Mirror) -> None:
+    mirror.failures, mirror.resumes = 1, False
+    assert data.fetch(Download("set/file", mirror.address, SHA256)).read_bytes() == CONTENT
+    assert mirror.ranges == [None, f"bytes={len(CONTENT) // 2}-"]
+
+
+def test_what_lacks_its_name_alone_is_not_fetched_again(mirror: Mirror, folder: Path) -> None:
+    (folder / "set").mkdir(parents=True)
+    (folder / "set" / ".file.part").write_bytes(CONTENT)
+    assert data.fetch(Download("set/file", mirror.address, SHA256)).read_bytes() == CONTENT
+    assert mirror.ranges == [f"bytes={len(CONTENT)}-"]
 
 
 def test_a_named_folder_is_looked_in_first_and_downloads_go_home(mirror: Mirror, tmp_path: Path) -> None:

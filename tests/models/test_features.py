@@ -32,7 +32,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def training(model: str, dataset: str, folder: Path, steps: int, **config: object) -> Training:
-    recipe = Recipe(model, "features", dataset, "MIT", {"batch": 32, "warmup": 3, **config})
+    recipe = Recipe(model, dataset, {"batch": 32, "warmup": 3, **config})
     return drive(features.train(recipe, Run(folder, CPU, steps=steps, report_steps=steps, bfloat16=False)))
 
 

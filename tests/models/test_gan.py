@@ -37,7 +37,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def recipe(dataset: str = "digits", **config: object) -> Recipe:
-    return Recipe("gan-digits", "gan", dataset, "MIT", {**SMALL, **config})
+    return Recipe("gan-digits", dataset, {**SMALL, **config})
 
 
 def run(folder: Path, steps: int, report_steps: int = 1_000) -> Run:
@@ -76,7 +76,7 @@ def test_gradients_reach_every_parameter_of_both_networks() -> None:
 
 
 def test_training_draws_every_class_in_its_place(training: Training, network: gan.Generator) -> None:
-    drawn = gan.generate(network, range(100))
+    drawn = gan.painter(network).pictures(range(100))
     assert training.reports[0].metrics and training.reports[0].sample
     pictures, _ = bars(10)
     prototypes = gan.to_unit(pictures).flatten(1)
@@ -85,9 +85,10 @@ def test_training_draws_every_class_in_its_place(training: Training, network: ga
 
 
 def test_a_seed_gives_the_same_bytes_alone_and_among_others(network: gan.Generator) -> None:
-    together = gan.generate(network, [9, 8, 7, *range(40)])
-    assert torch.equal(gan.generate(network, [7]), together[2:3])
-    assert torch.equal(gan.generate(network, [39]), together[-1:])
+    painter = gan.painter(network)
+    together = painter.pictures([9, 8, 7, *range(40)])
+    assert torch.equal(painter.pictures([7]), together[2:3])
+    assert torch.equal(painter.pictures([39]), together[-1:])
 
 
 def test_truncation_leads_to_the_typical_picture(network: gan.Generator) -> None:

@@ -97,16 +97,19 @@ def test_rotary_scores_depend_on_the_distance_alone(first: int, shift: int) -> N
     assert torch.allclose(near, far, atol=1e-3)
 
 
-def test_the_figure_is_the_mean_over_every_character_but_the_first(network: gpt.GPT) -> None:
+@pytest.mark.parametrize("before", [0, 8])
+def test_the_figure_is_the_mean_over_every_character_but_the_first(network: gpt.GPT, before: int) -> None:
     tokens = torch.randint(65, (70,))  # four windows of 16 and a shorter last one
     scores = [
-        torch.nn.functional.cross_entropy(network(tokens[None, start:end])[0], tokens[start + 1 : end + 1]).item()
+        torch.nn.functional.cross_entropy(
+            network(tokens[None, max(0, start - before) : end])[0, start - end :], tokens[start + 1 : end + 1]
+        ).item()
         * (end - start)
         for start in range(0, 69, 16)
         for end in [min(start + 16, 69)]
     ]
     with torch.inference_mode():
-        assert nats_per_character(network, tokens) == pytest.approx(sum(scores) / 69, rel=1e-5)
+        assert nats_per_character(network, tokens, before) == pytest.approx(sum(scores) / 69, rel=1e-5)
 
 
 def test_a_network_that_is_too_sure_is_told_by_text_that_it_did_not_learn(network: gpt.GPT) -> None:

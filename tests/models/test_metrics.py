@@ -61,7 +61,8 @@ def test_kernel_distance_is_unbiased() -> None:
 
 def test_density_and_coverage() -> None:
     points = normal(200, 4)
-    assert density_coverage(points, points) == (1.0, 1.0)
+    for drawn in (points, points.repeat(2, 1)):  # how many there are does not count
+        assert density_coverage(points, drawn) == (1.0, 1.0)
     assert density_coverage(points, points + 100) == (0.0, 0.0)
     collapsed = points[:1].repeat(200, 1)  # a dense spot, and nothing else reached
     assert density_coverage(points, collapsed)[1] < 0.2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from models.detection import nearest_on_axes, one_vs_rest
 from models.outliers import Detector, auroc
@@ -34,6 +35,22 @@ def test_detector_finds_what_is_missing_and_where() -> None:
     assert seen.percentile == 100
     row, column = divmod(int(seen.heat[0].argmax()), 28)
     assert 19 <= row <= 26 and 19 <= column <= 26
+
+
+def test_plain_pictures_pass_for_photographs_unless_light_is_taken_away() -> None:
+    generator = torch.Generator().manual_seed(0)
+    coarse = 0.4 * torch.randn(300, 3, 5, 5, generator=generator)
+    photographs = F.interpolate(coarse, 32, mode="bilinear").clamp(-1, 1)  # light and shade, as in photographs
+    noise = 0.1 * torch.randn(photographs.shape, generator=generator)
+    rebuilt = photographs + noise
+    plain = torch.tensor([-0.5, 0.0, 1.0])[:, None, None, None].expand(3, 3, 32, 32)  # dark, grey and white
+    found = {}
+    for centred in (False, True):
+        detector = Detector(code=4, channels=3, side=32, memory=100, centred=centred)
+        detector.fit(torch.zeros(100, 4), rebuilt[:100], photographs[100:], rebuilt[100:])
+        assert abs(float(detector(photographs[100:], rebuilt[100:]).score.mean())) < 0.2
+        found[centred] = detector(plain, plain + 0.05 * noise[:3]).percentile  # rebuilt well
+    assert (found[False] < 20).all() and (found[True] > 95).all()
 
 
 def test_one_vs_rest_shows_each_detector_its_class_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -70,6 +71,14 @@ def test_a_row_gives_the_same_numbers_in_any_place_of_any_batch(model: str) -> N
             for expected, alone, among in zip(together, function(*own), function(*moved), strict=True):
                 assert torch.equal(alone[0], expected[i])
                 assert torch.equal(among[2], expected[i])
+
+
+@pytest.mark.parametrize(
+    ("telling", "most"), [([1e-5, 2.9, 1.1, 0.06], [1, 2, 3]), ([3.0, 5.0, 4.0, 2.0], [1, 2, 0]), ([1e-5, 2e-5], [1])]
+)
+def test_latents_that_tell_nothing_are_left_out(telling: list[float], most: list[int]) -> None:
+    traverser = untrained("vae-sprites")[Traverser]
+    assert replace(traverser, telling=torch.tensor(telling)).most(3) == most
 
 
 def test_a_ground_is_told_from_edges() -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
 
+from models.checkpoint import Store
 from models.training import Run, TrainingError
+from tests.conftest import save_version
+
+CPU = torch.device("cpu")
 
 
 def reports(run: Run, seconds: int) -> int:
@@ -54,3 +60,46 @@ def test_a_snapshot_that_does_not_tell_of_what_it_is_stays_unused(tmp_path: Path
     torch.save({"step": 1, "seconds": 1.0, "parts": {}}, run.snapshot)
     with pytest.raises(TrainingError, match="delete it and train anew"):
         run.restore()
+
+
+def test_the_seed_decides_the_first_weights(tmp_path: Path) -> None:
+    def weights(seed: int) -> Tensor:
+        return Run(tmp_path, CPU, seed=seed, steps=1).build(lambda: nn.Linear(3, 3)).weight
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    start = save_version(Store(tmp_path), "linear@v1", "linear", nn.Linear(3, 3, bias=False), {})
+    with pytest.raises(TrainingError, match="The weights of linear@v1 do not fit this configuration"):
+        Run(tmp_path, CPU, steps=1, start=start).build(lambda: nn.Linear(3, 3))
+
+
+def test_minutes_that_were_spent_stay_spent(tmp_path: Path) -> None:
+    Run(tmp_path, CPU, minutes=1, seconds=30).report({})
+    again = Run(tmp_path, CPU, minutes=1)
+    again.restore()
+    assert again.fraction >= 0.5
+
+
+def test_losses_are_means_since_the_last_report(tmp_path: Path) -> None:
+    run, losses = Run(tmp_path, CPU, steps=4, report_steps=2), []
+    for step in run:
+        run.observe(loss=torch.tensor(float(step)))
+        if run.due():
+            losses.append(run.report({}).losses["loss"])
+    assert losses == [0.5, 2.5]
+
+
+def test_what_is_left_is_told_from_what_was_spent(tmp_path: Path) -> None:
+    progress = Run(tmp_path, CPU, steps=4, seconds=5).report({})
+    assert progress.seconds_left == pytest.approx(3 * progress.seconds)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path, value: float) -> None:
+    run = Run(tmp_path, CPU, steps=1)
+    run.observe(loss=torch.tensor(value))
+    with pytest.raises(TrainingError, match=f"loss is {value} at step 0; train with a lower learning rate"):
+        run.report({})

@@ -34,7 +34,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def recipe(**config: object) -> Recipe:
-    return Recipe("translator-cats", "translator", "squares", "MIT", {**SMALL, **config})
+    return Recipe("translator-cats", "squares", {**SMALL, **config})
 
 
 def run(folder: Path, steps: int, report_steps: int) -> Run:
@@ -162,6 +162,7 @@ def test_what_decides_between_versions_are_features_since_pixels_favour_what_is_
     )
     figures = translator.evaluate(stored, torch.device("cpu"), quick=True)
     assert next(iter(figures)).startswith("feature_distance")
+    assert next(iter(figures.values())).better == "lower"
 
 
 def test_a_drawing_gives_the_same_bytes_alone_and_among_others(tmp_path: Path) -> None:

@@ -85,7 +85,12 @@ class Places(discord.ui.View):
 class Brazilian(app_commands.Translator):
     """Translates the little that the tests look at."""
 
-    WORDS: ClassVar = {"recite": "recitar", "Say a line, growing.": "Diz um verso que cresce.", "opening": "abertura"}
+    WORDS: ClassVar = {
+        "recite": "recitar",
+        "Say a line, growing.": "Diz um verso que cresce.",
+        "opening": "abertura",
+        "silence": "silêncio",
+    }
 
     async def translate(
         self, string: app_commands.locale_str, locale: discord.Locale, context: app_commands.TranslationContextTypes
@@ -124,7 +129,7 @@ def _speaking(bot: Players, tree: app_commands.CommandTree[Players]) -> None:
             await interaction.edit_original_response(content=text)
         await interaction.edit_original_response(content=text, view=Controls())
 
-    @tree.command(description="Say nothing at all.")
+    @tree.command(name=app_commands.locale_str("silence"), description="Say nothing at all.")
     async def silence(interaction: Interaction) -> None:
         """Never answers."""
 

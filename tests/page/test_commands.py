@@ -278,9 +278,23 @@ async def test_a_command_on_a_message_and_on_a_person(visit: Visit) -> None:
     await expect(visit.last.locator(".prose")).to_have_text("Hail, Miranda!")
 
 
-async def test_the_example_of_an_empty_channel_opens_a_command(open_page: Open) -> None:
+async def test_commands_are_found_whatever_their_accents(visit: Visit) -> None:
+    await visit.become("Caliban")
+    for typed in ("/silencio", "/SILÊNCIO", "/sílencïo"):
+        await visit.text.fill(typed)
+        await expect(visit.suggestions).to_have_text([re.compile("/silêncio")])
+
+
+async def test_the_examples_of_empty_channels_open_commands(open_page: Open) -> None:
     visit = await open_page()
-    await expect(visit.page.get_by_role("heading", name="This is #the-stage")).to_be_visible()
-    await visit.page.get_by_role("button", name="/shakespeare").click()
-    await expect(visit.text).to_have_value("/shakespeare")  # without a bot there is no such command to fill in
-    await expect(visit.page.get_by_text("There are no commands yet")).to_be_visible()
+    for channel, example in (("the-stage", "/shakespeare"), ("gallery", "/gan sample"), ("workshop", "/model list")):
+        await visit.page.get_by_role("button", name=channel).click()
+        await expect(visit.page.get_by_role("heading", name=f"This is #{channel}")).to_be_visible()
+        await expect(visit.page.locator(".welcome code")).to_have_text(example)
+        await visit.page.get_by_role("button", name=example).click()
+        await expect(visit.text).to_have_value(example)  # without a bot there is no such command to fill in
+        await expect(visit.page.get_by_text("There are no commands yet")).to_be_visible()
+    await visit.text.fill("")
+    await visit.become("Caliban")
+    await expect(visit.page.get_by_role("heading", name="This is #workshop")).to_be_visible()
+    await expect(visit.page.locator(".welcome code")).to_have_text("/shakespeare")  # models are the operators'

@@ -59,18 +59,32 @@ async def test_by_mouse(gallery: Visit) -> None:
     assert await others.locator(".subtext").inner_text() != await sheet.locator(".subtext").inner_text()
     assert await file_of(others) != await file_of(sheet)
 
-    await sheet.get_by_role("button", name="V2").click()
+    await sheet.get_by_role("button", name="🎲 2").click()
     await shown(gallery, 3, "near 8, strength 0.4$")
 
-    await sheet.get_by_role("button", name="U3").click()
+    await sheet.get_by_role("button", name="🔍 3").click()
     alone = await shown(gallery, 4, "^gan-cats@tiny · seed 9$")
-    await expect(alone.get_by_role("button", name="U1")).to_have_count(0)
+    await expect(alone.get_by_role("button", name="🔍 1")).to_have_count(0)
 
     await alone.locator("button.picture").click()
     large = gallery.page.get_by_role("dialog", name="Picture")
     await expect(large.get_by_role("img")).to_be_visible()
     await large.get_by_role("button", name="Close the picture").click()
     await expect(large).to_have_count(0)
+
+
+async def test_the_gallery_offers_cats(gallery: Visit) -> None:
+    await gallery.page.get_by_role("button", name="gallery").click()
+    await gallery.settled()
+    await gallery.page.get_by_role("button", name="/gan sample").click()
+    await expect(gallery.field("model")).to_have_value("gan-cats")
+    await gallery.field("model").press("Enter")
+    await shown(gallery, 1, r"^gan-cats@tiny · seed \d+$")
+    await gallery.page.get_by_role("button", name="workshop").click()
+    await gallery.settled()
+    await gallery.page.get_by_role("button", name="/model list").click()
+    await gallery.page.get_by_role("button", name="Send").click()
+    await expect(gallery.last.locator(".prose")).to_contain_text("gan-cats")
 
 
 async def press(visit: Visit, way: str, label: str) -> None:
@@ -103,9 +117,9 @@ async def test_by_keys_alone(gallery: Visit) -> None:
 
     await press(gallery, "Shift+Tab", "Re-roll")
     await shown(gallery, 2, r"^gan-cats@tiny · seed \d+$")
-    await press(gallery, "Tab", "V1")
+    await press(gallery, "Tab", "🎲 1")
     await shown(gallery, 3, r"near \d+, strength 0.4$")
-    await press(gallery, "Tab", "U4")
+    await press(gallery, "Tab", "🔍 4")
     await shown(gallery, 4, r"near \d+, strength 0.4$")
 
     await keyboard.type("/hel")

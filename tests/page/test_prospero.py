@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -73,6 +74,33 @@ async def test_a_trained_model_writes_into_the_page(island: Island, open_page: O
         await expect(visit.last.locator(".used")).to_contain_text("/shakespeare")
         await expect(visit.last.locator(".subtext")).to_contain_text("gpt-shakespeare@tiny")
         assert len(await visit.last.locator(".prose").inner_text()) > 400
+
+
+async def end(visit: Visit) -> str:
+    """What the newest text ends with, far from its prompt."""
+    return "\n".join(await visit.last.locator(".prose > :not(.subtext)").all_inner_texts())[-100:]
+
+
+async def test_the_recipe_of_a_continued_text_is_pasted(island: Island, open_page: Open, tiny_store: Store) -> None:
+    async with real_worker(tiny_store) as url:
+        await island.start_bot(url)
+        visit = await open_page()
+        await ask(visit, r"PROSPERO:\nO brave")
+        await visit.last.get_by_role("button", name="Continue").click()
+        await expect(visit.messages).to_have_count(2)
+        await expect(visit.last.get_by_role("button", name="Recipe")).to_be_visible()
+        written = await end(visit)
+        await visit.last.get_by_role("button", name="Recipe").click()
+        await expect(visit.messages).to_have_count(3)
+        command = await visit.last.locator("pre").inner_text()
+        assert command.count(r"\n") > 1
+        await visit.text.focus()
+        await visit.page.keyboard.insert_text(command)
+        await expect(visit.field("prompt")).to_have_value(re.compile(r"^PROSPERO:\\nO brave.*\\n"))
+        await visit.field("prompt").press("Enter")
+        await expect(visit.messages).to_have_count(4)
+        await expect(visit.last.get_by_role("button", name="Recipe")).to_be_visible()
+        assert await end(visit) == written
 
 
 async def test_the_bots_own_sentences(island: Island, open_page: Open) -> None:

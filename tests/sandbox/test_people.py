@@ -29,6 +29,9 @@ async def test_the_session_presents_the_island(sandbox: Sandbox) -> None:
         ("workshop", 0),
         ("Prospero", 1),
     ]
+    assert [one["example"]["command"] for one in session["channels"]] == [
+        "shakespeare", "gan sample", "shakespeare", "shakespeare"
+    ]  # fmt: skip
     assert session["bot"]["username"] == "Prospero" and session["online"] is False
 
 

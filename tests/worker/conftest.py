@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,7 +22,8 @@ from aiohttp import web
 from models import gpt
 from models.checkpoint import Store
 from tests.conftest import save_version
-from worker.routes import ENGINE, GALLERY, IMAGES, SETTINGS
+from worker.openapi import DOCUMENT
+from worker.routes import GALLERY, IMAGE_ENGINE, SETTINGS, TEXT_ENGINE
 from worker.service import serve
 from worker.settings import Settings
 from worker.visit import ignore
@@ -54,7 +56,7 @@ class Worker:
 
     def __init__(self, session: aiohttp.ClientSession, app: web.Application, home: Path) -> None:
         self.session, self.app, self.home = session, app, home
-        self.engine, self.gallery, self.settings = app[ENGINE], app[GALLERY], app[SETTINGS]
+        self.engine, self.gallery, self.settings = app[TEXT_ENGINE], app[GALLERY], app[SETTINGS]
         self.held: list[asyncio.Task[None]] = []
 
     async def complete(self, **fields: Any) -> dict[str, Any]:
@@ -95,7 +97,7 @@ class Worker:
 
 async def keep_busy(worker: Worker) -> threading.Event:
     """Give every thread that computes pictures something to do until the event is set."""
-    engine, release = worker.app[IMAGES], threading.Event()
+    engine, release = worker.app[IMAGE_ENGINE], threading.Event()
     every = threading.Barrier(worker.settings.threads + 1)
 
     def wait() -> None:
@@ -107,6 +109,14 @@ async def keep_busy(worker: Worker) -> threading.Event:
         worker.held.append(asyncio.create_task(engine.prepare(ticket, wait)))
     await asyncio.to_thread(every.wait, 30)
     return release
+
+
+async def as_described(response: aiohttp.ClientResponse) -> None:
+    """AssertionError for an answer of a type that the API's description does not name."""
+    for path, operations in DOCUMENT["paths"].items():
+        operation = operations.get(response.method.lower())
+        if operation and response.status == 200 and re.fullmatch(re.sub("{.*?}", "[^/]+", path), response.url.path):
+            assert response.content_type in operation["responses"]["200"]["content"], path
 
 
 Start = Callable[..., Awaitable[Worker]]
@@ -130,7 +140,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
             }  # so small a GPT gains nothing from two
             chosen = Settings(**{**usual, **settings}, _env_file=None)
             app = await stack.enter_async_context(serve(chosen, listener))
-            session = await stack.enter_async_context(aiohttp.ClientSession(address))
+            session = await stack.enter_async_context(aiohttp.ClientSession(address, raise_for_status=as_described))
             return Worker(session, app, home)
 
         yield begin

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -112,9 +113,9 @@ async def test_echo_with_logprobs_scores_the_prompt(worker: Worker) -> None:
 
 
 async def test_the_streamed_pieces_are_the_plain_text(worker: Worker) -> None:
-    plain = await worker.complete(max_tokens=200, seed=11, n=3, stop="zz")
-    wanted = {"max_tokens": 200, "seed": 11, "n": 3, "stop": "zz", "stream_options": {"include_usage": True}}
-    chunks = [chunk async for chunk in worker.stream(**wanted)]
+    wanted = {"max_tokens": 200, "seed": 11, "n": 3, "stop": "zz", "echo": True}
+    plain = await worker.complete(**wanted)
+    chunks = [chunk async for chunk in worker.stream(**wanted, stream_options={"include_usage": True})]
     assert chunks.pop() == "[DONE]"
     texts, reasons = [""] * 3, [None] * 3
     for chunk in chunks:
@@ -180,6 +181,21 @@ async def test_a_text_runs_past_the_context(worker: Worker) -> None:
     assert len(await worker.text(max_tokens=10 * TINY.context)) == 10 * TINY.context
 
 
+async def test_of_a_long_prompt_the_end_is_read(worker: Worker) -> None:
+    prompt = "the quick brown fox jumps over the lazy dog and runs away"
+    assert await worker.text(prompt=prompt, seed=1) == await worker.text(prompt=prompt[-TINY.context :], seed=1)
+
+
+async def test_what_asks_for_nothing_may_as_well_be_left_out(worker: Worker) -> None:
+    """The JSON of OpenAI's own client, of arguments that are None or the API's defaults."""
+    fields = ("max_tokens", "temperature", "top_p", "stop", "n", "echo", "logprobs", "user", "stream", "stream_options")
+    nothing = dict.fromkeys((*fields, "best_of", "suffix", "logit_bias"))
+    defaults = {"best_of": 1, "frequency_penalty": 0.0, "presence_penalty": 0, "logit_bias": {}}
+    plain = await worker.text(seed=1)
+    assert [await worker.text(seed=1, **said) for said in (nothing, defaults)] == [plain, plain]
+    assert (await worker.error(400, prompt=None))["message"] == "prompt is missing; add it."
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -215,6 +231,9 @@ async def test_a_text_runs_past_the_context(worker: Worker) -> None:
         ("user", "x" * 129),
         ("stream", 3),
         ("best_of", 2),
+        ("frequency_penalty", 0.5),
+        ("logit_bias", {"5": 1}),
+        ("suffix", "Exeunt."),
     ],
 )
 async def test_a_bad_value_is_refused_in_one_sentence_that_names_the_field(
@@ -265,6 +284,31 @@ async def test_a_full_queue_answers_429_with_the_position(start: Start) -> None:
         await stream.aclose()
     await worker.until(lambda: worker.engine.running == 0)
     assert len(await worker.text(max_tokens=3)) == 3
+
+
+async def test_turns_go_round_among_those_who_ask(start: Start) -> None:
+    worker = await start(slots=1)
+    streams = [worker.stream(max_tokens=8_192, user=user) for user in ("holder", "first", "first", "other")]
+    assert isinstance(await anext(streams[0]), dict)
+    assert [await anext(stream) for stream in streams[1:]] == ["queued 1", "queued 2", "queued 2"]
+    for stream in streams:
+        await stream.aclose()
+
+
+async def test_a_full_queue_tells_when_to_come_again_by_what_texts_took_lately(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.engine.text.time", SimpleNamespace(monotonic=lambda: 0.0))  # so they take no time
+    worker = await start(slots=1, queue=1)
+    for _ in range(12):
+        await worker.text(max_tokens=1)
+    streams = [worker.stream(max_tokens=8_192) for _ in range(2)]
+    for stream in streams:
+        await anext(stream)
+    async with worker.session.post("/v1/completions", json={"prompt": "hello"}) as response:
+        assert (response.status, response.headers["Retry-After"]) == (429, "1")
+    for stream in streams:
+        await stream.aclose()
 
 
 async def test_a_stream_whose_place_stays_the_same_is_not_silent(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

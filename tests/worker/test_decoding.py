@@ -74,6 +74,15 @@ def test_large_pictures_are_read_up_to_the_limit() -> None:
         seen(file(Image.new("1", (6_400, 6_400)), "PNG"))
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_large_webps_are_read_up_to_half_the_limit() -> None:
+    """Decoding one takes twice the memory that it takes with other kinds."""
+    assert seen(file(Image.new("L", (4_400, 4_400), 255), "WEBP", method=0)).prepared.width == 4_400
+    with pytest.raises(BadRequest, match="image has more than 20 megapixels; make it smaller") as refused:
+        unpack(base64.b64encode(file(Image.new("L", (4_500, 4_500)), "WEBP", method=0)).decode())
+    assert refused.value.code == "picture_too_large"
+
+
 def test_a_picture_of_endless_scans_is_refused() -> None:
     content = file(Image.effect_noise((64, 64), 60), "JPEG", progressive=True)
     last = content[content.rindex(b"\xff\xda") : -2]

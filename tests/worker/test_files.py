@@ -86,10 +86,11 @@ async def test_a_file_is_told_from_another_of_its_name_and_from_damaged_ones(
     file = File.model_validate(await operator.ask("POST", FILES, data=body, headers=kind))
     assert file.filename == "v?.txt"  # no UTF-8: it stays readable all the same
     (tmp_path / "files" / "file-damaged.json").write_text("{")
+    (tmp_path / "files" / "file-unreadable.json").mkdir()  # as no user may read it
     with capture_logs() as logs:
         for _ in range(3):
             assert (await operator.ask("GET", FILES))["data"] == [file.model_dump()]
-    assert [line["event"] for line in logs] == ["card of a data set damaged"]  # said once
+    assert [line["event"] for line in logs] == ["card of a data set damaged"] * 2  # each said once
     other = tmp_path / "others" / "verse.txt"
     other.parent.mkdir()
     other.write_text("an operator's own, which is looked up first")

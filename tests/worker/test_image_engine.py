@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -268,6 +270,26 @@ async def test_files_count_as_waiting_and_what_was_let_in_is_not_refused_halfway
         gate.open.set()
         await asyncio.gather(holding, *files)
         assert (await after)[0].tolist() == [2.0] * 3 * SIZE
+
+
+async def test_who_is_refused_is_told_to_wait_for_as_long_as_batches_took_lately(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds = itertools.count()
+    monkeypatch.setattr("worker.engine.order.time", SimpleNamespace(monotonic=lambda: next(seconds)))  # one a batch
+    gate = Gate()
+    async with running(threads=1, queue=1) as engine:
+        for _ in range(30):
+            await compute(engine, functions(1)[0], [1.0] * SIZE)
+        waiting = [asyncio.create_task(engine.finish(ticket(engine), gate))]
+        await gate.holds(1)
+        waiting.append(asyncio.create_task(engine.finish(ticket(engine), gate)))
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFull) as refused:
+            await compute(engine, functions(1)[0], [1.0])
+        gate.open.set()
+        await asyncio.gather(*waiting)
+    assert refused.value.retry_after == 1
 
 
 async def test_a_full_batch_does_not_wait_behind_one_that_is_not() -> None:

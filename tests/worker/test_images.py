@@ -22,7 +22,7 @@ from tests.worker.conftest import Start, Worker, keep_busy
 from worker import streaming
 from worker.engine import images as engine
 from worker.engine.images import ImageEngine
-from worker.routes import IMAGES
+from worker.routes import IMAGE_ENGINE
 from worker.routes import images as route
 from worker.visit import ignore
 
@@ -34,7 +34,7 @@ class Gallery:
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
-        self.engine: ImageEngine = worker.app[IMAGES]
+        self.engine: ImageEngine = worker.app[IMAGE_ENGINE]
 
     async def ask(self, path: str, status: int = 200, **fields: Any) -> dict[str, Any]:
         body = {"model": "gan-digits", **fields}
@@ -55,7 +55,7 @@ class Gallery:
 
     async def painter(self) -> Painter:
         """The role that draws digits."""
-        return (await self.worker.gallery.image_model("gan-digits", Painter)).role(Painter)
+        return (await self.worker.gallery.image_model("gan-digits", Painter))[1]
 
     async def hold(self) -> threading.Event:
         """Keep the threads that draw busy until the event is set."""
@@ -87,6 +87,18 @@ async def test_pictures_in_openais_shape(gallery: Gallery) -> None:
     jsonschema.validate(answer, {"$ref": "#/components/schemas/Images", "components": document["components"]})
 
 
+async def test_of_openais_options_the_defaults_may_be_said(gallery: Gallery) -> None:
+    """In the JSON of its own client; what asks for something else is refused by name."""
+    nothing = dict.fromkeys(("n", "size", "quality", "style", "response_format", "stream", "output_format"))
+    defaults = {"size": "auto", "quality": "auto", "style": "vivid", "output_format": "png", "partial_images": 0}
+    plain = await gallery.files(prompt="7", seed=1)
+    for said in (nothing, {**defaults, "response_format": "b64_json", "background": "auto", "moderation": "auto"}):
+        assert await gallery.files(prompt="7", seed=1, **said) == plain
+    for field, value in {"size": "256x256", "style": "natural", "response_format": "url"}.items():
+        assert (await gallery.refused(400, **{field: value}))["param"] == field
+    assert (await gallery.refused(400, WALKS, output_format="png"))["param"] == "output_format"
+
+
 async def test_a_seed_drawn_here_gives_the_same_again(gallery: Gallery) -> None:
     first = await gallery.ask(GENERATIONS, n=2)
     again = await gallery.ask(GENERATIONS, n=2, seed=first["data"][0]["seed"])
@@ -115,10 +127,11 @@ async def test_label_and_truncation(gallery: Gallery) -> None:
     assert threes[0] != (await gallery.files(seed=0, label=4, truncation=0))[0]
 
 
-async def test_a_number_is_one_wide_picture(gallery: Gallery) -> None:
-    picture = await gallery.picture(prompt="707", seed=3, scale=1)
+@pytest.mark.parametrize("truncation", [1.0, 0.5])
+async def test_a_number_is_one_wide_picture(gallery: Gallery, truncation: float) -> None:
+    picture = await gallery.picture(prompt="707", seed=3, truncation=truncation, scale=1)
     assert picture.size == (84, 28)
-    seven = await gallery.picture(label=7, seed=3, scale=1)
+    seven = await gallery.picture(label=7, seed=3, truncation=truncation, scale=1)
     for left in (0, 56):
         assert picture.crop((left, 0, left + 28, 28)).tobytes() == seven.tobytes()
 
@@ -155,6 +168,8 @@ async def test_variations_lie_near_their_picture(gallery: Gallery) -> None:
     assert all(distances)
     assert len({centre, *near}) == 4
     assert await gallery.files(VARIATIONS, around=[5], seed=21, strength=0.1, scale=1) == near[1:2]
+    short = await gallery.files(seed=5, truncation=0.5, scale=1)
+    assert await gallery.files(VARIATIONS, around=[5], strength=0, truncation=0.5, scale=1) == short != [centre]
 
 
 def difference(one: bytes, other: bytes) -> int:
@@ -420,7 +435,10 @@ async def test_wishes_of_one_moment_share_a_batch(gallery: Gallery, monkeypatch:
     assert sizes == [16]
 
 
-async def test_a_batch_waits_for_more_while_its_pictures_would_only_wait_for_encoders(gallery: Gallery) -> None:
+async def test_a_batch_waits_for_more_while_its_pictures_would_only_wait_for_encoders(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "PATIENCE", 5.0)  # nobody waits so long: the files are done before
     painter = await gallery.painter()
     draw, done = painter.draw.function, []
 

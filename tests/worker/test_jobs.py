@@ -17,13 +17,16 @@ from typing import Any
 import psutil
 import pytest
 from PIL import Image
+from structlog.testing import capture_logs
 
 from models.checkpoint import Store
 from models.registry import Recipe, resolve
 from tests.conftest import keep_gan
 from tests.worker.conftest import Start, Worker, write_version
 from tests.worker.operator import JOBS, MODEL, OPTIONS, Operator
+from worker import routes
 from worker.job_store import JobStore, Record
+from worker.jobs import ATTEMPTS
 from worker.routes.training import check_dataset
 from worker.schemas.training import Job, TrainingCatalogue
 from worker.trainer import Hear, Trainer
@@ -68,6 +71,7 @@ async def test_a_gan_from_the_request_to_a_rollback(start: Start, tmp_path: Path
     job = await operator.train(4, options, model="gan-digits", training_file="sprites", suffix="new", user="Ariel")
     done = await operator.until_it_ends(job)
     assert (done.status, done.fine_tuned_model, done.user) == ("succeeded", "gan-digits@new", "Ariel")
+    assert done.seed == 1  # as was asked for
 
     steps = await operator.steps(job)
     assert [step.step for step in steps] == [1, 2, 3, 4]
@@ -231,6 +235,27 @@ async def test_a_training_that_was_promoted_just_before_the_worker_ended_is_comp
     assert (await operator.ask("POST", f"/v1/models/{MODEL}/rollback"))["now"] == "1"
 
 
+async def test_a_version_that_was_promoted_while_another_was_measured_serves_on(
+    start: Start, monkeypatch: pytest.MonkeyPatch, verse_data: Path, tmp_path: Path
+) -> None:
+    async def perform(_: Trainer, words: Sequence[str], hear: Hear, *__: object) -> int:
+        if words[0] == "train":
+            write_version(tmp_path, "new")
+            Store(tmp_path, tmp_path / "none").promote(MODEL, "1")
+        else:
+            write_version(tmp_path, "theirs")  # which serves, too
+            loss = {"unit": "nats", "better": "lower"}
+            hear({"metrics": {"new": {"loss": loss | {"value": 1.0}}, "1": {"loss": loss | {"value": 2.0}}}})
+        return 0
+
+    monkeypatch.setattr(Trainer, "run", perform)
+    operator = Operator((await started(start, "1")).session)
+    job = await operator.until_it_ends(await operator.train(suffix="new", promote="if_better"))
+    report = await operator.report(job)
+    assert (report.serving, report.better, report.promoted) == ("1", True, False)
+    assert (await operator.ask("GET", f"/v1/models/{MODEL}"))["version"] == "theirs"
+
+
 async def test_a_report_says_why_there_is_no_comparison_with_what_serves(
     start: Start, monkeypatch: pytest.MonkeyPatch, verse_data: Path, tmp_path: Path
 ) -> None:
@@ -273,6 +298,19 @@ async def test_a_training_that_is_begun_again_has_no_end_that_was_told_before(
     assert (job.status, job.estimated_finish) == ("running", None)
 
 
+async def test_the_name_of_a_training_that_failed_is_kept_for_it(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: Trainer, words: Sequence[str], hear: Hear, *__: object) -> int:
+        hear({"error": {"code": "disk_full", "message": "The disk has no room."}})
+        return 1
+
+    monkeypatch.setattr(Trainer, "run", fail)
+    await operator.until_it_ends(await operator.train(suffix="new"))
+    refused = await operator.refused("POST", JOBS, json={"model": MODEL, "suffix": "new"})
+    assert "already has a version 'new'" in refused
+
+
 async def test_a_setting_may_be_empty(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
@@ -286,6 +324,71 @@ async def test_a_setting_may_be_empty(operator: Operator, monkeypatch: pytest.Mo
     await operator.until_it_ends(job)
     assert asked[asked.index("--set") + 1] == "painter="
     assert resolve("translator-cats")[0].config.parse({"painter": ""}) == resolve("translator-cats")[0].config()
+
+
+async def test_how_trainings_begin_and_end_is_logged_and_counted(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = asyncio.Event()
+
+    async def perform(_: Trainer, words: Sequence[str], hear: Hear, *__: object) -> int:
+        if words[words.index("--name") + 1] == "new":
+            hear({"error": {"code": "disk_full", "message": "The disk has no room."}})
+            return 1
+        begun.set()
+        return await asyncio.Event().wait() or 1
+
+    monkeypatch.setattr(Trainer, "run", perform)
+    with capture_logs() as logs:
+        failed = await operator.until_it_ends(await operator.train(1, suffix="new"))
+        cancelled = await operator.train(2, suffix="newer")
+        await asyncio.wait_for(begun.wait(), 30)
+        await operator.ask("POST", f"{JOBS}/{cancelled.id}/cancel")
+    assert [line for line in logs if line["event"].startswith("training")] == [
+        {"event": "training begins", "log_level": "info", "job": failed.id, "model": MODEL, "version": "new"},
+        {
+            "event": "training ended",
+            "log_level": "warning",
+            "job": failed.id,
+            "model": MODEL,
+            "status": "failed",
+            "code": "disk_full",
+            "reason": "The disk has no room.",
+        },
+        {"event": "training begins", "log_level": "info", "job": cancelled.id, "model": MODEL, "version": "newer"},
+        {"event": "training ended", "log_level": "info", "job": cancelled.id, "model": MODEL, "status": "cancelled"},
+    ]
+    async with operator.session.get("/metrics") as response:
+        lines = (await response.text()).splitlines()
+    for status, count in (("succeeded", 0), ("failed", 1), ("cancelled", 1)):
+        assert f'prospero_trainings_total{{status="{status}"}} {count}.0' in lines
+
+
+async def test_a_measuring_that_is_killed_says_so_and_what_becomes_of_the_promotion(
+    start: Start, monkeypatch: pytest.MonkeyPatch, verse_data: Path, tmp_path: Path
+) -> None:
+    async def perform(_: Trainer, words: Sequence[str], *__: object) -> int:
+        if words[0] == "train":
+            write_version(tmp_path, "new")
+            Store(tmp_path, tmp_path / "none").promote(MODEL, "1")
+            return 0
+        return -signal.SIGKILL
+
+    monkeypatch.setattr(Trainer, "run", perform)
+    operator = Operator((await started(start, "1")).session)
+    killed = "The measuring was killed, as happens when memory is short; compare the versions again."
+    for promote, told in (
+        ("never", [killed]),
+        ("if_better", [killed, "Whether it is better is unknown, so it was not promoted by itself."]),
+    ):
+        job = await operator.until_it_ends(await operator.train(suffix="new", promote=promote))
+        report = await operator.report(job)
+        assert (report.promoted, report.better, report.problems) == (False, None, told)
+        assert [event.message for event in await operator.events(job) if event.level == "warn"] == told
+        shutil.rmtree(tmp_path / "checkpoints" / MODEL / "new")
+    write_version(tmp_path, "2")
+    error = (await operator.ask("GET", f"/v1/models/{MODEL}/comparison?versions=1,2", 400))["error"]
+    assert (error["code"], error["message"]) == ("measuring_killed", killed)
 
 
 @pytest.mark.parametrize("broken", ["train", "compare", "worker"])
@@ -343,6 +446,33 @@ async def test_of_a_training_that_is_cancelled_while_its_version_is_written_noth
     assert not part.exists()
 
 
+async def test_a_training_is_cancelled_although_whoever_asked_for_it_hangs_up(
+    start: Start, monkeypatch: pytest.MonkeyPatch, verse_data: Path
+) -> None:
+    begun, ending, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def perform(*_: object) -> int:
+        begun.set()
+        try:
+            return await asyncio.Event().wait() or 1
+        finally:
+            ending.set()
+            await ended.wait()
+
+    monkeypatch.setattr(Trainer, "run", perform)
+    worker = await started(start)
+    operator = Operator(worker.session)
+    job = await operator.train()
+    await asyncio.wait_for(begun.wait(), 30)
+    asked = asyncio.create_task(operator.ask("POST", f"{JOBS}/{job.id}/cancel"))
+    await asyncio.wait_for(ending.wait(), 30)
+    asked.cancel()
+    left = b'prospero_requests_total{method="POST",path="/v1/fine_tuning/jobs/{id}/cancel",status="499"} 1.0'
+    await worker.until(lambda: left in worker.app[routes.METRICS].text())
+    ended.set()
+    assert (await operator.until_it_ends(job)).status == "cancelled"
+
+
 async def test_a_trainer_that_is_killed_goes_on_from_its_snapshot(operator: Operator) -> None:
     job = await operator.train(hyperparameters=A_WHILE)
     await operator.until_it_steps(job)
@@ -371,6 +501,30 @@ async def test_a_trainer_that_is_killed_again_and_again_gives_up_in_a_sentence(o
     resumed = Job.model_validate(await operator.ask("POST", f"{JOBS}/{job.id}/resume"))
     assert resumed.error is None
     assert (await operator.until_it_ends(job)).status == "succeeded"
+
+
+async def test_a_training_that_was_interrupted_too_often_is_tried_again_when_resumed(
+    start: Start, monkeypatch: pytest.MonkeyPatch, verse_data: Path
+) -> None:
+    async def fail(_: Trainer, words: Sequence[str], hear: Hear, *__: object) -> int:
+        hear({"error": {"code": "disk_full", "message": "The disk has no room."}})
+        return 1
+
+    async def code() -> str | None:
+        done = await operator.until_it_ends(job)
+        return done.error.code if done.error else None
+
+    monkeypatch.setattr(Trainer, "run", fail)
+    waiting = await started(start, trainings=0)
+    operator = Operator(waiting.session)
+    job = await operator.train()
+    records = waiting.app[routes.JOBS].records
+    (record,) = records.with_status("queued")
+    records.save(record.model_copy(update={"attempts": ATTEMPTS}))
+    await started(start)
+    assert await code() == "interrupted"
+    await operator.ask("POST", f"{JOBS}/{job.id}/resume")
+    assert await code() == "disk_full"
 
 
 async def test_a_worker_that_ends_takes_its_trainer_along_and_the_next_one_goes_on(
@@ -505,6 +659,31 @@ async def test_what_cannot_be_trained_is_refused_at_once(
     assert sentence in error["message"]
 
 
+async def test_of_openais_options_for_trainings_the_defaults_may_be_said(start: Start, verse_data: Path) -> None:
+    """In the JSON of its own client; what asks for something else is refused by name."""
+    operator = Operator((await started(start, trainings=0)).session)
+    nothing = dict.fromkeys(("hyperparameters", "integrations", "metadata", "suffix", "validation_file"))
+    epochs = {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"}
+    defaults = {"hyperparameters": epochs, "method": {"type": "supervised"}, "metadata": {}, "integrations": []}
+    plain = await operator.train(hyperparameters={})
+    for said in (nothing, defaults):
+        job = await operator.train(**said)
+        assert (job.hyperparameters, job.training_file) == (plain.hyperparameters, plain.training_file)
+    for field, value in {"method": {"type": "dpo"}, "metadata": {"a": "b"}, "validation_file": "file-1"}.items():
+        error = (await operator.ask("POST", JOBS, 400, json={"model": MODEL, field: value}))["error"]
+        assert error["param"] == field
+
+
+async def test_settings_have_to_fit_the_version_that_a_training_begins_with(start: Start, verse_data: Path) -> None:
+    operator = Operator((await started(start, "1", trainings=0)).session)
+    ten = {"options": {"heads": "10"}}  # which divide the recipe's width, 320, but not the version's, 32
+    await operator.train(hyperparameters=ten)
+    refused = {"model": MODEL, "hyperparameters": {**ten, "start": "current"}}
+    error = (await operator.ask("POST", JOBS, 400, json=refused))["error"]
+    assert (error["param"], error["code"]) == ("hyperparameters", "settings_unfit")
+    assert error["message"] == "width must be a multiple of 20 (2 x heads), not 32."
+
+
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
@@ -512,6 +691,8 @@ async def test_what_cannot_be_trained_is_refused_at_once(
         ({"model": "gan-digits", "training_file": "dogs"}, "dataset_missing"),
         ({"training_file": "sprites"}, "dataset_unfit"),
         ({"hyperparameters": {"options": {"batch": "many"}}}, "settings_unfit"),
+        ({"hyperparameters": {"balance": "latent"}}, "settings_unfit"),
+        ({"model": "gan-digits", "hyperparameters": {"start": "current"}}, "settings_unfit"),
     ],
 )
 async def test_what_an_operator_may_mistake_has_a_code(operator: Operator, fields: dict[str, Any], code: str) -> None:
@@ -520,7 +701,7 @@ async def test_what_an_operator_may_mistake_has_a_code(operator: Operator, field
 
 def test_a_recipe_whose_own_data_the_family_alone_knows_takes_them_and_others() -> None:
     for name in ("sprites", "owls"):
-        check_dataset(name, Recipe("linear-owls", "linear", "owls", "MIT", {}))
+        check_dataset(name, Recipe("linear-owls", "owls", {}))
 
 
 async def test_a_job_that_is_not_there_is_named(operator: Operator) -> None:
@@ -533,6 +714,19 @@ async def test_a_job_that_is_not_there_is_named(operator: Operator) -> None:
     job = await operator.train()
     for step in ("first", "9" * 300):
         assert "no picture of step" in await operator.refused("GET", f"{JOBS}/{job.id}/samples/{step}", 404)
+
+
+async def test_trainings_are_listed_page_by_page(start: Start, verse_data: Path) -> None:
+    operator = Operator((await started(start, trainings=0)).session)
+    first, second = await operator.train(), await operator.train()
+
+    async def page(**wanted: str) -> tuple[list[str], bool]:
+        listed = await operator.ask("GET", JOBS, params=wanted)
+        return [job["id"] for job in listed["data"]], listed["has_more"]
+
+    assert await page(limit="1") == ([second.id], True)
+    assert await page(limit="1", after=second.id) == ([first.id], False)
+    assert await page(limit="2") == ([second.id, first.id], False)
 
 
 async def test_no_event_comes_after_one_that_cannot_be(start: Start, verse_data: Path) -> None:

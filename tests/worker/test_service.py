@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
+import re
+import shutil
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from runpy import run_path
 from typing import Any, NoReturn
 
 import jsonschema
@@ -13,12 +19,15 @@ import torch
 from structlog.testing import capture_logs
 from torch import Tensor
 
-from models.checkpoint import Checkpoint, Store
+from models.checkpoint import SHIPPED, Checkpoint, Store
 from models.registry import families
 from models.roles import Writer
-from tests.conftest import CATS, keep_gan
+from tests.conftest import CATS, DIGITS, keep_gan
 from tests.worker.conftest import Start, Worker, write_version
+from worker import schemas
+from worker.routes import METRICS
 from worker.schemas.completions import Completion
+from worker.schemas.fingerprint import FINGERPRINT
 
 
 async def get(worker: Worker, path: str, status: int = 200) -> Any:
@@ -33,13 +42,27 @@ async def test_models_are_listed_with_their_versions_and_figures(worker: Worker)
     (model,) = listed["data"]
     assert model["id"] == "gpt-shakespeare"
     assert model["versions"] == ["1"]
-    assert model["metrics"] == {"nats_per_character": 3.0}
+    assert model["metrics"] == {"nats_per_character": {"value": 3.0, "unit": "nats/char", "better": None}}
     assert await get(worker, "/v1/models/gpt-shakespeare") == model
     assert (await get(worker, "/v1/models/gpt-shakespeare@1"))["version"] == "1"
     error = (await get(worker, "/v1/models/gpt-milton", 404))["error"]
     assert error["type"] == "not_found_error"
     assert "gpt-milton" in error["message"]
     await get(worker, "/v1/models/gpt**", 404)
+
+
+async def test_classes_are_those_that_pictures_can_be_asked_of(start: Start, tmp_path: Path) -> None:
+    shipped = tmp_path / "shipped"
+    for model in ("features-digits", "features-cats"):  # which have classes of their own, or say that there are none
+        shutil.copytree(SHIPPED / model, shipped / model)
+    keep_gan(Store(tmp_path, shipped), "gan-digits", DIGITS)
+    listed = (await get(await start(shipped=shipped), "/v1/models"))["data"]
+    assert {model["id"]: model["classes"] for model in listed} == {
+        "features-cats": 1,
+        "features-digits": 1,
+        "gan-digits": 10,
+        "gpt-shakespeare": 1,
+    }
 
 
 async def test_readiness_tells_what_is_loaded(worker: Worker) -> None:
@@ -50,7 +73,16 @@ async def test_readiness_tells_what_is_loaded(worker: Worker) -> None:
     assert state["device"] == "cpu"
     assert state["precision"] in ("int8", "float32", "bfloat16")
     assert (state["running"], state["waiting"], state["slots"]) == (0, 0, 64)
+    assert state["contract"] == FINGERPRINT
     assert await get(worker, "/healthz") == {"alive": True}
+
+
+def test_another_contract_has_another_fingerprint(tmp_path: Path) -> None:
+    copy = shutil.copytree(Path(schemas.__file__).parent, tmp_path / "schemas")
+    assert run_path(str(copy / "fingerprint.py"))["FINGERPRINT"] == FINGERPRINT
+    with (copy / "completions.py").open("a") as changed:
+        changed.write("\n\nclass Rhymes(Contract):\n    n: int\n")
+    assert run_path(str(copy / "fingerprint.py"))["FINGERPRINT"] != FINGERPRINT
 
 
 async def test_without_a_checkpoint_the_worker_answers_and_says_what_to_do(start: Start) -> None:
@@ -100,7 +132,9 @@ async def test_of_a_damaged_version_the_previous_one_serves(worker: Worker, file
     assert "damaged" in error["message"]
 
 
-async def test_a_damaged_version_is_loaded_and_logged_once(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The versions whose weights were read, one after the other."""
     loaded: list[str] = []
     tensors = Checkpoint.tensors
 
@@ -109,6 +143,10 @@ async def test_a_damaged_version_is_loaded_and_logged_once(worker: Worker, monke
         return tensors(checkpoint)
 
     monkeypatch.setattr(Checkpoint, "tensors", count)
+    return loaded
+
+
+async def test_a_damaged_version_is_loaded_and_logged_once(worker: Worker, loaded: list[str]) -> None:
     await worker.until(lambda: worker.gallery.ready)
     write_version(worker.home, "2", seed=5)
     damaged = worker.home / "checkpoints" / "gpt-shakespeare" / "2" / "model.safetensors"
@@ -149,6 +187,49 @@ async def test_a_pointer_that_cannot_be_read_hides_its_own_model_only(worker: Wo
     pointer.mkdir()  # no user may read that, whoever runs this
     assert [model["id"] for model in (await get(worker, "/v1/models"))["data"]] == ["gpt-shakespeare"]
     assert "gpt-owls/current.json cannot be read" in (await get(worker, "/v1/models/gpt-owls", 404))["error"]["message"]
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "card.json"])
+async def test_of_a_version_that_cannot_be_read_the_previous_one_serves(worker: Worker, file: str) -> None:
+    write_version(worker.home, "2", seed=5)
+    unreadable = worker.home / "checkpoints" / "gpt-shakespeare" / "2" / file
+    unreadable.unlink()
+    unreadable.mkdir()  # no user may read that, whoever runs this
+    assert (await worker.complete(max_tokens=3))["system_fingerprint"] == "gpt-shakespeare@1"
+    (listed,) = (await get(worker, "/v1/models"))["data"]
+    assert listed["version"] == ("1" if file == "card.json" else "2")
+    error = await worker.error(404, model="gpt-shakespeare@2")
+    assert "see to its rights" in error["message"]
+
+
+async def test_a_version_that_could_not_be_read_for_a_moment_serves_from_then_on(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*given: object) -> NoReturn:
+        raise OSError("too many open files")
+
+    await worker.until(lambda: worker.gallery.ready)
+    write_version(worker.home, "2", seed=5)
+    with monkeypatch.context() as short:
+        short.setattr("models.checkpoint.load_file", broken)
+        assert (await worker.complete(max_tokens=3))["system_fingerprint"] == "gpt-shakespeare@1"
+    assert (await worker.complete(max_tokens=3))["system_fingerprint"] == "gpt-shakespeare@2"
+
+
+async def test_after_an_update_what_ships_now_serves_and_not_what_was_rolled_back(start: Start, tmp_path: Path) -> None:
+    def ship(version: str) -> Path:
+        write_version(tmp_path / version, version)
+        return tmp_path / version / "checkpoints"
+
+    store = Store(tmp_path, ship("v1"))
+    write_version(tmp_path, "mine", seed=5)
+    store.promote("gpt-shakespeare", "v1")  # as a rollback does
+    worker = await start(None, shipped=ship("v2"))
+    await worker.until(lambda: worker.gallery.ready)
+    assert (await worker.complete(max_tokens=3))["system_fingerprint"] == "gpt-shakespeare@v2"
+    listed = await get(worker, "/v1/models/gpt-shakespeare/versions")
+    assert {one["version"]: one["serving"] for one in listed["data"]} == {"mine": False, "v2": True}
+    assert (listed["serving"], listed["previous"]) == ("v2", None)
 
 
 async def test_classes_that_are_no_number_are_none(worker: Worker) -> None:
@@ -211,11 +292,33 @@ async def test_a_version_that_somebody_still_waits_for_is_not_loaded_twice(start
     assert worker.gallery.names == ["gpt-shakespeare@1"]
 
 
-async def test_many_requests_for_an_unloaded_version_load_it_once(start: Start) -> None:
-    worker = await start()
+async def test_many_requests_for_an_unloaded_version_load_it_once(worker: Worker, loaded: list[str]) -> None:
+    await worker.until(lambda: worker.gallery.ready)
+    loaded.clear()
+    write_version(worker.home, "2", seed=5)
     texts = await asyncio.gather(*(worker.text(max_tokens=5, seed=1) for _ in range(8)))
     assert len(set(texts)) == 1
-    assert worker.gallery.names == ["gpt-shakespeare@1"]
+    assert loaded == ["2"]
+
+
+async def test_who_waits_for_a_version_gets_it_although_whoever_asked_first_left(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, release, tensors = threading.Event(), threading.Event(), Checkpoint.tensors
+
+    def wait(checkpoint: Checkpoint) -> dict[str, Tensor]:
+        begun.set()
+        release.wait(30)
+        return tensors(checkpoint)
+
+    await worker.until(lambda: worker.gallery.ready)
+    write_version(worker.home, "2", seed=5)
+    monkeypatch.setattr(Checkpoint, "tensors", wait)
+    first, second = (asyncio.create_task(worker.gallery.text_model("gpt-shakespeare@2")) for _ in range(2))
+    await asyncio.to_thread(begun.wait, 30)
+    first.cancel()
+    release.set()
+    assert (await second).name == "gpt-shakespeare@2"
 
 
 async def test_the_token_is_asked_for_when_set(start: Start) -> None:
@@ -226,6 +329,8 @@ async def test_the_token_is_asked_for_when_set(start: Start) -> None:
     for wrong in ("Bearer nonsense", "Bearer ", "Bearer öpen"):
         async with worker.session.get("/v1/models", headers={"Authorization": wrong}) as response:
             assert response.status == 401
+    for path in ("/v1/files", "/metrics"):
+        await get(worker, path, 401)
     async with worker.session.get("/v1/models", headers={"Authorization": "Bearer open sesame"}) as response:
         assert response.status == 200
     assert await get(worker, "/healthz") == {"alive": True}
@@ -272,10 +377,30 @@ async def test_the_description_fits_what_is_answered(worker: Worker) -> None:
     assert document["openapi"].startswith("3.1")
     served = {resource.canonical for resource in worker.app.router.resources()}
     assert set(document["paths"]) == served
+    named = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
+    assert named == set(document["components"]["schemas"])
     schema = {"$ref": "#/components/schemas/Completion", "components": document["components"]}
     answer = await worker.complete(max_tokens=3, logprobs=2)
     jsonschema.validate(answer, schema)
     assert Completion.model_validate(answer).choices[0].logprobs is not None
+
+
+def query_of(handler: Callable[..., Any]) -> set[str]:
+    """The query parameters that a handler reads, itself or through a function that it calls."""
+    called = [handler.__globals__.get(name) for name in handler.__code__.co_names]
+    source = "".join(inspect.getsource(function) for function in (handler, *called) if inspect.isfunction(function))
+    return set(re.findall(r'request\.query(?:\.get\("(\w+)")?', source))
+
+
+async def test_the_description_names_what_is_read_from_addresses_and_forms(worker: Worker) -> None:
+    paths = (await get(worker, "/openapi.json"))["paths"]
+    for route in worker.app.router.routes():
+        if route.method != "HEAD" and route.resource is not None:
+            described = paths[route.resource.canonical][route.method.lower()].get("parameters", [])
+            named = {parameter["name"] for parameter in described if parameter["in"] == "query"}
+            assert named == query_of(route.handler), route
+    assert all(parameter["required"] for parameter in paths["/v1/models/{model}/comparison"]["get"]["parameters"])
+    assert list(paths["/v1/files"]["post"]["requestBody"]["content"]) == ["multipart/form-data"]
 
 
 async def test_metrics_count_what_happened(worker: Worker) -> None:
@@ -287,3 +412,13 @@ async def test_metrics_count_what_happened(worker: Worker) -> None:
     assert 'prospero_requests_total{method="POST",path="/v1/completions",status="400"} 1.0' in lines
     assert "prospero_texts_running 0.0" in lines
     assert "prospero_first_character_seconds_count 1.0" in lines
+
+
+async def test_who_leaves_is_counted(worker: Worker) -> None:
+    body = {"prompt": "hello", "max_tokens": 8_000, "stream": True}
+    async with worker.session.post("/v1/completions", json=body) as response:
+        await response.content.readline()
+        response.close()
+    left = b'prospero_requests_total{method="POST",path="/v1/completions",status="499"} 1.0'
+    await worker.until(lambda: left in worker.app[METRICS].text())
+    assert b'path="/v1/completions",status="200"' not in worker.app[METRICS].text()

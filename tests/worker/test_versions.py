@@ -67,8 +67,10 @@ async def test_each_of_eight_people_gets_whole_pictures_while_versions_change(op
 
 
 async def test_versions_are_listed_with_what_their_cards_say(operator: Operator, tmp_path: Path) -> None:
+    newer = (store := Store(tmp_path, tmp_path / "none")).open("gan-cats", "b")
+    store.annotate(newer, replace(newer.card, created="2026-02-02T00:00:00+00:00"))
     listed = (await operator.ask("GET", f"{MODELS}/gan-cats/versions"))["data"]
-    assert {one["version"]: one["serving"] for one in listed} == {"a": False, "b": True}
+    assert [(one["version"], one["serving"]) for one in listed] == [("b", True), ("a", False)]
     assert not listed[0]["shipped"]
     assert listed[0]["dataset"] == "none"
     assert "gan-milton" in await operator.refused("GET", f"{MODELS}/gan-milton/versions", 404)

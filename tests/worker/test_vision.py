@@ -21,7 +21,7 @@ from tests.models.drawings import bars
 from tests.viewers import COLOURED, keep_autoencoder, keep_translator, keep_vae
 from tests.worker.conftest import Start, Worker, keep_busy
 from worker.engine.images import ImageEngine
-from worker.routes import IMAGES
+from worker.routes import IMAGE_ENGINE
 
 MAGENTA = (255, 0, 255)  # the frame of a map
 COMPRESS, DECOMPRESS = "/v1/codes/compress", "/v1/codes/decompress"
@@ -36,7 +36,7 @@ class Studio:
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
-        self.engine: ImageEngine = worker.app[IMAGES]
+        self.engine: ImageEngine = worker.app[IMAGE_ENGINE]
 
     async def ask(self, path: str, status: int = 200, **fields: Any) -> dict[str, Any]:
         async with self.worker.session.post(path, json={"model": "vae-digits", **fields}) as response:
@@ -148,14 +148,30 @@ async def test_a_blend_leads_from_picture_to_picture(studio: Studio) -> None:
     assert "images must have at least 2" in await studio.refused(BLENDS, images=[handed(drawing())])
 
 
+async def test_a_wide_strip_is_enlarged_if_the_file_may_be_as_large(studio: Studio) -> None:
+    fields = {"seed": 4, "dimensions": [0], "steps": 16}
+    usual = await studio.ask(TRAVERSALS, **fields)
+    width = 1 + 16 * 29  # more than half of what others are enlarged to
+    assert opened(usual).width == 2 * width
+    bytes_of_it = len(base64.b64decode(usual["data"][0]["b64_json"]))
+    assert (await studio.sheet(TRAVERSALS, **fields, max_bytes=bytes_of_it - 1)).width == width
+
+
 async def test_a_traversal_moves_one_latent_in_a_strip(studio: Studio) -> None:
     answer = await studio.ask(TRAVERSALS, seed=4, steps=5, scale=1)
-    assert (answer["seed"], sorted(answer["dimensions"])) == (4, [0, 1, 2, 3, 4, 5])
-    assert opened(answer).size == (1 + 5 * 29, 1 + 6 * 29)
-    chosen = await studio.ask(TRAVERSALS, seed=4, steps=5, scale=1, dimensions=answer["dimensions"][2:3])
-    assert opened(chosen).size == (1 + 5 * 29, 30)
-    for column in range(5):
-        assert cell(opened(chosen), 0, column).tobytes() == cell(opened(answer), 2, column).tobytes()
+    telling = answer["dimensions"]
+    assert answer["seed"] == 4
+    assert 1 < len(set(telling)) == len(telling) < 6  # in the others nothing changes
+    assert opened(answer).size == (1 + 5 * 29, 1 + len(telling) * 29)
+    every = await studio.ask(TRAVERSALS, seed=4, steps=5, scale=1, dimensions=[*range(6)])
+    assert opened(every).size == (1 + 5 * 29, 1 + 6 * 29)
+    for strip, dimension in enumerate(telling):
+        chosen = await studio.ask(TRAVERSALS, seed=4, steps=5, scale=1, dimensions=[dimension])
+        assert opened(chosen).size == (1 + 5 * 29, 30)
+        for column in range(5):
+            moved = cell(opened(chosen), 0, column).tobytes()
+            assert moved == cell(opened(answer), strip, column).tobytes()
+            assert moved == cell(opened(every), dimension, column).tobytes()
     seen = await studio.ask(TRAVERSALS, image=handed(drawing()), steps=2, scale=1)
     assert (seen["seed"], len(seen["prepared"])) == (None, 1)
     drawn = (await studio.ask(TRAVERSALS))["seed"]

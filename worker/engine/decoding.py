@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from models.pictures import MALFORMED, MAX_PIXELS, middle, opened, to_unit
+from models.pictures import MALFORMED, middle, most_pixels, opened, to_unit
 from models.roles import Sight
 from worker.errors import BadRequest
 from worker.schemas.vision import MAX_PICTURE, Prepared
 
-ROOMY = 4_000_000  # pixels; larger pictures are to be decoded one at a time, since each may take 300 MB for a moment
+ROOMY = 4_000_000  # pixels; larger pictures are to be decoded one at a time, since each may take 500 MB for a moment
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")  # what chats show
 ADVICE = "hand in a PNG, JPEG, WebP or GIF"
 ORIENTATION = 0x0112  # Exif's tag
@@ -94,7 +94,7 @@ def _explained(content: bytes, param: str) -> Iterator[None]:
     try:
         yield
     except Image.DecompressionBombError as error:
-        most = f"{MAX_PIXELS // 10**6} megapixels"
+        most = f"{most_pixels(content) // 10**6} megapixels"
         raise BadRequest(f"{param} has more than {most}; make it smaller.", param, "picture_too_large") from error
     except UnidentifiedImageError as error:
         raise BadRequest(f"{param} is {_kind(content)}; {ADVICE}.", param, "picture_unreadable") from error

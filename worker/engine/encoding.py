@@ -18,8 +18,9 @@ from torch import Tensor
 from models.pictures import tiled, to_image
 from worker.errors import BadRequest
 
-STILL = 768  # pixels that a picture is enlarged to at most: as wide as chats show it
-MOVING = 384  # the same for an animation, whose every frame costs time and bytes
+STILL = 768  # pixels that a picture is enlarged to, by whole steps: as wide as chats show it
+LEAST = 2  # steps for every still picture smaller than that: strips are looked at larger than chats show them
+MOVING = 384  # pixels that an animation is enlarged to at most: its every frame costs time and bytes
 FRAME = 80  # milliseconds: slow enough to look at, fast enough to flow
 WIDEST = 8  # pictures in a row of a strip: more would be too small to look at
 LARGEST = 4_096  # pixels a side that a scale may lead to
@@ -69,7 +70,8 @@ def _encode(frames: Sequence[Image.Image], kind: str, scale: int | None, most: i
     longest = max(width, height)
     largest = max(1, min(LARGEST // longest, math.isqrt(MOST_PIXELS // (len(frames) * width * height))))
     if scale is None:
-        scale = max(1, min(largest, (STILL if len(frames) == 1 else MOVING) // longest))
+        usual = MOVING // longest if len(frames) > 1 else max(STILL // longest, LEAST if longest < STILL else 1)
+        scale = max(1, min(largest, usual))
     if scale > largest:
         raise BadRequest(f"scale must be at most {largest} for this picture, not {scale}.", param="scale")
     while True:

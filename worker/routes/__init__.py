@@ -11,8 +11,8 @@ from worker.metrics import Metrics
 from worker.settings import Settings
 
 SETTINGS = web.AppKey("settings", Settings)
-ENGINE = web.AppKey("engine", TextEngine)
-IMAGES = web.AppKey("images", ImageEngine)
+TEXT_ENGINE = web.AppKey("text_engine", TextEngine)
+IMAGE_ENGINE = web.AppKey("image_engine", ImageEngine)
 GALLERY = web.AppKey("gallery", Gallery)
 JOBS = web.AppKey("jobs", Jobs)
 DATASETS = web.AppKey("datasets", Datasets)

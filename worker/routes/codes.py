@@ -34,8 +34,7 @@ routes = web.RouteTableDef()
 async def compress(request: web.Request) -> web.StreamResponse:
     """A picture's code, and what common codecs take for the same quality."""
     wanted = await read(request, CompressionRequest, ONE_PICTURE)
-    model = await request.app[GALLERY].image_model(wanted.model, Coder)
-    coder = model.role(Coder)
+    model, coder = await request.app[GALLERY].image_model(wanted.model, Coder)
 
     async def work(visit: Visit) -> VisionAnswer:
         seen = await visit.look(wanted.image)
@@ -71,8 +70,7 @@ async def decompress(request: web.Request) -> web.StreamResponse:
     name = f"{written['model']}@{written['version']}"
     if wanted.model not in (None, written["model"], name):
         raise BadRequest(f"code was written by {name}, which {wanted.model} cannot read; ask {name}.", "code")
-    model = await request.app[GALLERY].image_model(name, Coder)
-    coder = model.role(Coder)
+    model, coder = await request.app[GALLERY].image_model(name, Coder)
     try:
         numbers = codes.read(written["numbers"], coder.count, coder.levels)
     except CodeError as error:

@@ -15,7 +15,7 @@ from worker.errors import BadRequest, NotFound, TooLong
 from worker.job_words import needed_words
 from worker.replies import reply
 from worker.routes import DATASETS, JOBS
-from worker.schemas.training import Deleted, File, FileList
+from worker.schemas.training import Deleted, File, FileList, Upload
 
 MOST = 256 * 2**20  # bytes of an upload
 MOST_FIELD = 1_000  # bytes of a plain field
@@ -94,7 +94,7 @@ async def receive(request: web.Request, to: Path) -> dict[str, str]:
     """Write the field ``file`` there; returns the other fields, and the file's name under ``file``."""
     fields: dict[str, str] = {}
     async for part in await request.multipart():
-        if not isinstance(part, BodyPartReader) or part.name not in ("file", "purpose", "name"):
+        if not isinstance(part, BodyPartReader) or part.name not in Upload.model_fields:
             raise BadRequest("Send the fields file, purpose and name only.", param="file")
         if part.name == "file":
             with to.open("wb") as out:

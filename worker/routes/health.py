@@ -7,7 +7,8 @@ from aiohttp import web
 
 from worker.openapi import DOCUMENT
 from worker.replies import reply
-from worker.routes import ENGINE, GALLERY, IMAGES, METRICS
+from worker.routes import GALLERY, IMAGE_ENGINE, METRICS, TEXT_ENGINE
+from worker.schemas.fingerprint import FINGERPRINT
 from worker.schemas.models import Readiness
 
 routes = web.RouteTableDef()
@@ -22,7 +23,7 @@ async def alive(request: web.Request) -> web.Response:
 @routes.get("/readyz")
 async def ready(request: web.Request) -> web.Response:
     """200 when models are loaded, 503 before."""
-    engine, gallery = request.app[ENGINE], request.app[GALLERY]
+    engine, gallery = request.app[TEXT_ENGINE], request.app[GALLERY]
     state = Readiness(
         ready=gallery.ready,
         device=str(gallery.device),
@@ -32,7 +33,8 @@ async def ready(request: web.Request) -> web.Response:
         running=engine.running,
         waiting=engine.waiting,
         slots=engine.slots,
-        pictures_waiting=request.app[IMAGES].waiting,
+        pictures_waiting=request.app[IMAGE_ENGINE].waiting,
+        contract=FINGERPRINT,
     )
     return reply(state, status=200 if state.ready else 503)
 

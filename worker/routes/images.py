@@ -104,8 +104,7 @@ async def draw(
 
     ``long``: to encode the files takes seconds.
     """
-    model = await request.app[GALLERY].image_model(wanted.model, Painter)
-    painter = model.role(Painter)
+    model, painter = await request.app[GALLERY].image_model(wanted.model, Painter)
     check_label(wanted.label, model.name, painter.classes)
     seed = drawn(wanted.seed)
 

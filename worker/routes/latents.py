@@ -23,8 +23,7 @@ routes = web.RouteTableDef()
 async def show_map(request: web.Request) -> web.StreamResponse:
     """Remembered pictures laid out in two dimensions, and one's own among them."""
     wanted = await read(request, MapRequest, ONE_PICTURE)
-    model = await request.app[GALLERY].image_model(wanted.model, Space)
-    space = model.role(Space)
+    model, space = await request.app[GALLERY].image_model(wanted.model, Space)
 
     async def work(visit: Visit) -> VisionAnswer:
         seen, own, place, figures = [], None, None, {}
@@ -49,8 +48,7 @@ async def show_map(request: web.Request) -> web.StreamResponse:
 async def show_density(request: web.Request) -> web.StreamResponse:
     """What the model has seen most of, and below it what it has seen least of."""
     wanted = await read(request, DensityRequest, ONE_PICTURE)
-    model = await request.app[GALLERY].image_model(wanted.model, Space)
-    space = model.role(Space)
+    model, space = await request.app[GALLERY].image_model(wanted.model, Space)
 
     async def work(visit: Visit) -> VisionAnswer:
         density = await visit.prepare(measure, space.remembered)

@@ -7,11 +7,12 @@ from datetime import datetime
 from aiohttp import web
 
 from models.checkpoint import Card, CheckpointError, Store
+from models.painter import Painter
 from models.registry import families
 from worker.errors import NotFound
 from worker.replies import reply
 from worker.routes import GALLERY
-from worker.schemas.models import ModelInfo, ModelList
+from worker.schemas.models import Metric, ModelInfo, ModelList
 
 routes = web.RouteTableDef()
 
@@ -42,7 +43,8 @@ def describe(store: Store, name: str) -> ModelInfo:
         card = _card(store, model, version or None)
     except CheckpointError as error:
         raise NotFound(str(error), param="id") from error
-    family, classes = families().get(card.family), card.config.get("classes", 1)
+    family = families().get(card.family)
+    classes = card.config.get("classes") if family and Painter in family.roles else None
     return ModelInfo(
         id=name,
         created=int(datetime.fromisoformat(card.created).timestamp()),
@@ -50,11 +52,19 @@ def describe(store: Store, name: str) -> ModelInfo:
         version=card.version,
         versions=store.versions(model),
         parameters=card.parameters,
-        metrics={metric: figure["value"] for metric, figure in card.metrics.items()},
+        metrics=metrics(card),
         quick=card.quick,
         operations=list(family.operations) if family else [],
         classes=classes if isinstance(classes, int) else 1,
     )
+
+
+def metrics(card: Card) -> dict[str, Metric]:
+    """A card's figures, without the commands that measured them; the oldest cards say not which way is better."""
+    return {
+        name: Metric(value=figure["value"], unit=figure.get("unit", ""), better=figure.get("better"))
+        for name, figure in card.metrics.items()
+    }
 
 
 def _card(store: Store, model: str, version: str | None) -> Card:

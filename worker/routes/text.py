@@ -16,7 +16,7 @@ from worker.engine.text import TextRequest
 from worker.engine.text_model import TextModel
 from worker.replies import reply
 from worker.requests import read
-from worker.routes import ENGINE, GALLERY, METRICS
+from worker.routes import GALLERY, METRICS, TEXT_ENGINE
 from worker.schemas.completions import (
     Completion,
     CompletionChoice,
@@ -108,7 +108,7 @@ async def complete(request: web.Request) -> web.StreamResponse:
     seed = drawn(wanted.seed)
     answer = Answer(wanted, model, list(prompts), "".join(dict.fromkeys("".join(replaced))), seed)
     stops = (wanted.stop,) if isinstance(wanted.stop, str) else tuple(wanted.stop or ())
-    events = request.app[ENGINE].complete(
+    events = request.app[TEXT_ENGINE].complete(
         TextRequest(
             model=model,
             prompts=answer.prompts,

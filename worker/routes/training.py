@@ -15,7 +15,7 @@ from aiohttp import web
 from models.checkpoint import CheckpointError
 from models.configuration import ConfigurationError
 from models.data import SETS, here, listing
-from models.registry import Family, Recipe, UnknownModelError, families, resolve
+from models.registry import Recipe, UnknownModelError, families, resolve
 from worker.datasets import Datasets
 from worker.errors import BadRequest, NotFound
 from worker.job_store import Record
@@ -24,6 +24,8 @@ from worker.replies import reply
 from worker.requests import read
 from worker.routes import DATASETS, JOBS
 from worker.schemas.training import (
+    LONGEST_PAGE,
+    PAGE,
     DatasetInfo,
     Job,
     JobCheckpoint,
@@ -37,7 +39,6 @@ from worker.schemas.training import (
 from worker.seeds import drawn
 
 MOST_QUEUED = 20  # jobs: days of work
-PAGE, LONGEST_PAGE = 20, 100  # entries of a list
 
 routes = web.RouteTableDef()
 
@@ -159,42 +160,29 @@ def plan(wanted: JobRequest, jobs: Jobs, datasets: Datasets) -> Record:
         family, recipe = resolve(wanted.model)
     except UnknownModelError as error:
         raise BadRequest(str(error), param="model") from error
-    recipe = recipe.on(jobs.device)
-    check_hyperparameters(wanted, family, recipe)
+    given = wanted.hyperparameters
+    try:
+        recipe, start = family.begin(recipe.on(jobs.device), jobs.versions, given.start, given.options, given.balance)
+    except ConfigurationError as error:
+        raise BadRequest(str(error), "hyperparameters", "settings_unfit") from error
+    except CheckpointError as error:
+        raise BadRequest(str(error), param="hyperparameters") from error
     file = datasets.get(wanted.training_file or "")
     dataset = file.name if file else wanted.training_file or recipe.dataset
     check_dataset(dataset, recipe)
-    start = "scratch"
-    if wanted.hyperparameters.start == "current":
-        try:
-            start = jobs.versions.current(recipe.model)
-        except CheckpointError as error:
-            raise BadRequest(str(error), param="hyperparameters") from error
     job = Job(
         id=f"ftjob-{secrets.token_hex(12)}",
         created_at=int(time.time()),
         model=recipe.model,
         status="queued",
         training_file=wanted.training_file or recipe.dataset,
-        hyperparameters=wanted.hyperparameters,
+        hyperparameters=given,
         seed=drawn(wanted.seed),
         promote=wanted.promote,
         user=wanted.user,
     )
-    return Record(job=job, dataset=dataset, version=version_name(wanted.suffix, recipe.model, jobs), start=start)
-
-
-def check_hyperparameters(wanted: JobRequest, family: Family, recipe: Recipe) -> None:
-    """BadRequest for what the family cannot do."""
-    given = wanted.hyperparameters
-    try:
-        family.config.parse({**recipe.config, **given.options})
-    except ConfigurationError as error:
-        raise BadRequest(str(error), "hyperparameters", "settings_unfit") from error
-    if given.balance and not family.balances:
-        raise BadRequest(f"{recipe.model} has no fair sampling; leave balance out.", param="hyperparameters")
-    if given.start == "current" and not family.continues:
-        raise BadRequest(f"{recipe.model} cannot go on from a version; start from scratch.", param="hyperparameters")
+    name = version_name(wanted.suffix, recipe.model, jobs)
+    return Record(job=job, dataset=dataset, version=name, start=start.version if start else "scratch")
 
 
 def check_dataset(name: str, recipe: Recipe) -> None:

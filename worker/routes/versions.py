@@ -11,6 +11,7 @@ from worker.jobs import Jobs
 from worker.replies import reply
 from worker.requests import read
 from worker.routes import GALLERY, JOBS
+from worker.routes.models import metrics
 from worker.schemas.training import Comparison, Deleted, Promotion, Switched, VersionInfo, VersionList
 
 routes = web.RouteTableDef()
@@ -93,7 +94,7 @@ async def compare(request: web.Request) -> web.Response:
     except CheckpointError as error:
         raise NotFound(str(error), param="versions") from error
     if not measured.figures:
-        raise BadRequest(" ".join(measured.problems), param="versions")
+        raise BadRequest(" ".join(measured.problems), "versions", measured.code)
     comparison = Comparison(
         model=model,
         versions=(first, second),
@@ -129,7 +130,7 @@ def describe(store: Store, checkpoint: Checkpoint) -> VersionInfo:
         parameters=card.parameters,
         dataset=card.dataset["name"],
         command=card.training.get("command", ""),
-        metrics={name: figure["value"] for name, figure in card.metrics.items()},
+        metrics=metrics(card),
         quick=card.quick,
         sample=sheet_address(card.model, card.version),
     )

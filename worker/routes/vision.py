@@ -31,7 +31,7 @@ from worker.seeds import drawn
 from worker.visit import Visit, answer
 
 FINER = 4  # times as fine a drawing's strokes are looked for
-STRIPS = 8  # of a traversal, unless told otherwise
+STRIPS = 8  # of a traversal at most, unless told otherwise
 HOTTEST = 30.0  # times the usual error of a place that are shown white
 
 routes = web.RouteTableDef()
@@ -41,8 +41,7 @@ routes = web.RouteTableDef()
 async def reconstruct(request: web.Request) -> web.StreamResponse:
     """A picture, what is left of it, and the difference."""
     wanted = await read(request, ReconstructionRequest, ONE_PICTURE)
-    model = await request.app[GALLERY].image_model(wanted.model, Reconstructor)
-    role = model.role(Reconstructor)
+    model, role = await request.app[GALLERY].image_model(wanted.model, Reconstructor)
 
     async def work(visit: Visit) -> VisionAnswer:
         seen = await visit.look(wanted.image)
@@ -64,12 +63,12 @@ async def reconstruct(request: web.Request) -> web.StreamResponse:
 async def judge(request: web.Request) -> web.StreamResponse:
     """How unlike the training pictures a picture is, and where."""
     wanted = await read(request, AnomalyRequest, ONE_PICTURE)
-    model = await request.app[GALLERY].image_model(wanted.model, Judge)
+    model, role = await request.app[GALLERY].image_model(wanted.model, Judge)
 
     async def work(visit: Visit) -> VisionAnswer:
         seen = await visit.look(wanted.image)
         pictures = seen.picture[None]  # (1, C, S, S)
-        reconstructions, score, percentile, heat = await visit.compute(model.role(Judge).judge, pictures)
+        reconstructions, score, percentile, heat = await visit.compute(role.judge, pictures)
         shown = torch.cat((pictures, reconstructions, glow(heat).expand_as(pictures)))
         files = await visit.encode(encoding.rows, shown, len(shown), wanted.scale, wanted.max_bytes)
         return visit.describe(files, [seen], figures={"score": float(score), "percentile": float(percentile)})
@@ -81,8 +80,7 @@ async def judge(request: web.Request) -> web.StreamResponse:
 async def blend(request: web.Request) -> web.StreamResponse:
     """The way from one picture to another."""
     wanted = await read(request, BlendRequest, TWO_PICTURES)
-    model = await request.app[GALLERY].image_model(wanted.model, Space)
-    space = model.role(Space)
+    model, space = await request.app[GALLERY].image_model(wanted.model, Space)
 
     async def work(visit: Visit) -> VisionAnswer:
         seen = [await visit.look(image, "images") for image in wanted.images]
@@ -106,8 +104,7 @@ async def blend(request: web.Request) -> web.StreamResponse:
 async def traverse(request: web.Request) -> web.StreamResponse:
     """A strip for each latent dimension."""
     wanted = await read(request, TraversalRequest, ONE_PICTURE)
-    model = await request.app[GALLERY].image_model(wanted.model, Traverser)
-    role = model.role(Traverser)
+    model, role = await request.app[GALLERY].image_model(wanted.model, Traverser)
     width = len(role.mean)
     if max(wanted.dimensions, default=0) >= width:
         raise BadRequest(
@@ -137,8 +134,7 @@ async def traverse(request: web.Request) -> web.StreamResponse:
 async def translate(request: web.Request) -> web.StreamResponse:
     """Lines, and pictures painted over them."""
     wanted = await read(request, TranslationRequest, ONE_PICTURE)
-    model = await request.app[GALLERY].image_model(wanted.model, Translator)
-    role = model.role(Translator)
+    model, role = await request.app[GALLERY].image_model(wanted.model, Translator)
     seed = drawn(wanted.seed)
 
     async def work(visit: Visit) -> VisionAnswer:

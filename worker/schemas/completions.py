@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from worker.schemas.contract import Contract, Seed
+from worker.schemas.contract import Contract, OpenAIRequest, Seed
 
 MODEL = "gpt-shakespeare"  # where none is named
 MAX_PROMPT = 20_000  # characters; far beyond the models' context, small enough to refuse a flood early
@@ -30,8 +30,15 @@ class StreamOptions(Contract):
     include_usage: bool = True  # it always comes, with the last chunk
 
 
-class CompletionRequest(Contract):
+class CompletionRequest(OpenAIRequest):
     """``POST /v1/completions``."""
+
+    NEUTRAL: ClassVar[Mapping[str, Any]] = {
+        "best_of": 1,
+        "frequency_penalty": 0,
+        "presence_penalty": 0,
+        "logit_bias": {},
+    }
 
     model: str = MODEL  # or "model@version" to pin a version
     prompt: str | list[str] | list[int] | list[list[int]]  # texts, or token ids: characters' places in the vocabulary

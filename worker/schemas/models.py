@@ -8,6 +8,16 @@ from pydantic import Field
 
 from worker.schemas.contract import Contract
 
+Direction = Literal["higher", "lower"]
+
+
+class Metric(Contract):
+    """A figure of a version, from its card."""
+
+    value: float
+    unit: str = ""
+    better: Direction | None = None  # None: neither is, it only describes
+
 
 class ModelInfo(Contract):
     id: str
@@ -18,7 +28,7 @@ class ModelInfo(Contract):
     version: str  # the version that serves
     versions: list[str]
     parameters: int
-    metrics: dict[str, float]
+    metrics: dict[str, Metric]  # the first decides
     quick: bool = False  # they are of a part of the held-out data, and no match for those of the whole
     operations: tuple[str, ...] = ()  # the last words of the addresses that take this model
     classes: int = 1  # that pictures can be asked of; 1 when there are none
@@ -42,3 +52,4 @@ class Readiness(Contract):
     waiting: int
     slots: int
     pictures_waiting: int = 0
+    contract: str | None = None  # the fingerprint of the worker's schemas; None of a worker older than that

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from worker.schemas.contract import SEEDS, Contract, Seed
+from worker.schemas.contract import SEEDS, Contract, OpenAIRequest, Seed
 
 MAX_PICTURES = 64  # in one request
 MAX_DIGITS = 20  # of a number to be written: 64 bits' worth
@@ -23,7 +24,7 @@ def successive(seed: int, count: int) -> list[int]:
     return [(seed + i) % SEEDS for i in range(count)]
 
 
-class PictureRequest(Contract):
+class PictureRequest(OpenAIRequest):
     """What every request for pictures takes."""
 
     model: str
@@ -39,6 +40,17 @@ class PictureRequest(Contract):
 
 class GenerationRequest(PictureRequest):
     """``POST /v1/images/generations``."""
+
+    NEUTRAL: ClassVar[Mapping[str, Any]] = {
+        "size": "auto",
+        "quality": "auto",
+        "background": "auto",
+        "moderation": "auto",
+        "style": "vivid",
+        "output_format": "png",
+        "output_compression": 100,
+        "partial_images": 0,
+    }
 
     prompt: str = ""  # the digits to write, to a model of digits; others take none
     n: int = Field(1, ge=1, le=MAX_PICTURES)

@@ -6,22 +6,27 @@ events whose ``data`` has the fields of :class:`Step` or :class:`Report`.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from worker.schemas.contract import Contract
+from worker.schemas.contract import Contract, OpenAIRequest
+from worker.schemas.models import Direction, Metric
 
 MAX_MINUTES = 24 * 60.0
 MAX_STEPS_OF_TRAINING = 10_000_000
+PAGE, LONGEST_PAGE = 20, 100  # entries of a list, unless told otherwise and at most
 
 JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 EventLevel = Literal["info", "warn", "error"]
 EventType = Literal["message", "metrics", "report"]
 
 
-class Hyperparameters(Contract):
+class Hyperparameters(OpenAIRequest):
     """How long and how to train; without minutes and steps as long as the recipe says."""
+
+    NEUTRAL: ClassVar[Mapping[str, Any]] = dict.fromkeys(("n_epochs", "batch_size", "learning_rate_multiplier"), "auto")
 
     minutes: float | None = Field(None, gt=0, le=MAX_MINUTES)
     n_steps: int | None = Field(None, ge=1, le=MAX_STEPS_OF_TRAINING)
@@ -37,8 +42,10 @@ class Hyperparameters(Contract):
         return self
 
 
-class JobRequest(Contract):
+class JobRequest(OpenAIRequest):
     """``POST /v1/fine_tuning/jobs``."""
+
+    NEUTRAL: ClassVar[Mapping[str, Any]] = {"method": {"type": "supervised"}, "metadata": {}, "integrations": []}
 
     model: str  # a recipe, such as "gan-cats"
     training_file: str | None = None  # a data set's name or an uploaded file's id; None: the recipe's own
@@ -68,7 +75,7 @@ class Figure(Contract):
     unit: str
     new: float
     serving: float | None  # None when nothing served, or it has no such figure
-    better: Literal["higher", "lower"] | None  # None: neither is, it only describes
+    better: Direction | None  # None: neither is, it only describes
 
     @property
     def improved(self) -> bool | None:
@@ -148,7 +155,7 @@ class JobEvent(Contract):
 
 
 class JobEventList(Contract):
-    """A page of events; ``after`` in the query is the id of the page before's last, ``limit`` at most 100."""
+    """A page of events; ``after`` in the query is the id of the page before's last."""
 
     object: Literal["list"] = "list"
     data: list[JobEvent]  # the newest first, as in OpenAI's API
@@ -181,6 +188,14 @@ class Found(Contract):
     left_out: dict[str, int] = Field(default_factory=dict)  # how many others and why, such as {"duplicate": 3}
     sheet: str | None = None  # address of a PNG that shows some of it, below the worker's own
     excerpt: str | None = None  # the beginning of a text
+
+
+class Upload(Contract):
+    """``POST /v1/files``, as multipart/form-data."""
+
+    file: bytes  # a zip of pictures, or a text in UTF-8
+    purpose: Literal["fine-tune"]
+    name: str = ""  # the data set's; empty: after the file
 
 
 class File(Contract):
@@ -245,7 +260,7 @@ class VersionInfo(Contract):
     parameters: int
     dataset: str
     command: str  # that trained it
-    metrics: dict[str, float]
+    metrics: dict[str, Metric]  # the first decides
     quick: bool = False  # they are of a part of the held-out data, and no match for those of the whole
     sample: str  # address of its sample sheet, below the worker's own
 

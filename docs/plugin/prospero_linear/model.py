@@ -166,11 +166,7 @@ def space(network: Linear) -> Space:
 FAMILY = Family(
     name="linear",
     default="linear-sprites",
-    recipes={
-        "linear-sprites": Recipe(
-            "linear-sprites", family="linear", dataset="sprites", licence="drawn by the project; MIT", minutes=1
-        )
-    },
+    recipes={"linear-sprites": Recipe("linear-sprites", dataset="sprites", minutes=1)},
     config=Config,
     train=train,
     evaluate=evaluate,

@@ -235,7 +235,7 @@ SPRITES: dict[str, Any] = {
     "batch": 256,  # the total correlation is estimated within a batch
 }
 PLAIN: dict[str, Any] = {**SPRITES, "beta": 1.0, "total_correlation": False, "kl_start": 0.0, "kl_warmup": 0.05}
-CATS: dict[str, Any] = {"mirrored": True}
+CATS: dict[str, Any] = {"mirrored": True, "zoomed": 0.85, "rate": 6e-4, "longest": 1e4}
 
 RECIPES: dict[str, tuple[str, dict[str, Any], float]] = {  # data set, configuration, minutes
     "vae-digits": ("digits", DIGITS, 20),

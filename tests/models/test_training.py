@@ -97,6 +97,14 @@ def test_what_is_left_is_told_from_what_was_spent(tmp_path: Path) -> None:
     assert progress.seconds_left == pytest.approx(3 * progress.seconds)
 
 
+@pytest.mark.parametrize(("longest", "length"), [(0.0, 5.0), (1.0, 1.0), (9.0, 5.0)])
+def test_gradients_are_shortened_to_the_longest_that_is_allowed(tmp_path: Path, longest: float, length: float) -> None:
+    weights = nn.Parameter(torch.zeros(2))
+    slope = (torch.tensor([3.0, 4.0]) * weights).sum()
+    Run(tmp_path, CPU, steps=1).descend(torch.optim.SGD([weights]), slope, rate=1.0, longest=longest)
+    assert float(weights.detach().norm()) == pytest.approx(length, rel=1e-4)
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path, value: float) -> None:
     run = Run(tmp_path, CPU, steps=1)

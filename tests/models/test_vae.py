@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from models import pictures, vae, variational
+from models.augmentation import zoom
 from models.balance import Balance
 from models.checkpoint import Checkpoint, Store
 from models.configuration import ConfigurationError
@@ -175,7 +176,9 @@ def test_elbo_rises(training: Training) -> None:
     assert training.reports[-1].sample is not None and training.reports[-1].sample.exists()
 
 
-@pytest.mark.parametrize("config", [{}, {"balance": "latent"}], ids=["plain", "balanced"])
+@pytest.mark.parametrize(
+    "config", [{}, {"balance": "latent"}, {"zoomed": 0.8, "mirrored": True}], ids=["plain", "balanced", "changed"]
+)
 def test_resumed_training_equals_an_uninterrupted_one(
     config: dict[str, object], sprites: pictures.Pictures, tmp_path: Path
 ) -> None:
@@ -245,6 +248,16 @@ def test_gap_is_one_for_a_latent_each_and_zero_for_shared_ones() -> None:
     gap, each = mutual_information_gap(torch.cat((apart, torch.randn(1_000, 1)), 1), factors)
     assert gap == pytest.approx(1, abs=0.05) and each.shape == (2,)
     assert mutual_information_gap(torch.cat((apart, apart), 1), factors)[0] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("zoomed", [0.8, 1.0])
+def test_pictures_are_shown_from_nearer_where_that_is_asked(
+    zoomed: float, sprites: pictures.Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[torch.Size] = []
+    monkeypatch.setattr(vae, "zoom", lambda batch, least, turn: shown.append(batch.shape) or zoom(batch, least, turn))
+    drive(vae.train(recipe(zoomed=zoomed), run(tmp_path, 2, 3)))
+    assert shown == ([(32, 1, 32, 32)] * 2 if zoomed < 1 else [])
 
 
 def test_fewer_pictures_than_a_batch_are_balanced_too(sprites: pictures.Pictures, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from visitor import (
 
 GREETING = "Good evening, Prospero. The wind has dropped; **will you write us a scene?**"
 PROMPT = "PROSPERO: Our revels now are ended."
-LENGTH = "295"  # characters: they fill the page, and end where several letters could follow
+LENGTH = "280"  # characters: they fill the page, and end with a line, after which many letters could follow
 NUMBER = "1623"  # when the First Folio was printed
 SEED = "7"  # so that the next picture shows the same, as long as the models are the same
 VERSE_SEED = "16"  # the same for the text

@@ -169,7 +169,7 @@ def test_transparent_and_turned_pictures_look_as_in_a_browser() -> None:
     exif[0x0112] = 3  # to be shown upside down
     out = io.BytesIO()
     turned.save(out, "png", exif=exif)
-    decoded = pictures.decode(out.getvalue(), channels=1)
+    decoded = pictures.middle(pictures.opened(out.getvalue()), channels=1, size=64)
     assert decoded.shape == (1, 64, 64)
     assert decoded[0, 0, 0] == 0 and decoded[0, -1, 0] == 255
 

@@ -1,8 +1,7 @@
-# syntax=docker/dockerfile:1
 # Two images from one file: `docker build --target bot .` (without torch) and `docker build --target worker .`
 
 FROM python:3.11-slim AS base
-ENV PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PROSPERO_HOME=/data
+ENV PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CACHE_DIR=/var/cache/pip PROSPERO_HOME=/data
 RUN useradd --create-home prospero && mkdir /data && chown prospero /data
 WORKDIR /app
 VOLUME /data
@@ -12,7 +11,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY bot bot
 COPY worker/__init__.py worker/
 COPY worker/schemas worker/schemas
-RUN --mount=type=cache,target=/root/.cache/pip pip install --constraint constraints.txt --editable '.[bot]'
+RUN --mount=type=cache,target=/var/cache/pip pip install --constraint constraints.txt --editable '.[bot]'
 USER prospero
 CMD ["python", "-m", "bot"]
 
@@ -24,7 +23,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY worker worker
 COPY models models
 COPY checkpoints checkpoints
-RUN --mount=type=cache,target=/root/.cache/pip pip install --constraint constraints.txt --editable '.[worker]'
+RUN --mount=type=cache,target=/var/cache/pip pip install --constraint constraints.txt --editable '.[worker]'
 USER prospero
 EXPOSE 8100
 HEALTHCHECK --interval=30s --start-period=60s \

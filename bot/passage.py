@@ -62,7 +62,7 @@ class Passage(Result):
             pages[-1] += "…"
         if lines:
             foot = "\n".join(markdown.small(line) for line in lines)
-            pages[-1] = f"{pages[-1].rstrip()}\n{foot[: SMALL_PRINT - 1]}"
+            pages[-1] = f"{pages[-1].rstrip()}\n{foot[: SMALL_PRINT - 2]}"  # the rest is the "…" and the line break
         return Draft(pages, self._buttons(), file)
 
     def _prompt(self) -> str:

@@ -16,6 +16,8 @@ from structlog.testing import capture_logs
 from bot import delivery, live_message
 from bot.client import Bot
 from bot.draft import Draft
+from bot.passage import Passage
+from bot.recipes import Recipe
 from bot.scheduler import Scheduler
 from sandbox.clock import Clock
 from sandbox.interactions import COMMAND, COMPONENT
@@ -583,3 +585,11 @@ async def test_an_old_text_goes_on_in_a_thread_where_the_bot_may_write_in_thread
     )
     message = live_message.LiveMessage(interaction, Scheduler(), lambda: Draft(()))
     assert message.outlives_token == (right == "send_messages_in_threads")
+
+
+def test_the_fullest_message_has_room_for_its_small_print() -> None:
+    parameters = {"prompt": "A", "temperature": 0.8, "top_k": 0, "top_p": 1.0}
+    recipe = Recipe(1, "text", "m", parameters, version="v" * 600, seed=7)  # small print longer than there is room for
+    for length in range(1_480, 1_520):
+        pages = Passage(recipe, discord.Locale.american_english, finished=True, text="x" * length).draft().pages
+        assert max(map(len, pages)) <= 2_000 and "…" in pages[-1]

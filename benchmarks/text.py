@@ -1,7 +1,7 @@
 """Text benchmark: the engine against recomputation, Hugging Face's ``generate`` and the matrix products alone.
 
-Run with ``python -m benchmarks text``. Hugging Face's column needs the package transformers (a development dependency);
-without it the table says so.
+Run with ``python -m benchmarks text``. Hugging Face's column needs the package transformers, which is to be
+installed for that; without it the table says so.
 """
 
 from __future__ import annotations

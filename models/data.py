@@ -77,6 +77,48 @@ def _mnist(part: str, sha256: str) -> Download:
     return Download(f"mnist/{part}.gz", f"https://storage.googleapis.com/cvdf-datasets/mnist/{part}.gz", sha256)
 
 
+def _play(name: str, sha256: str) -> Download:
+    host = "https://raw.githubusercontent.com/martin-gorner/tensorflow-rnn-shakespeare/master"
+    return Download(f"shakespeare/plays/{name}.txt", f"{host}/shakespeare/{name}.txt", sha256)
+
+
+_PLAYS = {  # without those in Tiny Shakespeare's training part, and those that overlap what it holds out
+    "1kinghenryiv": "7590d173c0be7dba0e2322b357ad33e5e65375d7af154c4ad4d7350d86652780",
+    "1kinghenryvi": "715e55cc52c1150bcc9ae8fb91dd61a0773d76f3750fece25978b9f8783e1d90",
+    "2kinghenryiv": "4a9f52f2db3ed3f0c150eefb96e25941a4a0b402addfc559581e9025186e42e5",
+    "2kinghenryvi": "b282843daec114f4d0104330a94a700d217ac31ce3e3fa7aa24c3e296d9992f9",
+    "allswellthatendswell": "3bad3562a52b3439cb63c6f267f3fb50ef44116eafd2429011ee9908d4b832bb",
+    "antonyandcleopatra": "4cecd44a3320f7d66dc04fb0a50c5250b589ae8a7f8990f8eb98086b19595876",
+    "asyoulikeit": "eaa3526fe53859f34ecdf255712f9ecf0b2c903451d4755b2edaa2e2599cb0fc",
+    "comedyoferrors": "d53fcfe394885515efa22e36ac945702a899908afbc1b827ee3459cfdfca0c78",
+    "cymbeline": "b5bb1a49d38e1b62b14d7c35c5d932acf740cc8c7e08fbb76ebb8379bb103b3a",
+    "hamlet": "1846810b98f3dce4174a488cd19f3e7ceabff2a4b00487089fbcb2891003d847",
+    "juliuscaesar": "d4b1254e22888a272f4245b6af4aa9b9c61fc24798d30cd0287ff9491f4d8f5f",
+    "kinghenryv": "62cbcdfd774cdbc30b20032ef5be5ac92d678581612567f0b54d1cdcb7fd59c5",
+    "kinghenryviii": "63fc4a4ec60c4c72eac474917d0c234b9fe15d19deda213c857d911a386a3c49",
+    "kingjohn": "251870ca2777912eed076fc30ccb32e88784a124b6ef365855bb31a1ebac34a9",
+    "kinglear": "674a2725884307c96398440497c889ad8cecccedf5689df85e6b0faabe4e0fe8",
+    "loverscomplaint": "28a8c404d06234b70f73bd76dbf80f4228ffd62a686fdffbe0085f70c71cf177",
+    "loveslabourslost": "b7521b8ae6d6cff3cd4c709edfb1d9776a40756a9fc0d86d3676ed9f1621269e",
+    "macbeth": "339afa674ac54e5038bd610056e87b0ba70f6543b2fbcfea421bfd0fbbc21e7f",
+    "merchantofvenice": "54b95ab530e81bfcd03325b6bd7b14d20d1a9d41a38c2d8867c3fa8da1b6292c",
+    "merrywivesofwindsor": "85dfbea19962e8d21479debc0f0df48c244f05ec99e0cba9d41da0f01739a16c",
+    "midsummersnightsdream": "684b22072f158a7965e942d7e9b633bf7c6c65b14a7b519631bbf2f826349370",
+    "muchadoaboutnothing": "fad832e284ccabb6fcb5dc3dd34d2636a07358d6474f10eed8e9ed98050208ee",
+    "othello": "e1590d00e121e53587157fa952e0da4070b76721599ebcedce3bb698228adbab",
+    "periclesprinceoftyre": "f03561e0fb339fd38359093bf6a0c63bfa2c3ba1eafe66ef50aacfe91295a739",
+    "rapeoflucrece": "07a6e27ebc352c5e33b7d68080bc6bf0083595398bb6d83d0d31fa09f9b63974",
+    "sonnets": "31a96075d5ae835ed208c683afc5329ba490e257d33a9d1db14c00fa7e0456de",
+    "timonofathens": "a01c9ebbf5d31936571997a4a13d3a3554ec3b081956b4da0b4a12d7f4d7581e",
+    "titusandronicus": "5135117e84fa127c7a4b0e376bb5ab97ac99cdad7da51ba463ba40febca44801",
+    "troilusandcressida": "fdf3a04f0a92ec3c61ea7349d301c4d4eae1805dfa6d6c2d6e477aeabc76e4df",
+    "twelfthnight": "68a44a35e82462d4f0217d2a40db874a431d666626691a806b63339118831039",
+    "twogentlemenofverona": "53f40375e388911699a92321eff4585ab391ecb45b0c64c0bca0389b0b767413",
+    "various": "b7a4796b4286450beddea68a41133c5c2a0dbd00b146bb23b0deb573a0a87ffc",
+    "venusandadonis": "ed019d11b26de8676dc7760e927975136b9e43cdc84acbe45de030cd327accc0",
+}
+PLAYS = tuple(_play(name, sha256) for name, sha256 in _PLAYS.items())
+
 _ASIRRA = "cropped from the Dogs vs. Cats pictures (Asirra); research use"
 
 SETS = {
@@ -100,6 +142,7 @@ SETS = {
                 "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
                 "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
             ),
+            *PLAYS,
         ),
     ),
     "sprites": DataSet("drawn by the project; MIT"),

@@ -33,6 +33,7 @@ STRENGTHS = {
     "plain": Strength(1.2, 0.35, 0.18),
     "bold": Strength(2.0, 0.45, 0.25),  # outlines, as a hand draws them
 }
+NEAR = 2  # pixels: about what a hand misses
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 BACKGROUND = 0.6  # share of the pixels that a drawing leaves untouched
 FLAT = 0.02  # most by which those differ, of the full range; a photograph's dark or bright areas vary more
@@ -57,6 +58,12 @@ def extract(pictures: Tensor, strength: Strength = STRENGTHS["plain"]) -> Tensor
     share = height / height.amax((2, 3), keepdim=True).clamp(min=1e-6)
     ridge = _ridges(height, across, down)
     return _connected(ridge & (share >= strength.strong), ridge & (share >= strength.weak)).float()
+
+
+def kept(lines: Tensor, pictures: Tensor, strength: Strength = STRENGTHS["plain"]) -> float:
+    """Share of what was drawn as lines (N, 1, H, W) within ``NEAR`` pixels of which pictures (N, C, H, W) have one."""
+    near = F.max_pool2d(extract(pictures, strength), 2 * NEAR + 1, stride=1, padding=NEAR)
+    return float((lines * near).sum() / lines.sum().clamp(min=1))
 
 
 def drawn(pictures: Tensor) -> Tensor:

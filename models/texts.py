@@ -5,22 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
-from models.data import DataError, find, folders, locate
+from models import data
+from models.data import DataError, locate
 
 TINY = "shakespeare"
 VOCABULARY = "\n !$&',-.3:;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # what Tiny Shakespeare consists of
 LEAST = 1_000  # characters of a whole text: from nine tenths of them, excerpts of two contexts are drawn
 TRAINING_SHARE = 0.9  # the last tenth is held out, as in nanoGPT's preparation of the same text
 HELD_OUT_PLAYS = ("tamingoftheshrew", "tempest")  # they overlap the held-out tenth: never trained on
-TRAINED_PLAYS = (  # already in Tiny Shakespeare's training part
-    "coriolanus",
-    "kingrichardii",
-    "kingrichardiii",
-    "3kinghenryvi",
-    "measureforemeasure",
-    "romeoandjuliet",
-    "winterstale",
-)
 
 _STAGE_DIRECTION = re.compile(r"\s*\[[^\]]*\]")
 _CAST = re.compile(r"^ACT I\b|^SCENE I\b|^I\.$|^PROLOGUE", re.MULTILINE)  # what follows the list of characters
@@ -38,13 +30,8 @@ def split(dataset: str) -> tuple[str, str]:
 
 
 def other_plays() -> str:
-    """Shakespeare's other plays and poems in Tiny Shakespeare's layout, the held-out ones left out."""
-    folder = find("shakespeare/plays") or folders()[0] / "shakespeare/plays"
-    left_out = {*HELD_OUT_PLAYS, *TRAINED_PLAYS}
-    files = sorted(file for file in folder.glob("*.txt") if file.stem not in left_out)
-    if not files:
-        raise DataError(f"{folder} holds no plays; put the text files there or train with plays=0.")
-    return "\n\n".join(in_tiny_layout(_read(file)) for file in files) + "\n"
+    """Shakespeare's other plays and poems in Tiny Shakespeare's layout; DataError when one cannot be had."""
+    return "\n\n".join(in_tiny_layout(_read(locate(play.file))) for play in data.PLAYS) + "\n"
 
 
 def in_tiny_layout(play: str) -> str:

@@ -192,13 +192,20 @@ def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) 
     strangers = float((wanted - wanted.roll(1, 0)).norm(dim=1).mean())
     figures: dict[str, Metric] = {}
     for name, strength in edges.STRENGTHS.items():
-        drawn = translate(network, edges.extract(real, strength))
+        lines = edges.extract(real, strength)
+        drawn = translate(network, lines)
         found = features.features(judge, drawn)
         figures[f"feature_distance_{name}"] = Metric(  # the first figure decides: pixels would favour what is blurred
             float((found - wanted).norm(dim=1).mean()),
             "feature units",
             f"two held-out pictures {strangers:.4g}",
             "lower",
+        )
+        figures[f"lines_kept_{name}"] = Metric(
+            edges.kept(lines, drawn, strength),
+            f"share of the lines, to {edges.NEAR} pixels",
+            f"held-out pictures of other lines {edges.kept(lines, real.roll(1, 0), strength):.4g}",
+            "higher",
         )
         figures[f"distance_{name}"] = Metric(
             float((drawn - real).abs().mean()), "mean absolute difference of values in [-1, 1]", "0: the same", "lower"

@@ -50,6 +50,14 @@ def test_nothing_to_see_gives_no_lines() -> None:
     assert edges.extract(torch.full((2, 3, 64, 64), 0.3)).sum() == 0
 
 
+def test_lines_are_kept_by_who_draws_them_to_two_pixels(square: Tensor) -> None:
+    lines = edges.extract(square)
+    assert edges.kept(lines, square) == 1.0
+    assert edges.kept(lines, square.roll((2, 0), (2, 3))) == 1.0
+    assert edges.kept(lines, square.roll((5, 5), (2, 3))) < 0.2
+    assert edges.kept(lines, torch.zeros_like(square)) == 0.0
+
+
 def test_weak_lines_live_by_strong_ones() -> None:
     strong, weak = torch.zeros(2, 1, 1, 8, 8, dtype=torch.bool)
     strong[0, 0, 2, 0] = True

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import gpt, texts, verse
+from models import data, gpt, texts, verse
 from models.checkpoint import Store
 from models.configuration import ConfigurationError
 from models.data import DataError
@@ -264,19 +264,26 @@ def test_the_plays_take_the_layout_of_tiny_shakespeare() -> None:
     assert texts.in_tiny_layout(play) == ("MIRANDA:\nWhat is the sea? I ask\nbecause it answers.\n\nCALIBAN:\nSalt.")
 
 
-def test_held_out_plays_are_never_read(verse_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plays = tmp_path / "shakespeare" / "plays"
+def test_held_out_texts_are_never_learnt_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROSPERO_DATA", str(tmp_path))
-    with pytest.raises(DataError, match="plays holds no plays; put the text files there or train with plays=0"):
-        texts.other_plays()
-    plays.mkdir(parents=True)
-    (plays / "tempest.txt").write_text("ACT I\n\nARIEL\tHidden.\n")
     with pytest.raises(DataError, match="tempest overlaps the held-out part"):
         texts.split("shakespeare/plays/tempest")
+    (tmp_path / "note.txt").write_text("far too little to learn")
     with pytest.raises(DataError, match="has 23 characters; a text to train on has 1,000 at least"):
-        (tmp_path / "note.txt").write_text("far too little to learn")
         texts.split("note")
-    with pytest.raises(DataError, match="no plays"):
+    assert len(data.PLAYS) == 33
+    assert not any(name in play.file for play in data.PLAYS for name in texts.HELD_OUT_PLAYS)
+
+
+def test_plays_are_fetched_where_they_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = "http://127.0.0.1:9/hamlet.txt"
+    monkeypatch.setenv("PROSPERO_DATA", str(tmp_path))
+    monkeypatch.setattr(data, "PLAYS", [data.Download("shakespeare/plays/hamlet.txt", nowhere, "")])
+    monkeypatch.setitem(data.SETS, "shakespeare", data.DataSet("", "text", downloads=tuple(data.PLAYS)))
+    data.look_in(tmp_path / "home")
+    with pytest.raises(DataError, match=rf"{nowhere} cannot be downloaded"):
         texts.other_plays()
-    (plays / "hamlet.txt").write_text("ACT I\n\nHAMLET\tSeen.\n")
+    (tmp_path / "shakespeare" / "plays").mkdir(parents=True)
+    (tmp_path / "shakespeare" / "plays" / "hamlet.txt").write_text("ACT I\n\nHAMLET\tSeen.\n")
+    (tmp_path / "shakespeare" / "plays" / "tempest.txt").write_text("ACT I\n\nARIEL\tHidden.\n")
     assert texts.other_plays() == "HAMLET:\nSeen.\n"

@@ -162,6 +162,7 @@ def test_what_decides_between_versions_are_features_since_pixels_favour_what_is_
     )
     figures = translator.evaluate(stored, torch.device("cpu"), quick=True)
     assert next(iter(figures)).startswith("feature_distance")
+    assert 0 <= figures["lines_kept_bold"].value <= 1
     assert next(iter(figures.values())).better == "lower"
 
 

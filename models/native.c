@@ -48,15 +48,16 @@ static inline Vector greater(Vector a, Vector b) {
     Whole first = a > b;
     return (Vector)(((Whole)a & first) | ((Whole)b & ~first));
 }
+static inline Vector lesser(Vector a, Vector b) { return -greater(-a, -b); }
 static inline float sum(Vector x) {
     float total = 0;
     for (int i = 0; i < LANES; i++) total += x[i];
     return total;
 }
 
-// exp(x) to about float's precision: 2^n times the series of exp(r), |r| <= ln(2) / 2.
+// exp(x), |x| at most 87, to about float's precision: 2^n times the series of exp(r), |r| <= ln(2) / 2.
 static inline Vector exponential(Vector x) {
-    x = greater(x, (Vector){} - 87.0f);
+    x = lesser(greater(x, (Vector){} - 87.0f), (Vector){} + 87.0f);
     Vector n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;  // adding 1.5 * 2^23 rounds to a whole number
     Vector r = x - n * 0.693359375f + n * 2.12194440e-4f;      // ln(2) in two parts, the first of which is exact
     Vector series = r * (1 / 720.0f) + 1 / 120.0f;

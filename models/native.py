@@ -196,6 +196,8 @@ def compile_step(options: Iterable[str], made: Path) -> None:
         with tempfile.TemporaryDirectory(dir=made.parent) as beside:
             part = Path(beside) / made.name
             subprocess.run([compiler, *options, str(SOURCE), "-o", str(part), "-lm"], check=True, capture_output=True)
+            with part.open("rb") as written:
+                os.fsync(written.fileno())  # half a step, after a power failure, would end every process that loads it
             part.replace(made)
     except subprocess.CalledProcessError as error:
         raise NativeError(f"the C compiler failed: {error.stderr.decode(errors='replace').strip()[:500]}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -24,6 +24,7 @@ class Metrics(Collector):
         self.first_character = Histogram(
             "prospero_first_character_seconds", "From a request to its first character", registry=self._registry
         )
+        ProcessCollector(registry=self._registry)
         self._registry.register(self)
 
     def count(self, request: web.Request, status: int) -> None:
@@ -35,11 +36,12 @@ class Metrics(Collector):
     def collect(self) -> list[Metric]:
         characters = CounterMetricFamily("prospero_characters", "Characters written")
         characters.add_metric([], self._text_engine.characters)
-        pictures = CounterMetricFamily("prospero_pictures", "Pictures drawn")
+        pictures = CounterMetricFamily("prospero_pictures", "Pictures drawn or looked at")
         pictures.add_metric([], self._image_engine.pictures)
         trainings = CounterMetricFamily("prospero_trainings", "Trainings that ended", labels=["status"])
         for status, number in self._jobs.ended.items():
             trainings.add_metric([status], number)
+        waiting, running = (len(self._jobs.records.with_status(status)) for status in ("queued", "running"))
         return [
             characters,
             pictures,
@@ -47,6 +49,8 @@ class Metrics(Collector):
             GaugeMetricFamily("prospero_pictures_waiting", "Requests for pictures in line", self._image_engine.waiting),
             GaugeMetricFamily("prospero_texts_running", "Texts that hold a slot", self._text_engine.running),
             GaugeMetricFamily("prospero_texts_waiting", "Texts that wait for a slot", self._text_engine.waiting),
+            GaugeMetricFamily("prospero_trainings_running", "Trainings under way", running),
+            GaugeMetricFamily("prospero_trainings_waiting", "Trainings that wait for their turn", waiting),
         ]
 
     def text(self) -> bytes:

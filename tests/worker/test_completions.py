@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from tests.worker.conftest import TINY, Start, Worker
 from worker import streaming
+from worker.replies import reply
+from worker.schemas.completions import CompletionRequest
+from worker.schemas.contract import Contract
 
 
 async def test_a_text_has_the_asked_length_and_counts_its_characters(worker: Worker) -> None:
@@ -166,6 +171,40 @@ async def test_a_request_for_more_texts_than_ever_fit_is_told_how_many_do(start:
     assert error["param"] == "n"
     assert "5" in error["message"]
     assert len((await worker.complete(n=5, max_tokens=1))["choices"]) == 5
+
+
+async def test_more_log_probabilities_than_one_answer_holds_are_refused(worker: Worker) -> None:
+    for fields in (
+        {"prompt": ["x" * 20_000] * 50, "n": 6, "echo": True, "logprobs": 1, "max_tokens": 0},
+        {"n": 16, "max_tokens": 8_192, "logprobs": 20},
+    ):
+        error = await worker.error(400, **fields)
+        assert "at most 600,000 at once" in error["message"]
+    for fields in (
+        {"prompt": ["x" * 2_047] * 128, "echo": True, "logprobs": 1, "max_tokens": 1},  # a harness's batch
+        {"prompt": "x" * 20_000, "echo": True, "logprobs": 20, "max_tokens": 8_192},  # the longest text
+        {"prompt": ["x"] * 128, "n": 16, "echo": True, "max_tokens": 8_192},
+    ):
+        CompletionRequest(**fields)
+
+
+async def test_while_an_answer_is_put_together_others_are_answered(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def hold(message: Contract) -> web.Response:
+        begun.set()
+        assert release.wait(30)
+        return reply(message)
+
+    monkeypatch.setattr("worker.routes.text.reply", hold)
+    long = asyncio.create_task(worker.complete(echo=True, logprobs=20))
+    assert await asyncio.to_thread(begun.wait, 30)
+    async with worker.session.get("/healthz") as response:
+        assert response.status == 200
+    release.set()
+    assert (await long)["choices"][0]["text"].startswith("hello")
 
 
 @pytest.mark.parametrize(

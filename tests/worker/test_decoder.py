@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from models import gpt, native
 from models.decoder import CHUNK, Decoder, TorchDecoder
@@ -75,6 +77,19 @@ def test_logits_are_those_of_the_whole_network(name: str, shape: gpt.Config, pre
     with torch.inference_mode():
         expected = network(tokens[None])[0]  # (T, V)
     error = (write(decoder, 1, tokens.tolist(), read=3 * shape.context - 5) - expected).abs().max() / expected.std()
+    assert error < ROUNDING[precision]
+
+
+@pytest.mark.parametrize(("name", "precision"), EVERY)
+def test_a_gate_that_is_shut_tight_lets_nothing_through(name: str, precision: torch.dtype) -> None:
+    network = rounded(TINY)
+    for block in network.blocks:
+        block.feed.gate_up.weight.data[: TINY.hidden] *= 128  # gates of a few hundred, of either sign
+    decoder = build(name, network, 1, precision)
+    tokens = list(range(len(TINY.vocabulary)))
+    with torch.inference_mode():
+        expected = network(torch.tensor([tokens]))[0]  # (T, V)
+    error = (write(decoder, 0, tokens, read=len(tokens)) - expected).abs().max() / expected.std()
     assert error < ROUNDING[precision]
 
 
@@ -184,6 +199,27 @@ def test_the_fastest_precision_is_measured_once_for_a_processor_and_a_shape(
     assert hardware.build_decoder(tiny_gpt(), 1, "float32", 1, tmp_path).precision == torch.float32
 
 
+def test_what_was_measured_without_a_native_step_serves_until_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = {torch.int8: 1.0, torch.float32: 2.0, torch.bfloat16: 1.5}
+    monkeypatch.setattr(hardware, "seconds_of_a_step", lambda decoder: seconds[decoder.precision])
+
+    def precision(*lacking: torch.dtype) -> torch.dtype:
+        monkeypatch.setattr(hardware, "NativeDecoder", native_without(*lacking, torch.bfloat16))
+        return hardware.fastest_precision(tiny_gpt(), tmp_path)
+
+    with capture_logs() as logs:
+        assert precision(torch.int8, torch.float32) == torch.bfloat16
+    reasons = [(line["precision"], line["reason"]) for line in logs if line["event"] == "no native step"]
+    assert reasons == [("int8", "no torch.int8 here"), ("float32", "no torch.float32 here")]
+    assert precision() == torch.int8  # a compiler is there now
+    seconds[torch.int8] = 3.0
+    assert precision() == torch.int8
+    seconds[torch.bfloat16] = 4.0
+    assert precision(torch.int8, torch.float32) == torch.int8  # known to be the fastest, and perhaps there again
+
+
 def test_of_the_native_precisions_those_that_the_processor_has_are_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +250,19 @@ def test_without_a_place_for_the_step_there_is_none(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(native.Path, "home" if why == "no home" else "exists", refuse)
     with pytest.raises(NativeError, match="set XDG_CACHE_HOME"):
         native.NativeDecoder(tiny_gpt(), 1, torch.float32, 1)
+
+
+def test_a_step_is_on_the_disk_before_it_has_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def compile_it(command: list[str], **_: object) -> None:
+        Path(command[command.index("-o") + 1]).write_bytes(b"compiled")
+
+    written: set[int] = set()
+    monkeypatch.setattr(native.shutil, "which", lambda name: name)
+    monkeypatch.setattr(native.subprocess, "run", compile_it)
+    monkeypatch.setattr(native.os, "fsync", lambda file: written.add(os.fstat(file).st_ino))
+    made = tmp_path / "prospero" / "step.so"
+    native.compile_step([], made)
+    assert made.stat().st_ino in written
 
 
 def test_a_damaged_step_is_removed_to_be_made_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -15,13 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.decoder import Block, Decoder, Draws, TorchDecoder
+from models.decoder import CHUNK, Block, Decoder, Draws, TorchDecoder
 from models.native import NativeDecoder, NativeError
 from tests.worker.conftest import TINY, tiny_gpt
 from worker.engine import text
 from worker.engine.device import Device
+from worker.engine.line import CROWD
 from worker.engine.sampling import Sampler, Sampling
-from worker.engine.stream import Piece, Queued
+from worker.engine.stream import Piece, Queued, Token
 from worker.engine.text import TextEngine, TextRequest
 from worker.engine.text_model import TextModel
 from worker.errors import DeadlineExceeded, QueueFull, WorkerError
@@ -67,6 +70,20 @@ class Noting(Faulty):
     def advance(self, slots: Sequence[int], tokens: Sequence[int], positions: Sequence[int]) -> torch.Tensor:
         self.begun += [TINY.vocabulary[token] for token, place in zip(tokens, positions, strict=True) if place == 0]
         return super().advance(slots, tokens, positions)
+
+
+class Held(Around):
+    """A decoder that begins when it is let, and notes for each step which slots read or wrote how much."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__(decoder)
+        self.open = threading.Event()
+        self.steps: list[Counter[int]] = []
+
+    def advance(self, slots: Sequence[int], tokens: Sequence[int], positions: Sequence[int]) -> torch.Tensor:
+        self.open.wait(30)
+        self.steps.append(Counter(slots))
+        return self.inner.advance(slots, tokens, positions)
 
 
 class InBlocks(Around):
@@ -123,6 +140,13 @@ async def write(engine: TextEngine, wanted: TextRequest) -> str:
             if isinstance(event, Piece) and event.choice == 0:
                 text += "".join(token.text for token in event.tokens)
     return text
+
+
+async def scored(engine: TextEngine, model: TextModel, prompt: str) -> list[Token]:
+    """A prompt's characters with their log-probabilities."""
+    wanted = TextRequest(model, [model.encode(prompt)[0]], 0, Sampling(), logprobs=1, score_prompt=True)
+    pieces = [event async for event in engine.complete(wanted) if isinstance(event, Piece)]
+    return [token for piece in pieces for token in piece.tokens]
 
 
 async def idle(engine: TextEngine) -> None:
@@ -302,6 +326,78 @@ async def test_a_long_prompt_does_not_stall_those_who_write(in_blocks: bool) -> 
         await write(engine, scored)
         assert engine.characters - before > 3_000 / 64  # at least one character for each chunk of the prompt
         await writer.aclose()
+
+
+async def test_a_newcomer_waits_for_no_long_prompt_and_those_stay_what_they_are() -> None:
+    decoder = Held(make_model(4).decoder)
+    model = TextModel("tiny@1", decoder)
+    prompts = [letter + "hello " * 300 for letter in "abc"]
+    async with running(4) as engine:
+        long = [asyncio.create_task(scored(engine, model, prompt)) for prompt in prompts]
+        newcomer = asyncio.create_task(write(engine, request(model, length=1)))
+        await asyncio.sleep(0)  # all are in line
+        decoder.open.set()
+        await newcomer
+        found = await asyncio.gather(*long)
+        assert found == [await scored(engine, model, prompt) for prompt in prompts]
+    begun = next(i for i, slots in enumerate(decoder.steps) if 3 in slots)
+    assert begun <= 1  # a step may have begun before it came
+
+
+async def test_a_long_prompt_is_read_on_however_many_shorter_ones_come() -> None:
+    decoder = Held(make_model(5).decoder)
+    model = TextModel("tiny@1", decoder)
+    long = "hello " * 100
+    async with running(5) as engine:
+        jobs: list[asyncio.Task[object]] = [asyncio.create_task(scored(engine, model, long))]
+        jobs += [asyncio.create_task(write(engine, request(model, "x" * TINY.context, length=1))) for _ in range(200)]
+        await asyncio.sleep(0)
+        decoder.open.set()
+        await asyncio.gather(*jobs)
+    needed = -(-len(long) // CHUNK)
+    assert sum(slots[0] for slots in decoder.steps[:needed]) == len(long)
+
+
+async def test_who_fills_the_line_keeps_nobody_else_out() -> None:
+    model = make_model(1)
+    async with running(1, queue=3) as engine:
+        holder = engine.complete(request(model, length=100_000))
+        assert isinstance(await anext(holder), Piece)
+        flood = [engine.complete(request(model, length=3, user="flood")) for _ in range(3)]
+        assert [await anext(one) for one in flood] == [Queued(1), Queued(2), Queued(3)]
+        with pytest.raises(QueueFull) as refused:
+            await anext(engine.complete(request(model, user="flood")))
+        assert refused.value.position == 4
+        other = engine.complete(request(model, length=3, user="other"))
+        assert await anext(other) == Queued(2)
+        two = TextRequest(model, [[0], [0]], 3, Sampling(), user="another")
+        with pytest.raises(QueueFull) as refused:
+            await anext(engine.complete(two))
+        assert refused.value.position == 5  # flood, other, another, flood, another
+        await holder.aclose()
+        for one in (*flood, other):
+            assert [event async for event in one][-1].finish_reason == "length"  # type: ignore[union-attr]
+
+
+async def test_what_waits_is_bounded_whatever_names_it_comes_under() -> None:
+    model = make_model(1)
+    async with running(1, queue=64) as engine:
+        holder = engine.complete(request(model, length=100_000))
+        assert isinstance(await anext(holder), Piece)
+        waiting: list[asyncio.Task[str]] = []
+        for user in range(64):
+            while True:
+                one = asyncio.create_task(write(engine, request(model, length=1, user=str(user))))
+                await asyncio.sleep(0)
+                if one.done():
+                    assert isinstance(one.exception(), QueueFull)
+                    break
+                waiting.append(one)
+        assert engine.waiting == CROWD * 64
+        for one in waiting:
+            one.cancel()
+        await asyncio.wait(waiting)
+        await holder.aclose()
 
 
 async def test_writing_goes_on_while_the_event_loop_is_busy_and_what_was_written_comes_as_one_piece(

@@ -322,8 +322,9 @@ async def test_a_full_line_names_the_place_and_a_time(
     gallery = await started(start, tmp_path, queue=2)
     release = await gallery.hold()
     waiting = [await begin(gallery, user="a", n=16), await begin(gallery, user="a", n=16)]
-    error = await gallery.refused(429, user="b", n=16)
-    assert error["position"] == 2  # after a's first, before a's second
+    assert (await gallery.refused(429, user="a", n=16))["position"] == 3
+    waiting.append(await begin(gallery, user="b", n=16))  # after a's first, before a's second
+    assert (await gallery.refused(429, user="c", n=16))["position"] == 3
     assert int(gallery.headers["Retry-After"]) >= 1
     release.set()
     for one in waiting:

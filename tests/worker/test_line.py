@@ -10,17 +10,20 @@ from worker.engine.line import Line
 ARRIVALS = st.lists(st.sampled_from("abcd"), max_size=30)
 
 
-@given(arrivals=ARRIVALS, newcomer=st.sampled_from("abcde"), served=st.integers(0, 10))
-def test_the_announced_order_and_position_are_those_that_come_true(arrivals: str, newcomer: str, served: int) -> None:
+@given(arrivals=ARRIVALS, newcomer=st.sampled_from("abcde"), count=st.integers(1, 5), served=st.integers(0, 10))
+def test_the_announced_order_and_position_are_those_that_come_true(
+    arrivals: str, newcomer: str, count: int, served: int
+) -> None:
     line: Line[int] = Line()
     for i, user in enumerate(arrivals):
         line.append(user, i)
     for _ in range(min(served, len(line))):
         line.pop()
-    place = line.position(newcomer)
-    line.append(newcomer, -1)
+    place, last = line.position(newcomer), line.position(newcomer, count)
+    for number in range(1, count + 1):
+        line.append(newcomer, -number)
     announced = list(line)
-    assert announced.index(-1) + 1 == place
+    assert (announced.index(-1) + 1, announced.index(-count) + 1) == (place, last)
     assert [line.pop() for _ in range(len(line))] == announced
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -74,37 +74,51 @@ def build_decoder(network: GPT, slots: int, precision: str, threads: int, home: 
 def fastest_precision(network: GPT, home: Path) -> torch.dtype:
     """The precision in which networks of this shape step fastest on this processor, measured once.
 
-    The data home remembers it: a seed writes the same text after the next start too, however close they are.
+    The data home remembers it: a seed writes the same text after the next start too, however close they are. What
+    PyTorch does best is remembered apart: it serves only for as long as there is no native step.
     """
     shape = [tuple(parameter.shape) for parameter in network.parameters()]
     about = f"{processor()}\n{list(PRECISIONS)}\n{shape}\n{network.config.context}"
     key = hashlib.sha256(about.encode()).hexdigest()[:16]
-    note = home / "precision" / f"{key}.json"
+    kinds = (("native", native_decoders), ("torch", torch_decoders))
     with _measuring:
-        try:
-            return PRECISIONS[json.loads(note.read_text())["precision"]]
-        except FileNotFoundError:
-            pass
-        except (ValueError, KeyError, TypeError) as error:
-            log.warning("damaged note of a precision, measured anew", file=str(note), reason=repr(error))
-        seconds = measure(network)
-        chosen = min(seconds, key=seconds.__getitem__)
-        try:
-            write_json(note, {"precision": chosen, "seconds": seconds})
-        except OSError as error:
-            log.warning("precision not remembered", file=str(note), reason=str(error))
-        return PRECISIONS[chosen]
+        choices = (choose(decoders, network, home / "precision" / f"{key}-{kind}.json") for kind, decoders in kinds)
+        return next(choice for choice in choices if choice)
 
 
-def measure(network: GPT) -> dict[str, float]:
-    """Seconds of a step in each precision that the native step has here, or where it has none, that PyTorch has."""
+def choose(decoders: Callable[[GPT], dict[str, Decoder]], network: GPT, note: Path) -> torch.dtype | None:
+    """The precision in which the fastest of these decoders steps, as noted or else measured; None if there is none."""
+    try:
+        return PRECISIONS[json.loads(note.read_text())["precision"]]
+    except FileNotFoundError:
+        pass
+    except (ValueError, KeyError, TypeError) as error:
+        log.warning("damaged note of a precision, measured anew", file=str(note), reason=repr(error))
+    seconds = {name: seconds_of_a_step(decoder) for name, decoder in decoders(network).items()}
+    if not seconds:
+        return None
+    chosen = min(seconds, key=seconds.__getitem__)
+    try:
+        write_json(note, {"precision": chosen, "seconds": seconds})
+    except OSError as error:
+        log.warning("precision not remembered", file=str(note), reason=str(error))
+    return PRECISIONS[chosen]
+
+
+def native_decoders(network: GPT) -> dict[str, Decoder]:
+    """The native step in each precision that it has here."""
     decoders: dict[str, Decoder] = {}
-    for name, dtype in PRECISIONS.items():
-        with suppress(NativeError):  # then it is not to be had here
-            decoders[name] = NativeDecoder(network, TRIAL, dtype, threads=1)
-    if not decoders:
-        decoders = {name: TorchDecoder(network, TRIAL, PRECISIONS[name]) for name in ("bfloat16", "float32")}
-    return {name: seconds_of_a_step(decoder) for name, decoder in decoders.items()}
+    for name in ("int8", "float32"):
+        try:
+            decoders[name] = NativeDecoder(network, TRIAL, PRECISIONS[name], threads=1)
+        except NativeError as error:
+            log.info("no native step", precision=name, reason=str(error))
+    return decoders
+
+
+def torch_decoders(network: GPT) -> dict[str, Decoder]:
+    """PyTorch's step in each precision that it has."""
+    return {name: TorchDecoder(network, TRIAL, PRECISIONS[name]) for name in ("bfloat16", "float32")}
 
 
 def seconds_of_a_step(decoder: Decoder) -> float:

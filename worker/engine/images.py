@@ -26,7 +26,7 @@ from models.batched import Batched, Rows
 from worker.engine.crew import Crew, Job
 from worker.engine.device import Device
 from worker.engine.errands import Errand, Errands
-from worker.engine.line import Line, Waiting
+from worker.engine.line import CROWD, Line, Waiting
 from worker.engine.order import Batch, Order, Part, Ticket
 from worker.engine.stream import Queued
 from worker.errors import Closing, DeadlineExceeded, QueueFull
@@ -47,8 +47,8 @@ class ImageEngine:
     def __init__(self, device: Device | None, threads: int, queue: int, deadline: float) -> None:
         """Without a device, the threads of the processor compute.
 
-        A request is let in when it and what waits already are at most ``queue`` parts and errands; it has ``deadline``
-        seconds from its arrival to its last file.
+        A request is let in when it and what is served before it are at most ``queue`` parts and errands; it has
+        ``deadline`` seconds from its arrival to its last file.
         """
         self.queue, self.deadline = queue, deadline
         self.pictures = 0  # drawn or looked at since the start
@@ -142,8 +142,12 @@ class ImageEngine:
 
     def _admit(self, ticket: Ticket, line: Line[Any], wanted: int) -> None:
         """Let a request in, once and for all it will have to wait for."""
-        waiting = len(self._line) + sum(len(kind.line) for kind in self._errands)
-        if not ticket.admitted and waiting and waiting + wanted > self.queue:
+        others: list[Line[Any]] = [self._line, *(kind.line for kind in self._errands)]
+        waiting = sum(map(len, others))
+        others.remove(line)
+        place = line.position(ticket.user, wanted) + sum(other.position(ticket.user) - 1 for other in others)
+        full = place > self.queue or waiting + wanted > CROWD * self.queue
+        if not ticket.admitted and waiting and full:
             before = list(line)[: line.position(ticket.user) - 1]
             raise QueueFull(1 + requests(before), retry_after=max(1, math.ceil(self._seconds * waiting)))
         ticket.admitted = True

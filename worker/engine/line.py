@@ -6,6 +6,8 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
+CROWD = 4  # times as many as may be before a newcomer, and no more, wait in all: many users can be near the front
+
 Waiting = TypeVar("Waiting")
 
 
@@ -20,13 +22,17 @@ class Line(Generic[Waiting]):
 
     def __iter__(self) -> Iterator[Waiting]:
         """Everything that waits, in the order in which it will be served."""
-        rounds = max(map(len, self._users.values()), default=0)
-        for i in range(rounds):
-            yield from (own[i] for own in self._users.values() if i < len(own))
+        turns = deque(map(iter, self._users.values()))
+        while turns:
+            own = turns.popleft()
+            for item in own:  # the next one, if there is one
+                yield item
+                turns.append(own)
+                break
 
-    def position(self, user: str) -> int:
-        """The place, counted from 1, that a newcomer of this user would get."""
-        turn = len(self._users.get(user, ()))
+    def position(self, user: str, count: int = 1) -> int:
+        """The place, counted from 1, that the last of so many newcomers of this user would get."""
+        turn = len(self._users.get(user, ())) + count - 1
         users = list(self._users)
         behind = users.index(user) if user in self._users else len(users)
         return (

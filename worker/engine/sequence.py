@@ -36,9 +36,14 @@ class Sequence:
     _possible: int = 0  # of their last ones, which may become a stop string
 
     @property
+    def unread(self) -> int:
+        """How many characters of the prompt are still to be read."""
+        return len(self.prompt) - self.read
+
+    @property
     def reading(self) -> bool:
         """Whether part of the prompt is still to be read."""
-        return self.read < len(self.prompt)
+        return self.unread > 0
 
     @property
     def position(self) -> int:

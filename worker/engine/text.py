@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from worker.engine.device import Device
-from worker.engine.line import Line
+from worker.engine.line import CROWD, Line
 from worker.engine.sampling import Sampling, choice_seed
 from worker.engine.sequence import Sequence, Stops
 from worker.engine.stream import Outbox, Piece, Queued, Stream
@@ -48,7 +48,10 @@ class TextEngine:
     """Writes texts on a device, as many at once as there are slots; the others wait in line."""
 
     def __init__(self, device: Device, slots: int, queue: int, deadline: float) -> None:
-        """``queue`` texts may wait; a request has ``deadline`` seconds from its arrival to its last character."""
+        """A request is refused when its last text would wait in line at a place beyond ``queue``.
+
+        One that is let in has ``deadline`` seconds from its arrival to its last character.
+        """
         self.slots, self.queue, self.deadline = slots, queue, deadline
         self.characters = 0  # written since the start
         self._device = device
@@ -123,10 +126,10 @@ class TextEngine:
         if len(sequences) > most:
             raise BadRequest(f"The request asks for {len(sequences)} texts; ask for at most {most} at once.", param="n")
         with self._lock:
-            room = self.queue + max(0, self.slots - self.running) - len(self._line)
-            if len(sequences) > room:
-                seconds = self._seconds * (len(self._line) + 1) / self.slots
-                raise QueueFull(self._line.position(request.user), retry_after=max(1, math.ceil(seconds)))
+            room = self.queue + max(0, self.slots - self.running)
+            place = self._line.position(request.user, len(sequences))
+            if place > room or len(self._line) + len(sequences) > CROWD * room:
+                raise QueueFull(place, retry_after=max(1, math.ceil(self._seconds * place / self.slots)))
             for sequence in sequences:
                 self._line.append(request.user, (request.model, sequence))
             self._line_changed = True

@@ -43,8 +43,10 @@ def step(model: TextModel, decoder: Decoder) -> int:
     rows = list(range(len(due)))  # of those who are due
     budget = READ  # for prompts, whose chunks begin at multiples of CHUNK whatever else is going on
     readers: list[tuple[Sequence, slice]] = []  # with their rows
-    for sequence in model.running:
-        if sequence.reading and budget > 0:
+    reading = [sequence for sequence in model.running if sequence.reading]
+    # who is nearest to writing comes first, after the one that began first: it would wait for as long as others come
+    for sequence in reading[:1] + sorted(reading[1:], key=lambda sequence: sequence.unread):
+        if budget > 0:
             chunk = sequence.prompt[sequence.read : sequence.read + CHUNK]
             budget -= len(chunk)
             readers.append((sequence, slice(len(tokens), len(tokens) + len(chunk))))
@@ -80,7 +82,7 @@ def block(model: TextModel, decoder: BlockDecoder) -> int:
         if sequence.reading:
             unread = sequence.prompt[sequence.read : sequence.read + decoder.steps]
             tokens[: len(unread), row] = unread
-            begin[row] = len(sequence.prompt) - sequence.read - 1
+            begin[row] = sequence.unread - 1
     slots = [sequence.slot for sequence in running]
     positions = [sequence.position for sequence in running]
     counters = [sequence.written - first for sequence, first in zip(running, begin, strict=True)]
@@ -90,7 +92,7 @@ def block(model: TextModel, decoder: BlockDecoder) -> int:
     for row, (sequence, drawn) in enumerate(zip(running, found.drawn.T.tolist(), strict=True)):
         logits = None if sequence.logprobs is None else found.logits[:, row].cpu()  # (K, V)
         if sequence.reading:
-            read(model, sequence, min(decoder.steps, len(sequence.prompt) - sequence.read), logits)
+            read(model, sequence, min(decoder.steps, sequence.unread), logits)
         if sequence.reading or sequence.ended:
             continue
         drawn = drawn[begin[row] :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator
@@ -152,8 +153,12 @@ async def whole(answer: Answer, events: Events) -> web.Response:
         if isinstance(event, Piece):
             tokens[event.choice] += event.tokens
             reasons[event.choice] = event.finish_reason
-    choices = [answer.choice(i, *part) for i, part in enumerate(zip(tokens, reasons, strict=True))]
-    return reply(answer.completion(choices))
+
+    def gathered() -> web.Response:
+        choices = [answer.choice(i, *part) for i, part in enumerate(zip(tokens, reasons, strict=True))]
+        return reply(answer.completion(choices))
+
+    return await asyncio.to_thread(gathered)  # a long one takes half a second, in which others go on
 
 
 async def chunks(answer: Answer, events: Events) -> AsyncGenerator[Queued | Completion, None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from worker.schemas.contract import Contract, OpenAIRequest, Seed
 
@@ -13,6 +13,7 @@ MODEL = "gpt-shakespeare"  # where none is named
 MAX_PROMPT = 20_000  # characters; far beyond the models' context, small enough to refuse a flood early
 MAX_TOKENS = 8_192  # characters in one completion: four full Discord messages
 MAX_PROMPTS = 128  # in one request; evaluation harnesses send them in batches
+MAX_LOGPROBS = 600_000  # in one answer: 128 prompts of 2,047 characters fit, as harnesses score them, in 100 MB
 MAX_STOPS = 16  # OpenAI's API takes 4
 MAX_STOP = 64  # characters in one stop string
 
@@ -72,6 +73,19 @@ class CompletionRequest(OpenAIRequest):
         if longest > MAX_PROMPT:
             raise ValueError(f"prompt has {longest} characters; shorten it to {MAX_PROMPT}.")
         return prompt
+
+    @model_validator(mode="after")
+    def check_logprobs(self) -> CompletionRequest:
+        """ValueError for more log-probabilities than one answer holds: a character's own and its alternatives'."""
+        if self.logprobs is not None:
+            read = sum(map(len, self.prompts)) if self.echo else 0
+            characters = self.n * (read + len(self.prompts) * self.max_tokens)
+            wanted = characters * (1 + self.logprobs)
+            if wanted > MAX_LOGPROBS:
+                raise ValueError(
+                    f"The request asks for {wanted:,} log-probabilities; ask for at most {MAX_LOGPROBS:,} at once."
+                )
+        return self
 
     @field_validator("stop")
     @classmethod

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -11,7 +11,7 @@ import discord
 from bot.locale import translate
 from bot.picture import Picture, show
 from bot.picture_buttons import Animate, Enlarge, Reroll, Vary
-from bot.picture_recipes import kind, passes, request, trails, typed
+from bot.picture_recipes import kind, passes, request, sibling, trails, typed
 from bot.recipes import Recipe
 from bot.views import Delete, RecipeButton, ShowRecipe
 from bot.worker_api import Drawing, Queued
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from bot.client import Bot
 
 
+@dataclass
 class Imagined(Picture[Drawing]):
-    """A sheet, number, walk or strip."""
+    """A sheet, number, walk or strip; of the ``operations`` that the bot performs, some go on from it."""
+
+    operations: Collection[str] = ()
 
     def ask(self, bot: Bot, max_bytes: int) -> AsyncGenerator[Queued | Drawing, None]:
         return bot.worker.draw(request(self.recipe, max_bytes))
@@ -73,8 +76,10 @@ class Imagined(Picture[Drawing]):
         if kind(self.recipe.operation) in ("sample", "vary"):
             places = range(1, len(trails(self.recipe)) + 1)
             buttons += [Enlarge(identity, locale, place) for place in places if len(places) > 1]
-            buttons += [Vary(identity, locale, place) for place in places]
-        if kind(self.recipe.operation) in ("sample", "vary", "interpolate"):
+            if sibling(self.recipe, "vary") in self.operations:
+                buttons += [Vary(identity, locale, place) for place in places]
+        animable = kind(self.recipe.operation) in ("sample", "vary", "interpolate")
+        if animable and sibling(self.recipe, "walk") in self.operations:
             whole.insert(0, Animate)
         if "stops" not in self.recipe.parameters:  # a walk past given pictures has no others
             whole.insert(0, Reroll)
@@ -83,4 +88,4 @@ class Imagined(Picture[Drawing]):
 
 async def imagine(interaction: discord.Interaction[Any], recipe: Recipe) -> None:
     """Answers ``interaction`` with the pictures that ``recipe`` asks for, and keeps what came of it."""
-    await show(interaction, Imagined(recipe, interaction.locale))
+    await show(interaction, Imagined(recipe, interaction.locale, operations=interaction.client.operations))

@@ -103,7 +103,7 @@ def varied(recipe: Recipe, place: int, owner: int) -> Recipe:
         raise Refusal("error.too_far", most=MAX_TRAIL)
     strength = recipe.parameters.get("strength", STRENGTH)
     parameters = recipe.parameters | {"around": around, "strength": strength, "n": MOST}
-    return recipe.again(owner, operation=_other(recipe, "vary"), seed=None, parameters=parameters, parent=recipe.id)
+    return recipe.again(owner, operation=sibling(recipe, "vary"), seed=None, parameters=parameters, parent=recipe.id)
 
 
 def walked(recipe: Recipe, owner: int) -> Recipe:
@@ -116,7 +116,7 @@ def walked(recipe: Recipe, owner: int) -> Recipe:
     _check_length(stops)
     kept = {name: value for name, value in recipe.parameters.items() if name in ("truncation", "label", "strength")}
     parameters = kept | {"stops": stops}
-    return recipe.again(owner, operation=_other(recipe, "walk"), parameters=parameters, parent=recipe.id)
+    return recipe.again(owner, operation=sibling(recipe, "walk"), parameters=parameters, parent=recipe.id)
 
 
 def command(recipe: Recipe, locale: discord.Locale) -> str:
@@ -178,6 +178,6 @@ def _check_length(named: Sequence[Sequence[object]]) -> None:
         raise Refusal("error.too_far", most=MAX_TRAIL)
 
 
-def _other(recipe: Recipe, other: str) -> str:
+def sibling(recipe: Recipe, other: str) -> str:
     """The operation of that kind of the same family."""
     return f"{family(recipe.operation)} {other}"

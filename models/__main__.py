@@ -36,7 +36,7 @@ from models.cores import cores
 from models.data import DataError, get, licence, listing, look_in
 from models.failures import Failure, explain
 from models.intake import add
-from models.registry import Family, resolve
+from models.registry import Family, families, resolve
 from models.training import Progress, Run, Trained, TrainingError, finish
 
 GROUP = Path("/proc/self/autogroup")
@@ -76,7 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m models", description="Train, measure and manage Prospero's models.")
     top.add_argument("--home", type=Path, default=Path(os.environ.get("PROSPERO_HOME") or "var"), help="data home")
-    top.add_argument("--shipped", type=Path, default=SHIPPED, help="folder of the versions that came with Prospero")
+    shipped = Path(os.environ.get("PROSPERO_SHIPPED") or SHIPPED)
+    top.add_argument("--shipped", type=Path, default=shipped, help="folder of the versions that came with Prospero")
     commands = top.add_subparsers(required=True, metavar="command")
 
     def command(name: str, function: object, help: str) -> argparse.ArgumentParser:
@@ -293,9 +294,12 @@ def compare(options: argparse.Namespace, store: Store) -> None:
     new = store.open(recipe.model, options.version)
     against = store.open(recipe.model, options.against)
     comparison = compare_versions(family, new, against, options.device, options.data, options.quick)
-    if options.annotate and new.version in comparison.metrics:
-        store.annotate(new, new.card.measured(comparison.metrics[new.version], measured_as(new, options)))
     say(options, asdict(comparison), None if options.json else 2)
+    if options.annotate and new.version in comparison.metrics:
+        try:
+            store.annotate(new, new.card.measured(comparison.metrics[new.version], measured_as(new, options)))
+        except OSError as error:  # of a full disk: what was measured is told all the same
+            print(f"The card of {new.model}@{new.version} cannot be written ({error.strerror}).", file=sys.stderr)
 
 
 def sample(options: argparse.Namespace, store: Store) -> None:
@@ -324,11 +328,18 @@ def show(options: argparse.Namespace, store: Store) -> None:
 
 
 def promote(options: argparse.Namespace, store: Store) -> None:
-    store.promote(options.model, options.version)
+    store.promote(called(options.model), options.version)
 
 
 def rollback(options: argparse.Namespace, store: Store) -> None:
-    print(f"{options.model} serves {store.rollback(options.model)} again.", file=sys.stderr)
+    model = called(options.model)
+    print(f"{model} serves {store.rollback(model)} again.", file=sys.stderr)
+
+
+def called(name: str) -> str:
+    """The model meant by a family's name, or of that name, whose plug-in need not be installed any more."""
+    family = families().get(name)
+    return family.default if family else name
 
 
 def data(options: argparse.Namespace, store: Store) -> None:

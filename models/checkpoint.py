@@ -171,6 +171,8 @@ class Store:
             return astray
         if versions := self.versions(model):
             raise CheckpointError(f"No version of {model} serves yet; promote one of them: {', '.join(versions)}.")
+        if models := self.models():
+            raise CheckpointError(f"There is no model {model!r}; train it, or choose from: {', '.join(models)}.")
         raise CheckpointError(f"There is no model {model!r}; train it with `python -m models train {model}`.")
 
     def _holds(self, model: str, version: str) -> bool:
@@ -248,7 +250,8 @@ class Store:
 
     def promote(self, model: str, version: str) -> None:
         """Let a version serve: one small file, replaced atomically. One that serves already stays as it is."""
-        self.open(model, version)
+        if not (self.open(model, version).path / WEIGHTS).exists():
+            raise CheckpointError(f"{model}/{version}/{WEIGHTS} is missing; promote another version.")
         previous = self.serving(model)
         if version != previous:
             write_json(self.written / model / POINTER, {"version": version, "previous": previous})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from models.checkpoint import Checkpoint
 from models.failures import explain
 from models.registry import Family
+from models.training import NAN, TrainingError
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +33,17 @@ class Comparison:
 def measure(
     family: Family, version: Checkpoint, device: torch.device, dataset: str | None = None, quick: bool = False
 ) -> Figures:
-    """The figures of a version on a data set, or the one it was trained on; ``quick`` on a part of it."""
+    """The figures of a version on a data set, or the one it was trained on; ``quick`` on a part of it.
+
+    TrainingError when one of them is no number.
+    """
     if dataset:
         version = replace(version, card=replace(version.card, dataset={"name": dataset, "licence": ""}))
-    return {name: asdict(metric) for name, metric in family.evaluate(version, device, quick).items()}
+    metrics = family.evaluate(version, device, quick)
+    for name, metric in metrics.items():
+        if not math.isfinite(metric.value):
+            raise TrainingError(f"{name} is {metric.value}; train with a lower learning rate.", NAN)
+    return {name: asdict(metric) for name, metric in metrics.items()}
 
 
 def compare_versions(

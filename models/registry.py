@@ -5,7 +5,8 @@ A Python package adds a family with an entry point of the group ``prospero.model
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+import logging
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -22,8 +23,9 @@ from models.roles import Role, Sight, Writer
 if TYPE_CHECKING:
     from models.training import Progress, Run, Trained
 
-
 Direction = Literal["higher", "lower"]
+
+logger = logging.getLogger(__name__)
 
 
 class UnknownModelError(LookupError):
@@ -38,6 +40,11 @@ class Metric:
     unit: str
     reference: str = ""
     better: Direction | None = None  # neither is better in a figure that only describes
+
+    def __post_init__(self) -> None:
+        """ConfigurationError for a value that is no plain number, such as a tensor, which no card can hold."""
+        if not isinstance(self.value, int | float):
+            raise ConfigurationError(f"A figure is a {type(self.value).__name__}; make it a number, as float() does.")
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,22 @@ class Family:
     roles: Mapping[type[Role], Callable[[Any], Role]] = field(default_factory=dict)  # what it can be asked for
 
     def __post_init__(self) -> None:
-        """ConfigurationError when it looks at pictures, as all do but painters and writers, without Sight."""
+        """ConfigurationError for names that do not agree, and for roles without what they need.
+
+        That is restore and, for those that look at pictures, as all do but painters and writers, Sight.
+        """
+        for name, recipe in self.recipes.items():
+            if name != recipe.model:
+                raise ConfigurationError(
+                    f"The family {self.name} has the recipe {name} of the model {recipe.model}; give both one name."
+                )
+        if self.default not in self.recipes:
+            raise ConfigurationError(
+                f"The family {self.name} has no recipe of its default, {self.default}; choose from "
+                f"{', '.join(self.recipes)}."
+            )
+        if self.roles and self.restore is None:
+            raise ConfigurationError(f"The family {self.name} has roles; add restore, which loads what takes them.")
         looking = [role.__name__ for role in self.roles if role not in (Painter, Writer)]
         if looking and Sight not in self.roles:
             raise ConfigurationError(
@@ -119,9 +141,28 @@ class Family:
 
 @cache
 def families() -> dict[str, Family]:
-    """The installed families by name."""
-    found = [point.load() for point in entry_points(group="prospero.models")]
-    return {family.name: family for family in found}
+    """The installed families by name; one that cannot be loaded or takes another's name is told and left out."""
+    found: dict[str, Family] = {}
+    points = entry_points(group="prospero.models")
+    for point in sorted(points, key=lambda point: point.value.partition(".")[0] != __package__):  # built-in ones first
+        try:
+            family = point.load()
+            if not isinstance(family, Family):
+                raise ConfigurationError(f"It is a {type(family).__name__} and no Family.")
+            _check_names(family, found.values())
+        except Exception as error:  # whatever is wrong with it, the others are of use
+            told = "The models %r (%s) cannot be loaded and are left out; mend or remove them. %s: %s"
+            logger.error(told, point.name, point.value, type(error).__name__, error)
+        else:
+            found[family.name] = family
+    return found
+
+
+def _check_names(family: Family, others: Iterable[Family]) -> None:
+    """ConfigurationError when one of the names by which people call for it is another's."""
+    for other in others:
+        if shared := {family.name, *family.recipes} & {other.name, *other.recipes}:
+            raise ConfigurationError(f"The family {other.name} has the name {min(shared)} already; choose another.")
 
 
 def resolve(name: str) -> tuple[Family, Recipe]:

@@ -104,6 +104,7 @@ class Run:
     _reported: float = 0.0
     _sums: dict[str, Tensor] = field(default_factory=dict)
     _observed: int = 0
+    _goes_on: bool = False  # whether another step was to follow this one when last looked at the clock
 
     def __post_init__(self) -> None:
         if self.steps is None and self.minutes is None:
@@ -147,12 +148,16 @@ class Run:
         return network.to(self.device)
 
     def __iter__(self) -> Iterator[int]:
-        while self.fraction < 1.0:
-            self._began = time.monotonic()
+        while self.fraction < 1.0 or self._goes_on:  # writing took the time that was left: one more, to report the end
+            self._began, self._goes_on = time.monotonic(), False
             torch.manual_seed(self._key("step"))
             yield self.step
             self.step += 1
-            self.seconds += time.monotonic() - self._began
+            self.seconds = self._spent()
+
+    def _spent(self) -> float:
+        """Seconds so far, those of the step at hand included."""
+        return self.seconds + time.monotonic() - self._began
 
     def generator(self, purpose: str = "batch") -> torch.Generator:
         """Random numbers for one purpose of the current step, the same in a resumed run."""
@@ -198,10 +203,14 @@ class Run:
         self._observed += 1
 
     def due(self) -> bool:
-        """Whether a report (with a snapshot) should follow this step; days would make thousands, so they grow rarer."""
+        """Whether a report (with a snapshot) should follow this step: the last one, and some before.
+
+        Days would make thousands, so they grow rarer.
+        """
         if self.report_steps is not None:
             return (self.step + 1) % self.report_steps == 0
-        if not self.report_every:  # each step's was asked for
+        self._goes_on = self._share(self.step + 1, self._spent()) < 1.0
+        if not self._goes_on or not self.report_every:  # 0: each step's was asked for
             return True
         return self.seconds - self._reported >= max(self.report_every, self.seconds / RARELY)
 
@@ -212,8 +221,9 @@ class Run:
             if math.isnan(value) or (name in losses and math.isinf(value)):
                 raise TrainingError(f"{name} is {value} at step {self.step}; train with a lower learning rate.", NAN)
         self._sums, self._observed, self._reported = {}, 0, self.seconds
-        seconds = self.seconds + time.monotonic() - self._began
+        seconds = self._spent()
         fraction = self._share(self.step + 1, seconds)
+        self._goes_on = fraction < 1.0
         self._save(seconds, parts)
         left = seconds * (1 - fraction) / fraction
         return Progress(self.step + 1, fraction, seconds, left, losses, dict(metrics), sample)

@@ -80,7 +80,8 @@ class Gallery:
         known = self._pointers()
         await self._load_all()
         if not self._models:
-            log.error("no model to serve", advice="Train one with `python -m models train gpt-shakespeare`.")
+            train, promote = "python -m models train gan-digits", "python -m models promote MODEL VERSION"
+            log.error("no model to serve", advice=f"Train one, such as `{train}`, and promote it with `{promote}`.")
         while not self._models:
             await asyncio.sleep(LOOK)
             found = self._pointers()
@@ -199,7 +200,7 @@ class Gallery:
         except (RuntimeError, ConfigurationError) as error:  # the weights do not fit the card
             if wants_memory(error):
                 raise
-            raise CheckpointError(f"{name} cannot be loaded ({error}); delete the version.") from error
+            raise CheckpointError(f"{name} cannot be loaded ({error}); promote another version.") from error
         roles: dict[type[Role], Any] = {role: build(network) for role, build in family.roles.items()}
         if Writer not in roles:
             log.info("model loaded", model=name, operations=family.operations)

@@ -13,6 +13,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.acknowledgement import defer
 from bot.guild_settings import ANYWHERE
 from bot.locale import NONE, command_text, number, translate
 from bot.markdown import fitting
@@ -75,7 +76,7 @@ class Help(commands.Cog):
         name=command_text("command.about.name"), description=command_text("command.about.description"), extras=ANYWHERE
     )
     async def about(self, interaction: discord.Interaction[Bot]) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await defer(interaction, ephemeral=True, thinking=True)
         locale = interaction.locale
         embed = discord.Embed(
             title=f"Prospero {version('prospero')}", description=translate(locale, "about.description"), colour=COLOUR
@@ -124,7 +125,7 @@ def _page(interaction: discord.Interaction[Bot], chosen: str) -> tuple[discord.E
         introduction = translate(locale, "help.introduction")
         embed = discord.Embed(title=translate(locale, "help.title"), description=introduction, colour=COLOUR)
         for title, examples in topics.values():
-            embed.add_field(name=title, value=examples.partition("\n")[0], inline=False)
+            embed.add_field(name=title, value=examples.partition("\n")[0] or NONE, inline=False)
     view = discord.ui.View(timeout=None)
     view.add_item(Topics(interaction, chosen))
     return embed, view

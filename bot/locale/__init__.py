@@ -12,9 +12,15 @@ SWAPPED = str.maketrans(".,", ",.")
 
 
 def add(folder: Path) -> None:
-    """Say what the catalogues of a folder say, too: those of a plug-in, laid out like the ones here."""
+    """Say what the catalogues of a folder say, too: those of a plug-in, laid out like the ones here.
+
+    Raises ValueError for a key under which something else is said already.
+    """
     for path in sorted(folder.glob("*/*.json")):
-        CATALOGUES.setdefault(path.parent.name, {}).update(json.loads(path.read_text(encoding="utf-8")))
+        catalogue = CATALOGUES.setdefault(path.parent.name, {})
+        for key, text in json.loads(path.read_text(encoding="utf-8")).items():
+            if catalogue.setdefault(key, text) != text:
+                raise ValueError(f"{path} has another text for {key}, which is said already; choose another key.")
 
 
 add(Path(__file__).parent)
@@ -28,6 +34,17 @@ def translate(locale: discord.Locale, key: str, **values: object) -> str:
     """
     sentence = CATALOGUES.get(locale.value, ENGLISH).get(key) or ENGLISH[key]
     return sentence.format(**values)
+
+
+def check_text(key: str) -> None:
+    """ValueError unless what is said under ``key`` can be said in every language, with no values to fill in."""
+    if key not in ENGLISH:
+        raise ValueError(f"There is no English text for {key}.")
+    for locale in discord.Locale:
+        try:
+            translate(locale, key)
+        except (LookupError, ValueError) as error:
+            raise ValueError(f"The text for {key} ({locale.value}) has braces, but nothing to fill in.") from error
 
 
 def ordinal(locale: discord.Locale, number: int) -> str:

@@ -53,6 +53,18 @@ async def test_a_sheet_with_its_small_print_description_and_buttons(miranda: Per
     assert sheet.width == sheet.height == 59 * 13
 
 
+async def test_buttons_are_those_of_commands_that_there_are(
+    miranda: Person, island: Island, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert island.bot is not None
+    monkeypatch.delitem(island.bot.operations, "gan vary")
+    sheet, _ = await picture(miranda, await miranda.slash("gan sample"))
+    assert labels(sheet) == ["🔍 1", "🔍 2", "🔍 3", "🔍 4", "Re-roll", "Animate", "Recipe", "Delete"]
+    monkeypatch.delitem(island.bot.operations, "gan walk")
+    sheet, _ = await picture(miranda, await miranda.slash("gan sample"))
+    assert labels(sheet) == ["🔍 1", "🔍 2", "🔍 3", "🔍 4", "Re-roll", "Recipe", "Delete"]
+
+
 async def test_a_sheet_of_two(miranda: Person) -> None:
     message, _ = await picture(miranda, await miranda.slash("gan sample", count=2))
     assert message["content"].startswith("-# gan-cats@tiny · seed ")

@@ -79,12 +79,13 @@ async def test_a_plug_in_has_its_topic_or_none(
         pass
 
     monkeypatch.setitem(ENGLISH, "help.weather", "Weather\n`/weather` conjures a storm")
-    monkeypatch.setitem(ENGLISH, "help.oracle", "Oracle\n`/oracle` knows")
+    monkeypatch.setitem(ENGLISH, "help.oracle", "Oracle")
     await bot.add_cog(Weather())
     await bot.add_cog(Oracle())
     await bot.add_cog(Silent())
     async with island.person() as miranda:
         message = await (await miranda.slash("help")).message()
+        assert message["embeds"][0]["fields"][0] == {"name": "Oracle", "value": "–", "inline": False}
         assert list(topics(message).values())[:3] == ["overview", "Oracle", "Shakespeare"]
         names = list(topics(message))
         assert names[names.index("Weather") - 1 :][:3] == ["Maps", "Weather", "How something was made"]

@@ -11,7 +11,17 @@ import pytest
 from discord import app_commands
 
 import bot
-from bot.locale import CATALOGUES, ENGLISH, CommandTranslator, command_text, number, ordinal, translate
+from bot.locale import (
+    CATALOGUES,
+    ENGLISH,
+    CommandTranslator,
+    add,
+    check_text,
+    command_text,
+    number,
+    ordinal,
+    translate,
+)
 from models import intake
 from worker.routes.training import MOST_QUEUED
 
@@ -110,6 +120,22 @@ def test_figures_are_written_as_people_write_them() -> None:
 def test_a_missing_translation_falls_back_to_english(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(CATALOGUES["pt-BR"], "button.stop")
     assert translate(discord.Locale.brazil_portuguese, "button.stop") == "Stop"
+
+
+def test_a_plug_in_says_nothing_otherwise_than_it_is_said_already(tmp_path: Path) -> None:
+    (tmp_path / "en").mkdir()
+    texts = {"command.sample.name": ENGLISH["command.sample.name"], "command.vary.name": "draw"}
+    (tmp_path / "en" / "storm.json").write_text(json.dumps(texts))
+    with pytest.raises(ValueError, match=r"en/storm.json has another text for command.vary.name, which is said"):
+        add(tmp_path)
+    assert ENGLISH["command.vary.name"] == "vary"
+
+
+def test_a_text_is_checked_in_every_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_text("help.gan")
+    monkeypatch.setitem(CATALOGUES["pt-BR"], "help.gan", "Gatos {demais")
+    with pytest.raises(ValueError, match=r"help.gan \(pt-BR\) has braces"):
+        check_text("help.gan")
 
 
 async def test_discord_gets_translations_where_there_are_any() -> None:

@@ -1,4 +1,7 @@
-"""The example of a plug-in in docs/plugin: trained on the command line, served, mapped and asked in the channel."""
+"""The example of a plug-in in docs/plugin: trained on the command line, served, mapped and asked in the channel.
+
+Beside it another one is installed, whose models cannot be loaded.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +18,25 @@ from PIL import Image
 from bot.worker_process import PATIENCE
 from tests.bot.pictures import drawn, handed_in, recipe
 from tests.bot.test_processes import bot_process, island_address
+from tests.models.drawings import write_squares
 from tests.person import JSON, Person
 
 PLUGIN = Path(__file__).parents[2] / "docs" / "plugin"
+BROKEN = (
+    "The models 'storm' (prospero_storm.model:FAMILY) cannot be loaded and are left out; mend or remove them. "
+    "ModuleNotFoundError: No module named 'prospero_storm'\n"
+)
 
 
 @pytest.fixture
 def variables(tmp_path: Path) -> dict[str, str]:
-    """Of an environment in which the plug-in is installed, as far as Python can tell, and in which nothing ships."""
+    """Of an environment in which both are installed, as far as Python can tell, and in which nothing ships."""
     project = tomllib.loads((PLUGIN / "pyproject.toml").read_text())["project"]
-    installed = tmp_path / "site" / "prospero_linear-1.0.0.dist-info"
-    installed.mkdir(parents=True)
-    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 1.0.0\n")
-    groups = [
-        "\n".join([f"[{group}]", *(f"{name} = {place}" for name, place in points.items())])
-        for group, points in project["entry-points"].items()
-    ]
-    (installed / "entry_points.txt").write_text("\n".join(groups))
+    install(tmp_path / "site", project["name"], project["entry-points"])
+    install(tmp_path / "site", "prospero-storm", {"prospero.models": {"storm": "prospero_storm.model:FAMILY"}})
+    write_squares(tmp_path / "data" / "squares")
     return {
+        "PROSPERO_DATA": str(tmp_path / "data"),
         "PYTHONPATH": f"{PLUGIN}{os.pathsep}{tmp_path / 'site'}",
         "PROSPERO_HOME": str(tmp_path / "home"),
         "PROSPERO_SHIPPED": str(tmp_path / "none"),
@@ -41,8 +45,24 @@ def variables(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def models(variables: dict[str, str], *words: str) -> None:
-    subprocess.run([sys.executable, "-m", "models", *words], env=os.environ | variables, check=True, timeout=100)
+def install(site: Path, name: str, groups: dict[str, dict[str, str]]) -> None:
+    """Note a package of that name and its entry points where Python looks for them."""
+    noted = site / f"{name.replace('-', '_')}-1.0.0.dist-info"
+    noted.mkdir(parents=True)
+    (noted / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0.0\n")
+    lines = [
+        "\n".join([f"[{group}]", *(f"{key} = {place}" for key, place in points.items())])
+        for group, points in groups.items()
+    ]
+    (noted / "entry_points.txt").write_text("\n".join(lines))
+
+
+def models(variables: dict[str, str], *words: str, status: int = 0) -> str:
+    """What a command says on standard error."""
+    command = [sys.executable, "-m", "models", *words]
+    ran = subprocess.run(command, env=os.environ | variables, stderr=subprocess.PIPE, text=True, timeout=100)
+    assert ran.returncode == status, ran.stderr
+    return ran.stderr
 
 
 async def shown(person: Person, command: str, **options: object) -> JSON:
@@ -52,7 +72,9 @@ async def shown(person: Person, command: str, **options: object) -> JSON:
 
 async def test_a_plug_in_is_trained_served_and_asked_like_the_rest(variables: dict[str, str], tmp_path: Path) -> None:
     models(variables, "train", "linear-sprites", "--steps", "60", "--name", "mine")
-    models(variables, "promote", "linear-sprites", "mine")
+    assert models(variables, "promote", "linear", "mine") == BROKEN
+    told = models(variables, "evaluate", "linear", "--data", "squares", status=1)
+    assert told.startswith(f"{BROKEN}squares has 21 training pictures of 3x64x64, not of 1x32x32;")
     models(variables, "sample", "linear-sprites", "--count", "4", "-o", str(tmp_path / "drawn.png"))
     with Image.open(tmp_path / "drawn.png") as sheet:
         assert sheet.size == (2 * (8 * 33 + 1), 2 * 34)

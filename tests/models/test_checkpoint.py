@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 import torch
 
-from models.checkpoint import Checkpoint, CheckpointError, Store
+from models.checkpoint import WEIGHTS, Checkpoint, CheckpointError, Store
 from models.configuration import ConfigurationError
 from models.gpt import Config
 from tests.conftest import Training, keep
@@ -32,6 +32,13 @@ def test_promotion_and_rollback_move_one_pointer(tiny_store: Store, verse_traini
     tiny_store.promote(MODEL, "second")
     assert tiny_store.open(MODEL).version == "second"
     assert tiny_store.rollback(MODEL) == "tiny"
+    assert tiny_store.current(MODEL) == "tiny"
+
+
+def test_a_version_without_weights_is_not_promoted(tiny_store: Store, verse_training: Training) -> None:
+    (keep(tiny_store, verse_training.trained, "second").path / WEIGHTS).unlink()
+    with pytest.raises(CheckpointError, match=r"gpt-shakespeare/second/model.safetensors is missing; promote another"):
+        tiny_store.promote(MODEL, "second")
     assert tiny_store.current(MODEL) == "tiny"
 
 
@@ -79,8 +86,10 @@ def test_damage_is_named(tiny_store: Store, file: str) -> None:
         tiny_store.open(MODEL).tensors()
 
 
-def test_what_is_missing_is_said(tiny_store: Store) -> None:
+def test_what_is_missing_is_said(tiny_store: Store, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="python -m models train gan-cats"):
+        Store(tmp_path / "empty", tmp_path / "none").open("gan-cats")
+    with pytest.raises(CheckpointError, match=f"There is no model 'gan-cats'; train it, or choose from: {MODEL}."):
         tiny_store.open("gan-cats")
     with pytest.raises(CheckpointError, match="there are: tiny"):
         tiny_store.open(MODEL, "lost")

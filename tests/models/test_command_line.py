@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
 import subprocess
 import sys
 from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+import torch
 
 from models import training
 from models.__main__ import main
+from models.checkpoint import Store
 from models.registry import Recipe, resolve
 from models.training import Trained
-from tests.conftest import TINY
+from tests.conftest import TINY, save_version
 
 Run = Callable[..., int]
 MODEL = "gpt-shakespeare"
@@ -29,6 +33,15 @@ SMALL = [word for key, value in TINY.items() for word in ("--set", f"{key}={valu
 def run(verse_data: Path, tmp_path: Path) -> Run:
     """Runs a command in a home of its own; returns its exit status."""
     return lambda *words: main(["--home", str(tmp_path / "home"), *words])
+
+
+def test_the_versions_that_ship_lie_where_the_worker_was_told(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("train", "gpt", "--steps", "1", "--name", "ours", *SMALL) == 0
+    monkeypatch.setenv("PROSPERO_SHIPPED", str(tmp_path / "home" / "checkpoints"))
+    assert main(["--home", str(tmp_path / "other"), "list"]) == 0
+    assert f"{MODEL}@ours " in capsys.readouterr().out
 
 
 def test_from_training_to_rollback(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -43,6 +56,9 @@ def test_from_training_to_rollback(run: Run, tmp_path: Path, capsys: pytest.Capt
     assert f"* {MODEL}@second " in listed
     assert run("rollback", MODEL) == 0
     assert "serves first again" in capsys.readouterr().err
+    assert run("promote", "gpt", "second") == 0
+    assert run("rollback", "gpt") == 0
+    assert capsys.readouterr().err == f"{MODEL} serves first again.\n"
 
     assert run("evaluate", "gpt", "--quick") == 0
     figures = json.loads(capsys.readouterr().out)
@@ -58,6 +74,16 @@ def test_from_training_to_rollback(run: Run, tmp_path: Path, capsys: pytest.Capt
 
     assert run("sample", "gpt", "--count", "2", "--seed", "7", "-o", str(tmp_path / "verse.txt")) == 0
     assert len((tmp_path / "verse.txt").read_text().split("\n\n---\n\n")) == 2
+
+
+def test_versions_whose_family_is_not_installed_any_more_can_be_promoted(run: Run, tmp_path: Path) -> None:
+    store = Store(tmp_path / "home")
+    for version in ("first", "second"):
+        save_version(store, f"storm-owls@{version}", "storm", torch.nn.Linear(1, 1), {})
+        assert run("promote", "storm-owls", version) == 0
+    assert store.current("storm-owls") == "second"
+    assert run("rollback", "storm-owls") == 0
+    assert store.current("storm-owls") == "first"
 
 
 def test_models_are_listed_whatever_is_wrong_with_one(
@@ -94,15 +120,16 @@ def test_an_unfinished_training_is_not_begun_anew(run: Run, tmp_path: Path, caps
         assert "or damaged; delete it and train anew" in capsys.readouterr().err
 
 
+def interrupted(trained: Trained) -> NoReturn:
+    """In the place of a trained network's check: the training ends with its last snapshot and no version."""
+    raise KeyboardInterrupt
+
+
 def test_a_training_goes_on_as_what_it_was(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--report-every", "0", "--unmeasured", *SMALL]
     begun = ["--seed", "3", "--set", "other_rate=1e-3"]
-
-    def interrupted(trained: Trained) -> NoReturn:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
         patch.setattr(Trained, "check", interrupted)
         assert run("train", "gpt", "--steps", "2", *begun, *words) == 130
@@ -126,7 +153,7 @@ def test_a_training_goes_on_as_what_it_was(
         (["train", "gan", "--start", "current"], "start from scratch"),
         (["train", "gpt", "--balance", "latent"], "no fair sampling"),
         (["data", "add", "owls"], "data add owls owls.zip"),
-        (["sample", "translator-cats-plain", "-o", "cats.png"], "python -m models train translator-cats-plain"),
+        (["sample", "translator-cats-plain", "-o", "cats.png"], "'translator-cats-plain'; train it, or choose from"),
         (["sample", "features-cats", "-o", "cats.png"], "only measure; sample one that makes something"),
         (["sample", "gpt", "--neighbours", "-o", "verse.png"], "draw no pictures of their own; leave neighbours out"),
         (["sample", "gan-digits", "-o", "no/such/folder.png"], "no/such/folder.png cannot be used"),
@@ -257,7 +284,7 @@ def test_fair_sampling_is_written_on_the_card(run: Run, tmp_path: Path) -> None:
     assert "--balance latent" in card["training"]["command"]
 
 
-@pytest.fixture
+@contextmanager
 def little_room() -> Generator[None, None, None]:
     """Files of 20 kB and no more, as on a disk that is nearly full."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -266,18 +293,46 @@ def little_room() -> Generator[None, None, None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_is_said_in_a_sentence(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], little_room: None
+def test_a_full_disk_is_said_in_a_sentence_and_costs_no_training(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for last in ("snapshot", "version"):  # neither can be written, and nothing is left of the attempt
-        every = "0" if last == "snapshot" else "60"
-        words = ["--folder", str(tmp_path / "run"), "--report-every", every, "--json", *SMALL]
-        assert run("train", "gpt", "--steps", "2", *words) == 1
+    def refused() -> None:
+        with little_room():
+            assert run("train", "gpt", *words) == 1
         error = json.loads(capsys.readouterr().out.splitlines()[-1])["error"]
         assert error["code"] == "disk_full"
         assert "free some" in error["message"]
-        assert not list((tmp_path / "run").glob("*"))
-    assert not any((tmp_path / "home" / "checkpoints" / MODEL).iterdir())
+
+    words = ["--steps", "2", "--folder", str(tmp_path / "run"), "--name", "first", "--unmeasured", "--json", *SMALL]
+    snapshot, versions = tmp_path / "run" / "snapshot.pt", tmp_path / "home" / "checkpoints" / MODEL
+    refused()  # the snapshot
+    assert not list((tmp_path / "run").glob("*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Trained, "check", interrupted)
+        assert run("train", "gpt", *words) == 130
+    words.append("--resume")
+    refused()  # the version
+    assert not any(versions.iterdir())
+    assert snapshot.exists()
+    assert run("train", "gpt", *words) == 0
+    assert capsys.readouterr().out == ""  # not a step is trained again
+    assert (versions / "first").exists()
+
+
+def test_figures_are_told_although_the_card_cannot_be_written(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    assert run("train", "gpt", "--steps", "1", "--name", "first", "--unmeasured", *SMALL) == 0
+    monkeypatch.setattr("models.checkpoint.write_json", refuse)
+    capsys.readouterr()
+    assert run("compare", "gpt", "first", "first", "--quick", "--annotate", "--json") == 0
+    said = capsys.readouterr()
+    (line,) = said.out.splitlines()
+    assert json.loads(line)["metrics"]["first"]["nats_per_character"]["value"] > 0
+    assert f"The card of {MODEL}@first cannot be written (No space left on device)." in said.err
 
 
 @pytest.mark.parametrize(

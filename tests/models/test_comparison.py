@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,8 +12,9 @@ import torch
 
 from models import features
 from models.checkpoint import Checkpoint, Store
-from models.comparison import compare_versions
+from models.comparison import compare_versions, measure
 from models.registry import Metric, families
+from models.training import NAN, TrainingError
 from tests.conftest import DIGITS, keep_gan, save_version
 from tests.models.drawings import write_squares
 from tests.viewers import keep_autoencoder, keep_translator, keep_vae
@@ -57,3 +59,18 @@ def test_a_fault_of_ours_is_logged_whole_and_told_plainly(tmp_path: Path, caplog
     found = compare_versions(replace(families()["vae"], evaluate=evaluate), version, version, CPU)
     assert found.problems == {"tiny": "Measuring it failed unexpectedly; the log says how."}
     assert "vae-digits@tiny cannot be measured" in caplog.text and "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_figure_that_is_no_number_is_a_problem_and_no_figure(tmp_path: Path, value: float) -> None:
+    def evaluate(version: Checkpoint, device: torch.device, quick: bool) -> dict[str, Metric]:
+        return {"evidence": Metric(-90.0, "nats"), "distance": Metric(value, "")}
+
+    keep_vae(store := Store(tmp_path, tmp_path / "none"))
+    family, version = replace(families()["vae"], evaluate=evaluate), store.open("vae-digits")
+    with pytest.raises(TrainingError, match=f"distance is {value}; train with a lower") as raised:
+        measure(family, version, CPU)
+    assert raised.value.code == NAN
+    found = compare_versions(family, version, version, CPU)
+    assert found.metrics == {}
+    assert found.problems == {"tiny": f"distance is {value}; train with a lower learning rate."}

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 
+from models import registry
 from models.checkpoint import Store
 from models.configuration import ConfigurationError
-from models.registry import Family, Recipe, families, resolve
+from models.registry import Family, Metric, Recipe, families, resolve
 from models.roles import Sight
 from tests.conftest import DIGITS, keep_gan
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")  # named, not used: none has to be there
 PLAIN = Recipe("gan-owls", "owls", {"batch": 64, "mirrored": True}, minutes=90)
+GAN = families()["gan"]
+TAKEN = "ConfigurationError: The family gan has the name"
 LARGER = Recipe("gan-owls", "owls", PLAIN.config, minutes=90, gpu_config={"batch": 256, "latent": 128}, gpu_minutes=10)
 
 
@@ -45,6 +51,49 @@ def test_a_family_that_looks_at_pictures_says_how_they_must_be(name: str) -> Non
     with pytest.raises(ConfigurationError, match=rf"The family {name} has the role \w+, .* add the role Sight"):
         replace(family, roles=blind)
     assert replace(family, roles={}).operations == ()  # one that only measures has nothing to see
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        (None, "ModuleNotFoundError: No module named 'storm'"),
+        (torch, "ConfigurationError: It is a module and no Family."),
+        (replace(GAN, default="gan-owls", recipes={"gan-owls": PLAIN}), f"{TAKEN} gan already; choose another."),
+        (replace(GAN, name="storm"), f"{TAKEN} gan-cats already; choose another."),
+    ],
+    ids=["not there", "no family", "another's name", "another's models"],
+)
+def test_what_is_no_family_or_takes_a_name_is_told_and_the_others_are_there(
+    given: object, wrong: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    if given is not None:
+        storm = ModuleType("storm")
+        storm.FAMILY = given  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "storm", storm)
+    point = EntryPoint("thunder", "storm:FAMILY", "prospero.models")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point, *entry_points(group=group)])
+    assert families.__wrapped__() == families()
+    told = "The models 'thunder' (storm:FAMILY) cannot be loaded and are left out; mend or remove them. "
+    assert caplog.messages == [told + wrong]
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        ({"recipes": {"gan-digits": PLAIN}}, "The family gan has the recipe gan-digits of the model gan-owls;"),
+        ({"default": "gan"}, "The family gan has no recipe of its default, gan; choose from gan-digits, gan-cats."),
+        ({"restore": None}, "The family gan has roles; add restore,"),
+    ],
+    ids=str,
+)
+def test_a_familys_names_agree_and_its_roles_have_a_network(changes: dict[str, object], wrong: str) -> None:
+    with pytest.raises(ConfigurationError, match=wrong):
+        replace(GAN, **changes)
+
+
+def test_a_figure_is_a_plain_number() -> None:
+    with pytest.raises(ConfigurationError, match=r"A figure is a Tensor; make it a number, as float\(\) does."):
+        Metric(torch.tensor(24.0), "dB")  # type: ignore[arg-type]
 
 
 def test_a_training_begins_with_a_versions_configuration_or_the_recipes(tmp_path: Path) -> None:

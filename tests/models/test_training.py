@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from models.checkpoint import Store
-from models.training import Run, TrainingError
+from models.training import Progress, Run, TrainingError
 from tests.conftest import save_version
 
 CPU = torch.device("cpu")
@@ -41,6 +44,33 @@ def test_reports_grow_rarer_with_the_length_of_a_run(
 ) -> None:
     run = Run(tmp_path, torch.device("cpu"), steps=10_000_000, report_every=every)
     assert least <= reports(run, seconds) <= most
+
+
+@pytest.mark.parametrize("every", [0.0, 4.0, 6.0, 60.0])
+@pytest.mark.parametrize(
+    "length", [{"steps": 9}, *({"minutes": n / 60} for n in range(10, 20)), {"steps": 9, "minutes": 0.2}]
+)
+def test_the_end_of_a_run_is_reported_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: dict[str, Any], every: float
+) -> None:
+    monkeypatch.setattr("models.training.time", SimpleNamespace(monotonic=count().__next__))  # each look takes a second
+
+    def go_on(reports: int) -> list[Progress]:
+        run, told = Run(tmp_path, CPU, report_every=every, **length), []
+        run.restore()
+        for _ in run:
+            if run.due():
+                told.append(run.report({}))
+                if len(told) == reports:
+                    break  # it is killed
+        return told
+
+    told = go_on(1)
+    assert told
+    told += go_on(100)
+    assert [progress.fraction for progress in told].index(1.0) == len(told) - 1
+    assert len({progress.step for progress in told}) == len(told)
+    assert go_on(100) == []  # the snapshot is of the end
 
 
 def test_no_run_goes_on_as_another(tmp_path: Path) -> None:

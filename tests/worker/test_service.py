@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import math
 import re
 import shutil
+import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from runpy import run_path
 from typing import Any, NoReturn
@@ -51,6 +54,24 @@ async def test_models_are_listed_with_their_versions_and_figures(worker: Worker)
     await get(worker, "/v1/models/gpt**", 404)
 
 
+async def test_a_figure_that_is_no_number_is_left_out(worker: Worker) -> None:
+    store = worker.gallery.store
+    version = store.open("gpt-shakespeare")
+    figures = {"broken": {"value": math.nan}, "endless": {"value": math.inf}, **version.card.metrics}
+    store.annotate(version, replace(version.card, metrics=figures))
+    (model,) = (await get(worker, "/v1/models"))["data"]
+    assert list(model["metrics"]) == ["nats_per_character"]
+
+
+async def test_weights_that_do_not_fit_their_card_leave_the_choice_of_another_version(worker: Worker) -> None:
+    write_version(worker.home, "2")
+    version = worker.gallery.store.open("gpt-shakespeare", "2")
+    worker.gallery.store.annotate(version, replace(version.card, config=version.card.config | {"layers": 1}))
+    message = (await worker.error(404, model="gpt-shakespeare@2"))["message"]
+    assert message.startswith("gpt-shakespeare@2 cannot be loaded (")
+    assert message.endswith("; promote another version.")
+
+
 async def test_classes_are_those_that_pictures_can_be_asked_of(start: Start, tmp_path: Path) -> None:
     shipped = tmp_path / "shipped"
     for model in ("features-digits", "features-cats"):  # which have classes of their own, or say that there are none
@@ -91,6 +112,20 @@ async def test_without_a_checkpoint_the_worker_answers_and_says_what_to_do(start
     assert (await get(worker, "/v1/models"))["data"] == []
     error = await worker.error(404)
     assert "python -m models train gpt-shakespeare" in error["message"]
+
+
+async def test_a_worker_without_models_logs_a_way_to_the_first_that_needs_nothing_else(start: Start) -> None:
+    with capture_logs() as logs:
+        worker = await start(version=None)
+        await worker.until(lambda: any(line["event"] == "no model to serve" for line in logs))
+    (advice,) = [line["advice"] for line in logs if line["event"] == "no model to serve"]
+    assert "`python -m models train gan-digits`" in advice
+    assert "`python -m models promote MODEL VERSION`" in advice
+
+
+async def test_who_mistypes_a_model_is_told_which_there_are(worker: Worker) -> None:
+    error = await worker.error(404, model="gpt-3.5-turbo-instruct")
+    assert error["message"] == "There is no model 'gpt-3.5-turbo-instruct'; train it, or choose from: gpt-shakespeare."
 
 
 async def test_a_worker_without_models_becomes_ready_with_the_first(
@@ -412,6 +447,9 @@ async def test_metrics_count_what_happened(worker: Worker) -> None:
     assert 'prospero_requests_total{method="POST",path="/v1/completions",status="400"} 1.0' in lines
     assert "prospero_texts_running 0.0" in lines
     assert "prospero_first_character_seconds_count 1.0" in lines
+    assert "prospero_trainings_running 0.0" in lines
+    assert "# HELP prospero_pictures_total Pictures drawn or looked at" in lines
+    assert any(line.startswith("process_resident_memory_bytes ") for line in lines) == (sys.platform == "linux")
 
 
 async def test_who_leaves_is_counted(worker: Worker) -> None:

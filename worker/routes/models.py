@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
 from aiohttp import web
@@ -60,10 +61,14 @@ def describe(store: Store, name: str) -> ModelInfo:
 
 
 def metrics(card: Card) -> dict[str, Metric]:
-    """A card's figures, without the commands that measured them; the oldest cards say not which way is better."""
+    """A card's figures, without the commands that measured them; the oldest cards say not which way is better.
+
+    A figure that is no finite number is left out: JSON has none.
+    """
     return {
         name: Metric(value=figure["value"], unit=figure.get("unit", ""), better=figure.get("better"))
         for name, figure in card.metrics.items()
+        if math.isfinite(figure["value"])
     }
 
 

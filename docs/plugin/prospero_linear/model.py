@@ -126,8 +126,11 @@ def quality(network: Linear, originals: Tensor) -> float:
 
 def evaluate(checkpoint: Checkpoint, device: torch.device, quick: bool = False) -> dict[str, Metric]:
     """The figures of the card, on held-out pictures (``quick``: on 50)."""
-    held_out = load(checkpoint.card.dataset["name"]).test[: 50 if quick else None]
-    return {"psnr": Metric(quality(restore(checkpoint, device), held_out), "dB", "the more the closer", "higher")}
+    network = restore(checkpoint, device)
+    data = load(checkpoint.card.dataset["name"])
+    data.check_shape(network.config.channels, network.config.side)
+    held_out = data.test[: 50 if quick else None]
+    return {"psnr": Metric(quality(network, held_out), "dB", "the more the closer", "higher")}
 
 
 def sample(checkpoint: Checkpoint, out: Path, count: int, seed: int, device: torch.device) -> None:

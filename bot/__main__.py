@@ -1,5 +1,6 @@
 """Starts the bot: ``python -m bot``. Without DISCORD_TOKEN it becomes the sandbox, a Discord of one's own."""
 
+import argparse
 import asyncio
 import os
 import sys
@@ -10,6 +11,8 @@ from bot.settings import SettingsError, load, misspelt
 
 def main() -> int:
     """Runs until told to end; the exit status is 0, 1 after a failure, 2 for settings that are wrong."""
+    description = "Start Prospero on Discord or, without DISCORD_TOKEN, in the sandbox. Settings: see .env.example."
+    argparse.ArgumentParser(prog="python -m bot", description=description).parse_args()
     os.umask(0o077)  # what people write and hand in is kept, and is not for others on this machine
     try:
         settings = load()

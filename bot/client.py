@@ -17,15 +17,16 @@ import yarl
 from discord import app_commands
 from discord.ext import commands
 
-from bot import errors
+from bot import errors, picture_recipes
 from bot.audit import Audit
 from bot.catalogue import Catalogue
 from bot.confirmation import Leave
 from bot.guild_settings import ANYWHERE, GuildSettings
-from bot.locale import CommandTranslator
+from bot.locale import CommandTranslator, check_text
 from bot.operators import Operators
 from bot.performances import Performances
 from bot.picture_buttons import PICTURE_BUTTONS
+from bot.picture_models import ASKS
 from bot.quota import Quota
 from bot.recipes import Recipe, Recipes
 from bot.repeating import repeating
@@ -131,7 +132,6 @@ class Bot(commands.Bot):
             intents=discord.Intents(guilds=True),
             allowed_mentions=discord.AllowedMentions.none(),  # generated text can contain @everyone
             allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
-            allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
             activity=discord.CustomActivity("/help"),
             member_cache_flags=discord.MemberCacheFlags.none(),  # nothing here looks members or messages up
             chunk_guilds_at_startup=False,
@@ -182,6 +182,8 @@ class Bot(commands.Bot):
         self.forgetters += [self.recipes.forget, self.uploads.forget, self.watches.store.forget]
         self.add_buttons(*BUTTONS, *PICTURE_BUTTONS, Leave, RollBack)
         await self._load_cogs()
+        by_users = self.application.user_integration_config is not None  # Discord refuses commands that go beyond it
+        self.tree.allowed_installs = app_commands.AppInstallationType(guild=True, user=by_users)
         await self.tree.set_translator(CommandTranslator())
         await self._sync_changed_commands()
 
@@ -233,17 +235,31 @@ class Bot(commands.Bot):
         await self.store.scrub()
 
     async def _load_cogs(self) -> None:
-        found = entry_points(group=COGS)
+        found = sorted(entry_points(group=COGS), key=lambda entry: entry.value.partition(".")[0] != __package__)
         if not found:
             raise InstallationError(f"No commands are installed under {COGS!r}: run make env, or pip install -e .")
-        for entry in found:
+        for entry in found:  # the built-in ones first, so that none of them finds its names taken
             try:
                 setup = entry.load()
-            except (ImportError, AttributeError) as error:
+                await setup(self)
+                self._check_cogs()
+            except Exception as error:  # whatever a plug-in fails with
                 raise InstallationError(
-                    f"The commands {entry.name!r} ({entry.value}) cannot be loaded: {error}. Install or remove them."
+                    f"The commands {entry.name!r} ({entry.value}) cannot be loaded; mend or remove them. "
+                    f"{type(error).__name__}: {error}"
                 ) from error
-            await setup(self)
+
+    def _check_cogs(self) -> None:
+        """ValueError for what would go wrong only once people use it: texts that are missing, names without meaning."""
+        for cog in self.cogs.values():
+            if hasattr(cog, "help_key"):
+                check_text(cog.help_key)
+        for operation, writer in self.commands_of.items():
+            if writer is picture_recipes.command:
+                for word in operation.split():
+                    check_text(f"command.{word}.name")
+                if picture_recipes.kind(operation) not in ASKS:
+                    raise ValueError(f"The last word of {operation!r} must be one of: {', '.join(ASKS)}.")
 
     async def _sync_changed_commands(self) -> None:
         """Registers the commands unless Discord has exactly what was last registered for this application."""

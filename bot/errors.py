@@ -9,6 +9,7 @@ import discord
 import structlog
 from discord import app_commands
 
+from bot.acknowledgement import is_acknowledged
 from bot.locale import translate
 from bot.markdown import cut, escape
 from bot.worker_api import (
@@ -76,8 +77,7 @@ def is_version_gone(error: BaseException) -> bool:
 
 def sentence(error: BaseException, interaction: discord.Interaction[Any], locale: discord.Locale) -> str:
     """What to tell a person about ``error``; one that nobody foresaw is logged under the number that they are told."""
-    if isinstance(error, app_commands.CommandInvokeError):
-        error = error.original
+    error = _cause(error)
     log = logger.bind(command=_command(interaction))
     if isinstance(error, WorkerError):
         log = log.bind(request_id=error.request_id)
@@ -118,6 +118,10 @@ def sentence(error: BaseException, interaction: discord.Interaction[Any], locale
             return translate(locale, "error.unforeseen", reference=reference)
 
 
+def _cause(error: BaseException) -> BaseException:
+    return error.original if isinstance(error, app_commands.CommandInvokeError) else error
+
+
 def _command(interaction: discord.Interaction[Any]) -> str:
     """What a person used: a command by its name, a button or form by the first word of its id."""
     if interaction.command is not None:
@@ -127,16 +131,27 @@ def _command(interaction: discord.Interaction[Any]) -> str:
 
 async def answer(interaction: discord.Interaction[Any], error: BaseException) -> None:
     """Tells the person who acted, and only them where Discord allows it, what went wrong."""
+    if is_acknowledged(_cause(error)):  # what was to be the first response is there
+        return
     content = cut(sentence(error, interaction, interaction.locale), LONGEST_ANSWER)
     try:
-        if not interaction.response.is_done():
-            await interaction.response.send_message(content, ephemeral=True)
-        elif interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+        if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
             await interaction.edit_original_response(content=content)
-        else:
-            await interaction.followup.send(content, ephemeral=True)
+        elif interaction.response.is_done() or not await _respond(interaction, content):
+            await interaction.followup.send(content, ephemeral=True)  # in the place of what may be "thinking…"
     except discord.HTTPException as failure:  # Discord no longer knows the interaction, or is down
         logger.warning("an error could not be told", sentence=content, failure=str(failure))
+
+
+async def _respond(interaction: discord.Interaction[Any], content: str) -> bool:
+    """Answers with a first response; whether there was none that the bot does not know of."""
+    try:
+        await interaction.response.send_message(content, ephemeral=True)
+    except discord.HTTPException as error:
+        if not is_acknowledged(error):
+            raise
+        return False
+    return True
 
 
 @asynccontextmanager

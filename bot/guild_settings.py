@@ -56,9 +56,10 @@ class GuildSettings:
     def of(self, interaction: discord.Interaction[Any]) -> Choices:
         """What holds where the interaction is; channels that were deleted since are not named any more."""
         choices = self._chosen.get(interaction.guild_id or 0, Choices())
-        if not choices.channels or interaction.guild is None or interaction.guild.unavailable:
-            return choices  # what an unavailable server has is not known yet
-        there = (channel for channel in choices.channels if interaction.guild.get_channel(channel))
+        guild = interaction.client.get_guild(interaction.guild_id or 0)  # None where the bot itself is no member
+        if not choices.channels or guild is None or guild.unavailable:
+            return choices  # which channels there are is not known, or not yet
+        there = (channel for channel in choices.channels if guild.get_channel(channel))
         return replace(choices, channels=tuple(there))
 
     def locale(self, interaction: discord.Interaction[Any]) -> discord.Locale:

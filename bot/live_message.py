@@ -71,7 +71,8 @@ class LiveMessage(Delivery):
         permissions = interaction.app_permissions
         in_thread = isinstance(interaction.channel, discord.Thread)
         may_send = permissions.send_messages_in_threads if in_thread else permissions.send_messages
-        return interaction.is_guild_integration() and permissions.view_channel and may_send
+        is_member = interaction.client.get_guild(interaction.guild_id) is not None
+        return is_member and permissions.view_channel and may_send
 
     @property
     def seconds_of_token(self) -> float:

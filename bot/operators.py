@@ -57,7 +57,8 @@ class Operators:
         if interaction.guild_id is None or self._home not in (None, interaction.guild_id):
             raise NotForYou("error.not_at_home")
         user = interaction.user
-        roles = {role.id for role in user.roles} if isinstance(user, discord.Member) else set()
+        # Every interaction brings all ids; Member.roles leaves out what is not cached, as where the bot is no member.
+        roles = {interaction.guild_id, *user._roles} if isinstance(user, discord.Member) else set()  # with @everyone's
         if user.id not in self._people and not roles & self._roles:
             raise NotForYou("error.operators_only")
 

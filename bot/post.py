@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import discord
+import structlog
 
 from bot.delivery import UNKNOWN_CHANNEL, Delivery
 from bot.draft import Draft, view_of
@@ -15,7 +16,9 @@ from bot.scheduler import Scheduler
 
 Sent = Callable[[int], Awaitable[None]]
 
-THREAD_ARCHIVED = 50083  # Discord's error code
+THREAD_ARCHIVED, NOT_THE_AUTHOR = 50083, 50005  # Discord's error codes
+
+logger = structlog.get_logger(__name__)
 
 
 class Post(Delivery):
@@ -69,8 +72,14 @@ class Post(Delivery):
         return True
 
     def take_refusal(self, error: discord.HTTPException) -> None:
-        if error.code == THREAD_ARCHIVED and self._message is not None:  # which a new message reopens, and no edit
+        if error.code in (THREAD_ARCHIVED, NOT_THE_AUTHOR) and self._message is not None:
+            # a new message reopens the thread, and is of the application that is ours now; no edit is
             self._message, self._nonce, self._shown, self.dirty = None, _new_nonce(), None, True
+            return
+        if error.status == 403:  # what was taken from the bot may be given back
+            if not self._failures:
+                logger.error("a message is refused for now", channel=self.channel_id, error=str(error))
+            self._try_later(error)
             return
         self._channel_gone = error.code == UNKNOWN_CHANNEL
         super().take_refusal(error)

@@ -17,6 +17,7 @@ from bot.store import Store
 from worker.schemas.contract import SEEDS
 
 ID_PATTERN = "[A-Za-z0-9_-]{12}"
+PORTION = 100  # recipes that are erased at once, for whose milliseconds everyone else waits
 ESCAPE = re.compile(r"\\([\\n])")  # of a backslash or a line break
 SEED = re.compile(r"[0-9]{1,19}")  # the largest has 19 digits; Python would not even read one of thousands
 
@@ -166,11 +167,12 @@ class Recipes:
 
     async def erase_before(self, created: int) -> None:
         """Keeps no record of recipes that are older than that, in seconds since the epoch, and of their messages."""
-        older = "FROM recipes WHERE created < ?"
-        await self._store.change(f"DELETE FROM messages WHERE recipe IN (SELECT id {older})", [created])
-        await self._store.change(f"DELETE {older}", [created])
+        older = "SELECT id FROM recipes WHERE created < ? LIMIT ?"
+        while rows := await self._store.rows(older, [created, PORTION]):
+            await self.erase(*(recipe_id for (recipe_id,) in rows))
 
-    async def erase(self, recipe_id: str) -> None:
-        """Keeps no record of a recipe and of its messages."""
-        await self._store.change("DELETE FROM messages WHERE recipe = ?", [recipe_id])
-        await self._store.change("DELETE FROM recipes WHERE id = ?", [recipe_id])
+    async def erase(self, *recipe_ids: str) -> None:
+        """Keeps no record of these recipes and of their messages."""
+        these = f"({', '.join('?' for _ in recipe_ids)})"
+        await self._store.change(f"DELETE FROM messages WHERE recipe IN {these}", recipe_ids)
+        await self._store.change(f"DELETE FROM recipes WHERE id IN {these}", recipe_ids)

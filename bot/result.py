@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import discord
 
+from bot.acknowledgement import defer
 from bot.draft import Draft
 from bot.errors import sentence
 from bot.live_message import LiveMessage
@@ -85,7 +86,7 @@ async def perform(interaction: discord.Interaction[Bot], result: Result, work: W
     with bot.performances.begin(result.recipe) as performance:
         await bot.quota.take(result.recipe, interaction.guild_id, bot.guild_settings.of(interaction).quota)
         try:
-            await interaction.response.defer(thinking=True)
+            await defer(interaction, thinking=True)
         except (discord.HTTPException, aiohttp.ClientError, OSError):  # too late, or Discord is out of reach
             await bot.quota.give_back(result.recipe)
             raise

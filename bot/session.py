@@ -36,6 +36,11 @@ async def run(settings: Settings, token: str) -> str | None:
         return str(error)
     except (aiohttp.ClientError, OSError) as error:
         return f"Discord cannot be reached at {discord.http.Route.BASE} ({error}): check the network and start again."
+    except discord.app_commands.CommandSyncFailure as error:
+        return (
+            "Discord refused the commands: Guild Install must be on in Discord's Developer Portal (Installation), and a"
+            f" plug-in's commands must be as Discord wants them. {error}"
+        )
     except discord.DiscordException as error:
         return f"Discord ended the connection: {error}."
     finally:

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Sequence
 
 import discord
+import structlog
 from PIL import Image, ImageDraw, ImageFont
 
 from bot.draft import Attached
@@ -21,9 +22,23 @@ GAP = 16  # pixels between sheets
 COLUMNS, LINES = 56, 34  # characters and lines of a text: they fill a square of that height
 SIGNATURE = b"\x89PNG"
 
+logger = structlog.get_logger(__name__)
 
-async def side_by_side(captioned: Sequence[tuple[str, bytes]]) -> bytes:
-    """A PNG of several sheets, PNGs or texts, from left to right; it is put together beside the event loop."""
+
+async def at(trainings: TrainingAPI, address: str) -> Image.Image | None:
+    """The sheet at an address; None when there is none, or none that can be read. WorkerError."""
+    content = await trainings.sheet(address)
+    if content is None:
+        return None
+    try:
+        return await asyncio.to_thread(opened, content)
+    except Exception as error:  # of a dozen kinds that Pillow raises for damaged files
+        logger.error("a sheet of samples cannot be read", address=address, reason=str(error))
+        return None
+
+
+async def side_by_side(captioned: Sequence[tuple[str, Image.Image]]) -> bytes:
+    """A PNG of several sheets from left to right; it is put together beside the event loop."""
     return await asyncio.to_thread(_join, captioned)
 
 
@@ -33,7 +48,7 @@ async def of_versions(
     """The samples of versions, each given with their address, in one file; None when there are none. WorkerError."""
     found = []
     for version, address in versions:
-        sheet = await trainings.sheet(address)
+        sheet = await at(trainings, address)
         if sheet is not None:
             found.append((version, sheet))
     if not found:
@@ -43,8 +58,8 @@ async def of_versions(
     return Attached(f"{model}-{'-'.join(names)}.png", await side_by_side(found), described)
 
 
-def _join(captioned: Sequence[tuple[str, bytes]]) -> bytes:
-    sheets = [_fitted(_opened(content)) for _, content in captioned]
+def _join(captioned: Sequence[tuple[str, Image.Image]]) -> bytes:
+    sheets = [_fitted(sheet) for _, sheet in captioned]
     width = sum(sheet.width for sheet in sheets) + GAP * (len(sheets) - 1)
     whole = Image.new("RGB", (width, CAPTION + max(sheet.height for sheet in sheets)), "white")
     pen = ImageDraw.Draw(whole)
@@ -58,7 +73,8 @@ def _join(captioned: Sequence[tuple[str, bytes]]) -> bytes:
     return file.getvalue()
 
 
-def _opened(content: bytes) -> Image.Image:
+def opened(content: bytes) -> Image.Image:
+    """A sheet that is a PNG or a text, as a picture; raises whatever Pillow does for a damaged PNG."""
     if content.startswith(SIGNATURE):
         return Image.open(io.BytesIO(content)).convert("RGB")
     text = content.decode(errors="replace")

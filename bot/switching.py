@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import discord
 
+from bot.acknowledgement import defer
 from bot.audit import Audit, Entry
 from bot.draft import view_of
 from bot.errors import Refusal
@@ -120,7 +121,7 @@ class RollBack(OperatorButton, action="rollback", label_key="button.rollback", s
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
         model, _, version = self.subject.partition("@")
-        await interaction.response.defer()
+        await defer(interaction)
         await add_line(interaction, await interaction.client.switching.roll_back(interaction, model, version))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import discord
 
+from bot.acknowledgement import defer
 from bot.audit import Entry
 from bot.confirmation import ask
 from bot.draft import view_of
@@ -34,7 +35,7 @@ class Begin(OperatorButton, action="train", label_key="button.begin", style=disc
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
         recipe = await interaction.client.recipes.read(self.subject)
-        await interaction.response.defer()
+        await defer(interaction)
         await interaction.client.watches.begin(interaction, recipe)
         said = translate(interaction.locale, "training.begun")
         await interaction.edit_original_response(content=said, view=None)
@@ -46,7 +47,7 @@ class CancelTraining(
     """Asks whether to end a training, named by its job, in the middle."""
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await defer(interaction, ephemeral=True, thinking=True)
         await ask_to_cancel(interaction, self.subject)
 
 
@@ -58,7 +59,7 @@ class CancelSurely(
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
         bot = interaction.client
         assert interaction.guild_id is not None  # an operator acts in a server
-        await interaction.response.defer()
+        await defer(interaction)
         cancelled = await bot.trainings.cancel(self.subject)
         entry = Entry(interaction.user.id, interaction.guild_id, "cancel", cancelled.model)
         await bot.audit.write(entry)
@@ -70,7 +71,7 @@ class Resume(OperatorButton, action="train-resume", label_key="button.resume", s
     """Goes on with a training that failed from its last snapshot, in a new live message."""
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
-        await interaction.response.defer()
+        await defer(interaction)
         await interaction.client.watches.resume(interaction, self.subject)
         await interaction.edit_original_response(view=None)
 
@@ -79,7 +80,7 @@ class Promote(OperatorButton, action="train-promote", label_key="button.promote"
     """Lets the version serve that a training left."""
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
-        await interaction.response.defer()
+        await defer(interaction)
         entry, name = await _decide(interaction, self.subject, "promote")
         await add_line(interaction, entry, RollBack(name, interaction.client.guild_settings.locale(interaction)))
 
@@ -106,7 +107,7 @@ class PromoteSurely(
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
         job, _, report = self.subject.partition("/")
-        await interaction.response.defer()
+        await defer(interaction)
         entry, name = await _decide(interaction, job, "promote")
         button = RollBack(name, interaction.client.guild_settings.locale(interaction))
         await _tell_report(interaction, int(report), entry, button)
@@ -116,7 +117,7 @@ class Keep(OperatorButton, action="train-keep", label_key="button.keep", style=d
     """Leaves that version where it is."""
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
-        await interaction.response.defer()
+        await defer(interaction)
         entry, _ = await _decide(interaction, self.subject, "keep")
         await add_line(interaction, entry)
 
@@ -135,7 +136,7 @@ class DiscardSurely(
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
         job, _, report = self.subject.partition("/")
-        await interaction.response.defer()
+        await defer(interaction)
         entry, _ = await _decide(interaction, job, "discard")
         await _tell_report(interaction, int(report), entry)
 
@@ -153,7 +154,7 @@ async def _ask_to_decide(
     """Asks about the version that a training left, as its report has it; raises Refusal if someone decided already."""
     bot, locale, report = interaction.client, interaction.locale, interaction.message
     assert report is not None
-    await interaction.response.defer(ephemeral=True, thinking=True)
+    await defer(interaction, ephemeral=True, thinking=True)
     await _check_undecided(bot, job)
     name = (await bot.trainings.job(job)).fine_tuned_model or ""
     await ask(interaction, translate(locale, question_key, version=name), yes(f"{job}/{report.id}", locale))

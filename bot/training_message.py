@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -200,7 +201,8 @@ def summary(job: Job, locale: discord.Locale) -> str:
         case "queued":
             state = translate(locale, "text.queued", ordinal=ordinal(locale, job.position or 1))
         case "running" if job.estimated_finish is not None:
-            state = translate(locale, "training.ends", at=job.estimated_finish)
+            key = "training.ends" if job.estimated_finish > time.time() else "training.measuring"
+            state = translate(locale, key, at=job.estimated_finish)
         case "running":
             state = translate(locale, "training.begins")
         case "succeeded":

@@ -56,8 +56,9 @@ def check(attachment: discord.Attachment) -> None:
 
 
 def first_picture(message: discord.Message) -> discord.Attachment:
-    """The first picture in a message; Refusal when there is none, or none that the worker reads."""
-    pictures = [file for file in message.attachments if media_type(file).startswith("image/")]
+    """The first picture in a message, or in one that it passes on; Refusal if there is none that the worker reads."""
+    passed_on = [file for snapshot in message.message_snapshots for file in snapshot.attachments]
+    pictures = [file for file in [*message.attachments, *passed_on] if media_type(file).startswith("image/")]
     if not pictures:
         raise Refusal("error.no_picture")
     first = min(pictures, key=lambda file: media_type(file) not in TYPES)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import discord
 
+from bot.acknowledgement import defer
 from bot.draft import view_of
 from bot.errors import Refusal, answering
 from bot.locale import translate
@@ -93,7 +94,7 @@ class Stop(RecipeButton, action="stop", label_key="button.stop", style=discord.B
             raise Refusal("error.not_running")
         if interaction.user.id != performance.recipe.owner and not interaction.permissions.manage_messages:
             raise Refusal("error.stop_not_yours", owner=performance.recipe.owner)
-        await interaction.response.defer()
+        await defer(interaction)
         performance.interrupt(Interruption.STOPPED)
 
 
@@ -138,7 +139,7 @@ class Delete(RecipeButton, action="delete", label_key="button.delete", style=dis
         recipe = await interaction.client.recipes.read(self.recipe_id)
         if interaction.user.id != recipe.owner and not interaction.permissions.manage_messages:
             raise Refusal("error.delete_not_yours", owner=recipe.owner)
-        await interaction.response.defer()
+        await defer(interaction)
         await interaction.client.performances.ended(self.recipe_id)  # it may just be noting its messages
         messages = await interaction.client.recipes.messages(self.recipe_id)
         all_reached = await self._delete_earlier(interaction, messages)  # the button goes last: it may be needed again

@@ -25,7 +25,7 @@ from bot.store import logged_if_unwritten
 from bot.training_message import LiveTraining, describe, failed, reported
 from bot.watch_store import Watch, WatchStore
 from bot.worker_api import WorkerError, WorkerLocked, WorkerRefused
-from worker.schemas.training import JobEvent, JobRequest, Report, Step
+from worker.schemas.training import Job, JobEvent, JobRequest, Report, Step
 
 if TYPE_CHECKING:
     from bot.client import Bot
@@ -62,14 +62,21 @@ class Watches:
     async def begin(self, interaction: discord.Interaction[Bot], recipe: Recipe) -> None:
         """Has the worker train what ``recipe`` asks for and shows it where the operator is.
 
-        Raises Refusal if that was begun already, and WorkerError.
+        Raises Refusal if that was begun already or could not be shown there, and WorkerError.
         """
         assert interaction.guild_id is not None and interaction.channel_id is not None  # an operator acts in a server
         bot, who = self._bot, interaction.user.id
         async with self._beginning:
             if await self.store.of_recipe(recipe.id) is not None:
                 raise Refusal("error.begun_already")
-            request = JobRequest(model=recipe.model, seed=recipe.seed, user=str(who), **recipe.parameters)
+            try:  # permissions say nothing of a private thread that the bot was not added to
+                await bot.get_partial_messageable(interaction.channel_id).typing()
+            except discord.HTTPException as error:
+                if error.status in (403, 404):  # an outage passes, and the message itself opens an archived thread
+                    raise Refusal("error.cannot_write") from error
+            request = JobRequest(
+                model=recipe.model, seed=recipe.seed, user=str(who), key=recipe.id, **recipe.parameters
+            )
             act, begun_from = "retrain", None
             if request.hyperparameters.start == "current":
                 act, begun_from = "train on", await bot.switching.serving(request.model)
@@ -82,18 +89,35 @@ class Watches:
                 owner=who,
                 locale=bot.guild_settings.locale(interaction).value,
             )
-            await self.store.add(watch)
-        await bot.audit.write(Entry(who, watch.guild, act, job.model, begun_from))
-        self._follow(watch)
+            await bot.audit.write(Entry(who, watch.guild, act, job.model, begun_from))
+            await self.store.add(watch)  # last of all: until it is there, another try finds the same job by its key
+            self._follow(watch)
 
     async def resume(self, interaction: discord.Interaction[Bot], job: str) -> None:
         """Goes on with a training that failed, in a new live message. Raises Refusal and WorkerError."""
         ended = await self.store.read(job)
         watch = replace(ended, message=None, owner=ended.owner or interaction.user.id)  # whoever asked may be forgotten
-        resumed = await self._bot.trainings.resume(job)
-        await self.store.follow_again(watch)
-        await self._bot.audit.write(Entry(interaction.user.id, watch.guild, "resume", resumed.model))
-        self._follow(watch)
+        async with self._beginning:
+            resumed = await self._resumed(job)
+            if job in self._followers:
+                self._followers[job].task.cancel()  # it may yet have to note that the end was told
+            await self._bot.audit.write(Entry(interaction.user.id, watch.guild, "resume", resumed.model))
+            await self.store.follow_again(watch)
+            self._follow(watch)
+
+    async def _resumed(self, job: str) -> Job:
+        """A training that goes on, perhaps since an earlier try of which nothing could be noted. Raises WorkerError."""
+        try:
+            return await self._bot.trainings.resume(job)
+        except WorkerRefused as error:
+            follower = self._followers.get(job)
+            is_followed = follower is not None and not follower.shown.ended
+            if error.code != "training_not_failed" or is_followed:
+                raise
+            found = await self._bot.trainings.job(job)
+            if found.status == "cancelled":
+                raise
+            return found
 
     def hurry(self, job: str) -> None:
         """Asks the worker about a training at once: something happened to it."""
@@ -138,6 +162,7 @@ class Follower:
             if not self.shown.ended:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.news.wait(), POLL)
+        await self._note_promotion()  # first: what follows may have to wait for Discord
         await live.finish()
         if await self._tell_end():
             await _until_written(partial(self._store.note_told, self.watch.job))
@@ -179,14 +204,22 @@ class Follower:
     async def _picture(self, model: str, steps: list[Step]) -> Attached:
         """The curve so far, and beside it the newest samples if there are any."""
         locale = self.watch.language
-        parts = [(model, await asyncio.to_thread(curve.draw, steps, locale))]
+        drawing = await asyncio.to_thread(curve.draw, steps, locale)
+        parts = [(model, await asyncio.to_thread(sheets.opened, drawing))]
         drawn = next((step for step in reversed(steps) if step.sample is not None), None)
         if drawn is not None and drawn.sample is not None:
-            sample = await self._bot.trainings.sheet(drawn.sample)
+            sample = await sheets.at(self._bot.trainings, drawn.sample)
             if sample is not None:
                 parts.append((translate(locale, "training.step", step=number(locale, drawn.step)), sample))
         described = describe(steps, locale)
         return Attached(f"{self.watch.job}.png", await sheets.side_by_side(parts), described)
+
+    async def _note_promotion(self) -> None:
+        """Has the audit log say that the version serves, if that came by itself."""
+        report = self.shown.report
+        if report is not None and report.promoted:
+            act = Entry(self.watch.owner, self.watch.guild, "automatic", report.model, report.serving, report.version)
+            await _until_written(partial(self._bot.audit.write_once, act))
 
     async def _tell_end(self) -> bool:
         """A message of its own, which notifies who asked; a cancelled training needs none. Whether that is done."""
@@ -194,9 +227,6 @@ class Follower:
         if job is None or job.status == "cancelled":
             return True
         if report is not None:
-            if report.promoted:
-                act = Entry(self.watch.owner, self.watch.guild, "automatic", job.model, report.serving, report.version)
-                await _until_written(partial(self._bot.audit.write_once, act))
             return await self._tell(reported(self.watch, report, self.shown.samples))
         return job.status != "failed" or await self._tell(failed(self.watch, job))
 

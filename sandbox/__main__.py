@@ -5,6 +5,7 @@ Run: python -m sandbox [--host 127.0.0.1] [--port 8200] [--no-bot]
 
 import argparse
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -18,7 +19,7 @@ GRACE_SECONDS = 1.5  # for the bot to end its own children; everything is to be 
 
 def main() -> int:
     """Run until Ctrl-C or until the bot ends. The exit status is 0, the bot's own if it ended by itself,
-    1 if the port is taken, 2 for settings that are wrong."""
+    1 if it cannot listen there, 2 for settings that are wrong."""
     arguments = _read_arguments()
     try:
         settings = load(sandbox_host=arguments.host, sandbox_port=arguments.port)
@@ -29,8 +30,10 @@ def main() -> int:
         return asyncio.run(_run(settings, with_bot=not arguments.no_bot))
     except OSError as error:
         address = authority(settings.sandbox_host, settings.sandbox_port)
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        advice = "choose another port with PROSPERO_SANDBOX_PORT"
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else "there is no such host"  # below 0: of looking its name up
+        what = "host" if number < 0 or number == errno.EADDRNOTAVAIL else "port"
+        advice = f"choose another {what} with --{what} or PROSPERO_SANDBOX_{what.upper()}"
         print(f"The sandbox cannot listen on {address} ({reason}); {advice}.", file=sys.stderr)
         return 1
 

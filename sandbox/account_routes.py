@@ -121,5 +121,5 @@ def application_payload(state: State) -> JSON:
         "approximate_user_authorization_count": 0,
         "explicit_content_filter": 0,
         "eligible_oauth2_scopes": [],
-        "integration_types_config": {"0": {}},
+        "integration_types_config": {str(kind): {} for kind in state.commands.installs},
     }

@@ -10,9 +10,11 @@ from sandbox.guild import DM, Channel, Guild, User
 from sandbox.permissions import Permission
 
 CHAT_INPUT, USER_COMMAND, MESSAGE_COMMAND = 1, 2, 3
+GUILD_INSTALL, USER_INSTALL = 0, 1
 MOST_OF_TYPE = {CHAT_INPUT: 100, USER_COMMAND: 15, MESSAGE_COMMAND: 15}
 MOST_OPTIONS = MOST_CHOICES = 25
-MOST_CHARACTERS = 8000  # names, descriptions and choice values of one command together
+MOST_KINDS = 3  # there are three contexts, and two kinds of installs
+MOST_CHARACTERS = 8000  # names, descriptions and choice values of one command together, each in its longest language
 
 SUBCOMMAND, GROUP, STRING, INTEGER, BOOLEAN = 1, 2, 3, 4, 5
 USER, CHANNEL, ROLE, MENTIONABLE, NUMBER, ATTACHMENT = 6, 7, 8, 9, 10, 11
@@ -44,6 +46,7 @@ class Commands:
         self._ids = ids
         self._application_id = application_id
         self._guild = guild
+        self.installs: tuple[int, ...] = (GUILD_INSTALL, USER_INSTALL)  # what the application may be added to
         self._kept: dict[str, Command] = {}
 
     def in_scope(self, scope: str | None) -> list[Command]:
@@ -58,7 +61,8 @@ class Commands:
     def overwrite(self, scope: str | None, payloads: Any) -> list[Command]:
         """Replace all commands of a scope; one that keeps its type and name keeps its id."""
         form = Form()
-        read = [_read_command(item, (n,), form) for n, item in enumerate(form.count(payloads or [], (), 130))]
+        items = enumerate(form.count(payloads or [], (), 130))
+        read = [_read_command(item, (n,), form, self.installs) for n, item in items]
         keys = [(item.get("type"), item.get("name")) for item in read]
         for n, key in enumerate(keys):
             if key in keys[:n]:
@@ -73,7 +77,7 @@ class Commands:
 
     def create(self, scope: str | None, payload: Any) -> tuple[Command, bool]:
         """Add a command, or replace the one of the same type and name; also whether it is new."""
-        item = _read_one(payload)
+        item = _read_one(payload, self.installs)
         before = next((one for one in self.in_scope(scope) if one.key == (item["type"], item["name"])), None)
         if before is None:
             _check_counts([*(one.fields["type"] for one in self.in_scope(scope)), item["type"]])
@@ -81,7 +85,7 @@ class Commands:
 
     def change(self, scope: str | None, command_id: str, payload: Any) -> Command:
         before = self.find(scope, command_id)
-        item = _read_one(before.fields | (payload if isinstance(payload, dict) else {}))
+        item = _read_one(before.fields | (payload if isinstance(payload, dict) else {}), self.installs)
         return self._keep(scope, item, before)
 
     def delete(self, scope: str | None, command_id: str) -> None:
@@ -136,14 +140,14 @@ def _check_counts(kinds: list[int]) -> None:
         raise DiscordError("too_many_commands")
 
 
-def _read_one(payload: Any) -> JSON:
+def _read_one(payload: Any, installs: tuple[int, ...]) -> JSON:
     form = Form()
-    item = _read_command(payload, (), form)
+    item = _read_command(payload, (), form, installs)
     form.check()
     return item
 
 
-def _read_command(payload: Any, path: Path, form: Form) -> JSON:
+def _read_command(payload: Any, path: Path, form: Form, installs: tuple[int, ...]) -> JSON:
     data = form.model(payload, path)
     kind = CHAT_INPUT if data.get("type") is None else data["type"]
     form.one_of(kind, (*path, "type"), tuple(MOST_OF_TYPE))
@@ -158,7 +162,7 @@ def _read_command(payload: Any, path: Path, form: Form) -> JSON:
         "default_member_permissions": None if permissions is None else str(permissions),
         "dm_permission": data.get("dm_permission") is not False,
         "contexts": _read_kinds(data, "contexts", (0, 1, 2), path, form),
-        "integration_types": _read_kinds(data, "integration_types", (0, 1), path, form) or [0],
+        "integration_types": _read_kinds(data, "integration_types", installs, path, form) or [*installs],
         "nsfw": bool(data.get("nsfw")),
     }
     if kind == CHAT_INPUT:
@@ -193,7 +197,7 @@ def _read_names(data: JSON, path: Path, form: Form, *, chat: bool, described: bo
 def _read_kinds(data: JSON, key: str, allowed: tuple[int, ...], path: Path, form: Form) -> list[Any] | None:
     if data.get(key) is None:
         return None
-    kinds = form.count(data[key], (*path, key), len(allowed))
+    kinds = form.count(data[key], (*path, key), MOST_KINDS)
     for n, kind in enumerate(kinds):
         form.one_of(kind, (*path, key, n), allowed)
     return kinds
@@ -288,6 +292,8 @@ def read_choice(data: JSON, path: Path, form: Form, kind: int) -> JSON:
 
 
 def _characters(item: JSON) -> int:
-    names = [item.get("name"), item.get("description"), item.get("value")]
-    own = sum(len(text) for text in names if isinstance(text, str))
+    own = 0
+    for key in ("name", "description", "value"):
+        texts = [item.get(key), *(item.get(f"{key}_localizations") or {}).values()]
+        own += max((len(text) for text in texts if isinstance(text, str)), default=0)
     return own + sum(_characters(inner) for key in ("options", "choices") for inner in item.get(key, []))

@@ -16,7 +16,7 @@ MOST_FILES = 10
 MOST_NONCE = 25
 MOST_CAPTION = 1024  # characters of a file's name or description
 
-SUPPRESS_EMBEDS, EPHEMERAL, LOADING, SUPPRESS_NOTIFICATIONS = 1 << 2, 1 << 6, 1 << 7, 1 << 12
+SUPPRESS_EMBEDS, EPHEMERAL, LOADING, SUPPRESS_NOTIFICATIONS, HAS_SNAPSHOT = 1 << 2, 1 << 6, 1 << 7, 1 << 12, 1 << 14
 
 # where a request keeps its JSON for middlewares, since a multipart body can be read only once
 BODY: web.RequestKey[object] = web.RequestKey("body", object)

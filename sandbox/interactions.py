@@ -24,7 +24,7 @@ from sandbox.errors import JSON, DiscordError, Form
 from sandbox.events import Events
 from sandbox.guild import DM, Channel, Guild, User
 from sandbox.messages import CONTEXT_REPLY, DEFAULT, REPLY, SLASH_REPLY, Message, Messages
-from sandbox.permissions import EVERY_PERMISSION
+from sandbox.permissions import Permission
 
 RESPONSE_SECONDS = 3.0
 TOKEN_SECONDS = 15 * 60.0
@@ -39,6 +39,9 @@ ALLOWED_CALLBACKS = {
 }
 CREATE_FLAGS = EPHEMERAL | SUPPRESS_EMBEDS | SUPPRESS_NOTIFICATIONS
 EDIT_FLAGS = EPHEMERAL | SUPPRESS_EMBEDS  # Discord tolerates EPHEMERAL in an edit, where it changes nothing
+DIRECT_PERMISSIONS = (  # what Discord says that an application may do in its own direct messages
+    Permission.ATTACH_FILES | Permission.EMBED_LINKS | Permission.MENTION_EVERYONE | Permission.USE_EXTERNAL_EMOJIS
+)
 
 
 @dataclass
@@ -304,7 +307,7 @@ class Interactions:
                 "context": 1,
                 "channel": channel.payload(),
                 "user": user.payload(),
-                "app_permissions": str(EVERY_PERMISSION),
+                "app_permissions": str(int(DIRECT_PERMISSIONS)),
             }
         permissions = str(self._guild.permissions(user.id, channel))
         return payload | {

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from sandbox.cdn import Attachment, Files
 from sandbox.clock import Clock, Snowflakes
-from sandbox.drafts import EPHEMERAL, LOADING, SUPPRESS_EMBEDS, Draft
+from sandbox.drafts import EPHEMERAL, HAS_SNAPSHOT, LOADING, SUPPRESS_EMBEDS, Draft
 from sandbox.embeds import resolve_attached
 from sandbox.errors import JSON, DiscordError, Form
 from sandbox.events import Events
@@ -13,6 +13,11 @@ from sandbox.guild import DM, Channel, Guild, User
 from sandbox.permissions import Permission
 
 DEFAULT, REPLY, SLASH_REPLY, CONTEXT_REPLY = 0, 19, 20, 23  # Discord's message types
+REPLIES, FORWARDS = 0, 1  # the types of its references to other messages
+SNAPSHOT = (  # what is passed on of a message
+    "type", "content", "mentions", "mention_roles", "attachments", "embeds", "timestamp", "edited_timestamp", "flags",
+    "components",
+)  # fmt: skip
 GUILD_MESSAGES, GUILD_TYPING, DIRECT_MESSAGES, DIRECT_TYPING = 1 << 9, 1 << 11, 1 << 12, 1 << 14  # gateway intents
 
 
@@ -78,13 +83,10 @@ class Messages:
         if message.flags & SUPPRESS_EMBEDS:
             payload["embeds"] = []
         if message.reply_to is not None:
-            reference: JSON = {"type": 0, "channel_id": message.channel.id, "message_id": message.reply_to}
-            if message.channel.guild_id is not None:
-                reference["guild_id"] = message.channel.guild_id
             replied = self._kept.get(message.channel.id, {}).get(message.reply_to)
             if replied and replied.only_for not in (None, message.only_for):
                 replied = None  # not everyone who sees the reply sees this
-            payload["message_reference"] = reference
+            payload["message_reference"] = _reference(REPLIES, message.channel, message.reply_to)
             payload["referenced_message"] = self.payload(replace(replied, reply_to=None)) if replied else None
         return payload
 
@@ -94,6 +96,7 @@ class Messages:
         mentioned = any(user["id"] == self._bot.id for user in payload["mentions"])
         if message.author is not self._bot and message.channel.type != DM and not mentioned:
             payload |= {"content": "", "embeds": [], "attachments": [], "components": []}
+            payload.pop("message_snapshots", None)
         return payload
 
     # writing
@@ -160,6 +163,15 @@ class Messages:
             "MESSAGE_DELETE", {"id": message.id, "channel_id": message.channel.id}, self._seen_by(message)
         )
 
+    def forwarded(self, message: Message) -> JSON:
+        """The fields of another one that passes a message on, as that is now."""
+        payload = self.payload(message)
+        return {
+            "flags": HAS_SNAPSHOT,
+            "message_reference": _reference(FORWARDS, message.channel, message.id),
+            "message_snapshots": [{"message": {key: payload[key] for key in SNAPSHOT}}],
+        }
+
     def replied(self, channel: Channel, draft: Draft) -> str | None:
         """The id of the message that the draft answers; a missing one is a fault unless the draft allows it."""
         reference = draft.fields.get("message_reference")
@@ -187,7 +199,7 @@ class Messages:
             message.allowed_mentions = draft.fields["allowed_mentions"]
         kept = [file for file in message.attachments if draft.kept is None or file.id in draft.kept]
         visible = message.fields["content"].strip() or message.fields["embeds"] or kept or draft.uploads
-        if not visible and not message.loading:
+        if not visible and not message.flags & (LOADING | HAS_SNAPSHOT):
             raise DiscordError("empty_message")
         private = message.only_for is not None
         message.attachments = kept + [self._files.keep(message.channel.id, upload, private) for upload in draft.uploads]
@@ -252,3 +264,8 @@ class Messages:
             data["channel_type"] = message.channel.type
             self._events.to_bot(name, data, self._intent(message))
         self._events.to_people(name, self.payload(message), seen_by)
+
+
+def _reference(kind: int, channel: Channel, message_id: str) -> JSON:
+    reference: JSON = {"type": kind, "channel_id": channel.id, "message_id": message_id}
+    return reference if channel.guild_id is None else reference | {"guild_id": channel.guild_id}

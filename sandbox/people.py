@@ -5,13 +5,13 @@ import asyncio
 from aiohttp import WSCloseCode, web
 from aiohttp.typedefs import Handler
 
-from sandbox.drafts import read_body, read_draft
+from sandbox.drafts import Draft, read_body, read_draft
 from sandbox.errors import JSON, DiscordError
 from sandbox.gateway import Gateway
 from sandbox.guild import DM, Channel
 from sandbox.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL
 from sandbox.invocations import Invocations, Refused
-from sandbox.messages import DEFAULT, REPLY, Message
+from sandbox.messages import DEFAULT, FORWARDS, REPLY, Message
 from sandbox.permissions import Permission
 from sandbox.rest import number, reply
 from sandbox.state import Person, State
@@ -98,12 +98,17 @@ class People:
         channel = self._channel(person, request.match_info["channel_id"])
         if channel.type != DM and not self._state.guild.permissions(person.user.id, channel) & Permission.SEND_MESSAGES:
             raise Refused("You may not write in this channel.")
-        draft = read_draft(payload, uploads, 0)
-        reply_to = self._state.messages.replied(channel, draft)
-        message = self._state.messages.create(
-            channel, person.user, draft, kind=REPLY if reply_to else DEFAULT, reply_to=reply_to
-        )
-        return reply(self._state.messages.payload(message))
+        draft, messages = read_draft(payload, uploads, 0), self._state.messages
+        reference = draft.fields.get("message_reference", {})
+        if reference.get("type") == FORWARDS:
+            source = self._channel(person, str(reference.get("channel_id")))
+            passed_on = messages.forwarded(self._message(person, source, str(reference.get("message_id"))))
+            message = messages.create(channel, person.user, Draft({}), extra=passed_on)
+        else:
+            reply_to = messages.replied(channel, draft)
+            kind = REPLY if reply_to else DEFAULT
+            message = messages.create(channel, person.user, draft, kind=kind, reply_to=reply_to)
+        return reply(messages.payload(message))
 
     async def interact(self, request: web.Request) -> web.Response:
         payload, uploads = await read_body(request)

@@ -105,7 +105,7 @@ class Contract:
             return
         named = self._description.named
         if name in MESSAGE_EVENTS:
-            self._check(named("MessageResponse"), data, name)
+            self._check(named("MessageResponse"), with_known_reference(data), name)
         elif name == "GUILD_CREATE":
             self._check(named("GuildWithCountsResponse"), data, name)
         elif name == "INTERACTION_CREATE":
@@ -158,6 +158,12 @@ def with_codes_as_numbers(value: Any) -> Any:
     if isinstance(value, dict) and "_errors" in value:
         return {"_errors": [fault | {"code": 0} for fault in value["_errors"]]}
     return {key: with_codes_as_numbers(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def with_known_reference(message: JSON) -> JSON:
+    """A message that passes another on as if it answered that one, the only reference that the description has."""
+    reference = message.get("message_reference")
+    return message if reference is None else message | {"message_reference": reference | {"type": 0}}
 
 
 class Operation:

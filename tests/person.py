@@ -109,6 +109,11 @@ class Person:
         message: JSON = await self._post(f"/sandbox/channels/{self.channel}/messages", payload, files)
         return message
 
+    async def forward(self, message: JSON) -> JSON:
+        """Pass a message on into this channel, from wherever it was written; returns what it became."""
+        reference = {"type": 1, "channel_id": message["channel_id"], "message_id": message["id"]}
+        return await self.say("", message_reference=reference)
+
     async def slash(self, name: str, /, **options: Any) -> Answer:
         """Run a chat command, such as `slash("gan sample", seed=3)`. A `File` is the value of an attachment option."""
         command, files = await self._command(name, 1), list[File]()

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker.schemas.training import EventLevel, EventType, Job, JobEvent, JobStatus
 
 log = structlog.get_logger()
 
 EVENT = "ftevent-{:012d}"  # so that ids grow as texts, too
+
+Shape = TypeVar("Shape", bound=BaseModel)
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -50,10 +54,16 @@ class Record(BaseModel):
     version: str  # the name of the one that it will leave
     start: str  # "scratch", or the version whose weights it begins with
     attempts: int = 0  # since it last got any further
+    key: str | None = None  # under which it was asked for
 
     def with_job(self, **changes: Any) -> Record:
         """The same with some fields of the job changed."""
         return self.model_copy(update={"job": self.job.model_copy(update=changes)})
+
+
+def _read(shape: type[Shape], content: str) -> Shape:
+    """What was written; what a newer worker wrote besides is passed over."""
+    return shape.model_validate_json(content, extra="ignore")
 
 
 def _open(file: Path) -> sqlite3.Connection:
@@ -83,11 +93,16 @@ class JobStore:
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):  # not the file's fault
                     raise
-                log.error("job store damaged and put aside", file=str(file), reason=str(error))
+                advice = f"Before you put a backup in its place, stop the worker and delete {file}-wal and {file}-shm."
+                log.error("job store damaged and put aside", file=str(file), reason=str(error), advice=advice)
                 file.replace(file.with_suffix(".damaged"))
                 self._connection = _open(file)
         except (OSError, sqlite3.Error) as error:
-            raise JobStoreError(f"{file} cannot be written ({error}); set PROSPERO_HOME to another folder.") from error
+            raise JobStoreError(
+                f"{file} cannot be written ({error}): see that there is room on the disk and that it may be written, or"
+                " set PROSPERO_HOME to another folder."
+            ) from error
+        self._unreadable: set[str] = set()  # jobs that were logged
 
     def close(self) -> None:
         self._connection.close()
@@ -108,23 +123,30 @@ class JobStore:
         return record
 
     def get(self, id: str) -> Record | None:
-        row = self._connection.execute("SELECT record FROM jobs WHERE id = ?", (id,)).fetchone()
-        return Record.model_validate_json(row[0]) if row else None
+        return next(self._records("WHERE id = ?", id), None)
+
+    def with_key(self, key: str) -> Record | None:
+        return next(self._records("WHERE record ->> 'key' = ?", key), None)
 
     def with_status(self, *statuses: JobStatus) -> list[Record]:
         """The jobs of these statuses, the oldest first."""
         marks = ", ".join("?" for _ in statuses)
-        rows = self._connection.execute(f"SELECT record FROM jobs WHERE status IN ({marks}) ORDER BY number", statuses)
-        return [Record.model_validate_json(row[0]) for row in rows]
+        return list(self._records(f"WHERE status IN ({marks}) ORDER BY number", *statuses))
 
     def page(self, after: str | None, limit: int) -> list[Record]:
         """Jobs, the newest first, from the one after ``after`` on."""
-        rows = self._connection.execute(
-            "SELECT record FROM jobs WHERE ?1 IS NULL OR number < (SELECT number FROM jobs WHERE id = ?1) "
-            "ORDER BY number DESC LIMIT ?2",
-            (after, limit),
-        )
-        return [Record.model_validate_json(row[0]) for row in rows]
+        older = "WHERE ?1 IS NULL OR number < (SELECT number FROM jobs WHERE id = ?1) ORDER BY number DESC"
+        return list(islice(self._records(older, after), limit))
+
+    def _records(self, which: str, *values: str | None) -> Iterator[Record]:
+        """The jobs that a condition chooses; one that cannot be read is left out, and logged once."""
+        for id, record in self._connection.execute(f"SELECT id, record FROM jobs {which}", values):
+            try:
+                yield _read(Record, record)
+            except ValidationError as error:
+                if id not in self._unreadable:
+                    log.error("job cannot be read and is left out", job=id, reason=str(error))
+                self._unreadable.add(id)
 
     def tell(
         self,
@@ -146,7 +168,4 @@ class JobStore:
             "AND (?3 IS NULL OR event ->> 'type' = ?3) ORDER BY number DESC LIMIT ?4",
             (job, before, type, limit),
         )
-        return [
-            JobEvent.model_validate_json(event).model_copy(update={"id": EVENT.format(number)})
-            for number, event in rows
-        ]
+        return [_read(JobEvent, event).model_copy(update={"id": EVENT.format(number)}) for number, event in rows]

@@ -95,14 +95,14 @@ class Jobs:
 
     async def cancel(self, id: str) -> None:
         """End a job that is queued or runs, and forget the snapshot, also of one that failed."""
+        record = self.records.get(id)
+        if record is None or record.job.status == "succeeded":  # it was quicker
+            return
+        self._finish(record, status="cancelled", estimated_finish=None)  # first: a full disk may refuse it
         task = self._running.get(id)
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
-        record = self.records.get(id)
-        if record is None or record.job.status == "succeeded":  # it was quicker
-            return
-        self._finish(record, status="cancelled", estimated_finish=None)
         kept = "nothing of it is kept."
         if record.version in self.versions.versions(record.job.model):  # it was about to be reported
             try:
@@ -187,7 +187,7 @@ class Jobs:
         while not task.done():
             await asyncio.wait([task], timeout=LOOK)
             record = await self._written(partial(self.records.get, id))
-            if not task.done() and record and record.job.status == "cancelled":
+            if not (task.done() or task.cancelling()) and record and record.job.status == "cancelled":
                 task.cancel()
                 await asyncio.wait([task])
                 await self._clear(record)
@@ -282,8 +282,8 @@ class Jobs:
         """Measure the new version against the one that serves, and let it serve if that was asked for."""
         job = record.job
         serving = self.versions.serving(job.model)
-        promoted = serving == record.version  # the worker was ended between that and its report
-        beside = self.versions.previous(job.model) if promoted else serving
+        serves = serving == record.version  # it was promoted, by itself or by hand, before the worker was ended
+        beside = self.versions.previous(job.model) if serves else serving
         self.records.tell(job.id, f"{job.model}@{record.version} is written and being measured.")
         if beside is not None:
             try:
@@ -299,7 +299,7 @@ class Jobs:
             problems = [*problems, "Whether it is better is unknown, so it was not promoted by itself."]
         for problem in problems:
             self.records.tell(job.id, problem, "warn")
-        promoted = promoted or (
+        promoted = (
             job.promote == "if_better" and bool(measured.better) and self.versions.serving(job.model) == serving
         )  # a version that was promoted meanwhile is not what was compared with
         report = Report(

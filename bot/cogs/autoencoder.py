@@ -94,8 +94,11 @@ async def _judge_picture_in(interaction: discord.Interaction[Bot], message: disc
 async def _whose(interaction: discord.Interaction[Bot], message: discord.Message) -> int | None:
     """The person whose pictures a message has: of a result, whose pictures or words it shows.
 
-    A bot's of which nothing is known are of whoever uses them.
+    A bot's of which nothing is known are of whoever uses them, and so are those that a message passes on: Discord does
+    not say from whom.
     """
+    if message.message_snapshots:
+        return None
     if not message.author.bot:
         return message.author.id
     shown = await interaction.client.recipes.shown_by(message.id, message.channel.id)

@@ -8,6 +8,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
+from bot.acknowledgement import defer
 from bot.audit import Entry
 from bot.confirmation import ask
 from bot.draft import Attached
@@ -40,7 +41,7 @@ class DeleteDataset(
     """Deletes a data set, named by its file, once an operator was asked."""
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
-        await interaction.response.defer()
+        await defer(interaction)
         files = await interaction.client.catalogue.ask_files()
         file = next((file for file in files if file.id == self.subject), None)
         if file is None:
@@ -72,7 +73,7 @@ class Dataset(OperatorCog):
     ) -> None:
         if file.size > LARGEST:
             raise Refusal("error.file_large", size=file.size // 2**20 + 1, largest=LARGEST // 2**20)
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await defer(interaction, ephemeral=True, thinking=True)
         kept = await self.bot.trainings.upload(name.strip(), file.filename, await _content(file))
         await _note(interaction, "add dataset", kept.name)
         locale = interaction.locale
@@ -88,7 +89,7 @@ class Dataset(OperatorCog):
         name=command_text("command.list.name"), description=command_text("command.dataset_list.description")
     )
     async def list_them(self, interaction: discord.Interaction[Bot]) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await defer(interaction, ephemeral=True, thinking=True)
         locale = interaction.locale
         trainable = await self.bot.catalogue.ask_trainable()
         handed_in = {file.name: file for file in await self.bot.catalogue.ask_files()}
@@ -102,7 +103,7 @@ class Dataset(OperatorCog):
     )
     @options("handed_in")
     async def delete(self, interaction: discord.Interaction[Bot], handed_in: str) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await defer(interaction, ephemeral=True, thinking=True)
         file = await _handed_in(self.bot, handed_in.strip())
         question = translate(interaction.locale, "confirm.delete_dataset", name=escape(file.name))
         await ask(interaction, question, DeleteDataset(file.id, interaction.locale))

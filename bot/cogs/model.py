@@ -10,6 +10,7 @@ import discord
 from discord import app_commands
 
 from bot import figures, sheets
+from bot.acknowledgement import defer
 from bot.confirmation import ask
 from bot.draft import view_of
 from bot.errors import Refusal
@@ -34,7 +35,7 @@ class DeleteVersion(
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
         model, _, version = self.subject.partition("@")
-        await interaction.response.defer()
+        await defer(interaction)
         entry = await interaction.client.switching.delete(interaction, model, version)
         await interaction.edit_original_response(content=entry.sentence(interaction.locale), view=None)
 
@@ -46,7 +47,7 @@ class RollBackSurely(
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
         model, _, version = self.subject.partition("@")
-        await interaction.response.defer()
+        await defer(interaction)
         entry = await interaction.client.switching.roll_back(interaction, model, version)
         await interaction.edit_original_response(content=entry.sentence(interaction.locale), view=None)
         await interaction.followup.send(entry.sentence(interaction.client.guild_settings.locale(interaction)))
@@ -67,7 +68,7 @@ class Model(OperatorCog):
     @model.command(name=command_text("command.list.name"), description=command_text("command.model_list.description"))
     @options("model")
     async def list_them(self, interaction: discord.Interaction[Bot], model: str = "") -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await defer(interaction, ephemeral=True, thinking=True)
         locale = interaction.locale
         if model.strip():
             listed = _versions((await self.bot.trainings.versions(model.strip())).data, locale)
@@ -78,7 +79,7 @@ class Model(OperatorCog):
     @model.command(name=command_text("command.info.name"), description=command_text("command.model_info.description"))
     @options("model", "version")
     async def info(self, interaction: discord.Interaction[Bot], model: str, version: str = "") -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await defer(interaction, ephemeral=True, thinking=True)
         told = await self.bot.switching.find(model.strip(), version.strip())
         locale = interaction.locale
         name = f"{told.model}@{told.version}"
@@ -103,7 +104,7 @@ class Model(OperatorCog):
     )
     @options("model", "version")
     async def promote(self, interaction: discord.Interaction[Bot], model: str, version: str) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await defer(interaction, ephemeral=True, thinking=True)
         chosen = await self.bot.switching.find(model.strip(), version.strip())
         entry = await self.bot.switching.promote(interaction, chosen.model, chosen.version)
         locale = self.bot.guild_settings.locale(interaction)
@@ -117,7 +118,7 @@ class Model(OperatorCog):
     )
     @options("model")
     async def roll_back(self, interaction: discord.Interaction[Bot], model: str) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await defer(interaction, ephemeral=True, thinking=True)
         name, locale = model.strip(), interaction.locale
         serving, before = await self.bot.switching.way_back(name)
         subject = f"{name}@{serving}"
@@ -131,7 +132,7 @@ class Model(OperatorCog):
     )
     @options("model", "version", "other")
     async def compare(self, interaction: discord.Interaction[Bot], model: str, version: str, other: str = "") -> None:
-        await interaction.response.defer(thinking=True)
+        await defer(interaction, thinking=True)
         find = self.bot.switching.find
         first, second = await find(model.strip(), version.strip()), await find(model.strip(), other.strip())
         if first.version == second.version:
@@ -149,7 +150,7 @@ class Model(OperatorCog):
     )
     @options("model", "version")
     async def delete(self, interaction: discord.Interaction[Bot], model: str, version: str) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await defer(interaction, ephemeral=True, thinking=True)
         doomed = await self.bot.switching.find(model.strip(), version.strip())
         name = f"{doomed.model}@{doomed.version}"
         if doomed.serving:

@@ -9,6 +9,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.acknowledgement import defer
 from bot.guild_settings import ANYWHERE
 from bot.locale import command_text, translate
 from bot.views import LastingButton
@@ -31,7 +32,7 @@ class Forget(LastingButton, template="forget-me"):
         return cls(interaction.locale)
 
     async def press(self, interaction: discord.Interaction[Bot]) -> None:
-        await interaction.response.defer()
+        await defer(interaction)
         for forget in interaction.client.forgetters:
             await forget(interaction.user.id)
         await interaction.client.store.scrub()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import aclosing
 from functools import partial
@@ -37,7 +38,7 @@ LONGEST_TEXT = MAX_TOKENS
 HOTTEST = 2.0  # temperature; beyond it the letters are nearly random
 WIDEST_CHOICE = 100  # top_k; the model knows fewer characters than that
 SMALLEST_SHARE = 0.01  # top_p; 0 would leave no character to choose
-
+MENTION = re.compile(r"(?P<space> ?)<(?:@[!&]?|#)(?P<id>[0-9]{15,20})>")  # of a person, a role or a channel
 
 TEXTS = {  # of each option: its name and its description
     "prompt": ("option.prompt.name", "option.prompt.description"),
@@ -138,9 +139,9 @@ class Shakespeare(commands.Cog):
         await perform(interaction, passage, partial(self._write, passage))
 
     async def continue_message(self, interaction: discord.Interaction[Any], message: discord.Message) -> None:
-        """Writes on from a message: from all of a text of ours, else from the message's own words."""
+        """Writes on from a message: from all of a text of ours, else from its words or those that it passes on."""
         known = await self.bot.recipes.shown_by(message.id, message.channel.id)
-        words = message.clean_content.strip() if known is None else ""  # under a picture of ours is only small print
+        words = _words(message) if known is None else ""  # under a picture of ours is only small print
         if known is not None and known.operation == OPERATION:
             await self.perform(interaction, continued(known, interaction.user.id))
             return
@@ -149,12 +150,13 @@ class Shakespeare(commands.Cog):
         if message.author == self.bot.user:  # its markdown and small print are nothing to go on from
             raise Refusal("error.recipe_unknown")
         usual = self.bot.guild_settings.of(interaction)
+        nobodys = bool(message.message_snapshots)  # Discord does not say whose words are passed on
         recipe = Recipe(
             owner=interaction.user.id,
             operation=OPERATION,
             model=MODEL,
             parameters=_parameters(words[-LONGEST_PROMPT:], usual.length, usual.temperature),
-            origin=message.author.id if message.author.id != interaction.user.id else None,
+            origin=None if nobodys or message.author.id == interaction.user.id else message.author.id,
         )
         await self.perform(interaction, recipe)
 
@@ -206,6 +208,21 @@ def command(recipe: Recipe, locale: discord.Locale) -> str:
 def _parameters(prompt: str, length: int, temperature: float, top_k: int = 0, top_p: float = 1.0) -> dict[str, Any]:
     """What a text's recipe keeps: fields of the worker's request."""
     return {"prompt": prompt, "max_tokens": length, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+
+
+def _words(message: discord.Message) -> str:
+    """What a message says, or one that it passes on: with people and roles by their names, and no other mentions.
+
+    Discord hides the names of channels that the bot cannot see, discord.py whom a message mentions that is passed on.
+    """
+    names = {one.id: one.display_name for one in message.mentions} | {one.id: one.name for one in message.role_mentions}
+
+    def named(mention: re.Match[str]) -> str:
+        name = names.get(int(mention["id"]))
+        return f"{mention['space']}@{name}" if name is not None else ""
+
+    said = [message.content, *(snapshot.content for snapshot in message.message_snapshots)]
+    return MENTION.sub(named, "\n".join(said)).strip()
 
 
 def _read_prompt(typed: str) -> str:

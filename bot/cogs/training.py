@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import discord
 from discord import app_commands
 
+from bot.acknowledgement import defer
 from bot.confirmation import ask
 from bot.errors import Refusal
 from bot.locale import command_text, ordinal, translate
@@ -110,7 +111,7 @@ class Training(OperatorCog):
         """Says what the training would be, and begins it once the operator says yes."""
         self.bot.operators.check(interaction)
         _check_may_write(interaction)
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await defer(interaction, ephemeral=True, thinking=True)
         recipe = _completed(recipe, await self.bot.catalogue.ask_trainable())
         await self.bot.recipes.write(recipe)
         locale, wanted = interaction.locale, recipe.parameters
@@ -133,7 +134,7 @@ class Training(OperatorCog):
         name=command_text("command.status.name"), description=command_text("command.training_status.description")
     )
     async def status(self, interaction: discord.Interaction[Bot]) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await defer(interaction, ephemeral=True, thinking=True)
         jobs = [job for job in await self.bot.trainings.jobs() if not job.ended]
         await self._list(interaction, jobs[::-1], "training.none_running")  # what runs before what waits
 
@@ -141,7 +142,7 @@ class Training(OperatorCog):
         name=command_text("command.history.name"), description=command_text("command.training_history.description")
     )
     async def history(self, interaction: discord.Interaction[Bot]) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await defer(interaction, ephemeral=True, thinking=True)
         jobs = [job for job in await self.bot.trainings.jobs() if job.ended]
         await self._list(interaction, jobs, "training.none_ended")
 
@@ -150,7 +151,7 @@ class Training(OperatorCog):
     )
     @options("job")
     async def cancel_one(self, interaction: discord.Interaction[Bot], job: str = "") -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await defer(interaction, ephemeral=True, thinking=True)
         if not job.strip():
             running = [one for one in await self.bot.trainings.jobs() if not one.ended]
             if len(running) != 1:

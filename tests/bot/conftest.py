@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -127,7 +128,10 @@ class Island:
         self.requests = requests  # method, path and status of everything the bot sent to Discord
         self.edits_to_lose = 0  # how many of the next edits are lost on their way
         self.receipts_to_lose = 0  # how many of the next messages arrive, but their receipts do not
+        self.mishaps: list[str] = []  # of the next first responses, all taken: answered with a "fault", or "lost"
         self.archived = False  # whether the channel is a thread that is archived: a new message reopens it, no edit
+        self.refuses_messages = False  # whether Discord takes no new messages, for another reason than permissions
+        self.refused: asyncio.Queue[str] = asyncio.Queue()  # methods of requests for which permissions were missing
         self.bot: Bot | None = None
         self._running: asyncio.Task[None] | None = None
 
@@ -158,6 +162,11 @@ class Island:
             await self.bot.close()
             self.bot = None
             self.sandbox.state.clock.advance(60)  # the next one finds no rate limit used up
+
+    def expel_bot(self) -> None:
+        """Takes the bot out of the server, where its commands stay."""
+        state = self.sandbox.state
+        state.events.to_bot("GUILD_DELETE", {"id": state.guild.id}, 1)
 
     def person(self, name: str = "Miranda") -> Person:
         return Person(self.sandbox.url, name)
@@ -223,13 +232,21 @@ async def island(tmp_path: Path, contract: Contract) -> AsyncIterator[Island]:
             return web.Response(status=500)
         if request.method == "PATCH" and "/messages/" in request.path and island.archived:
             return reply({"message": "Thread is archived", "code": 50083}, 400)
+        if request.method == "POST" and re.fullmatch("/api/.*/messages", request.path) and island.refuses_messages:
+            return reply({"message": "Message was blocked by automatic moderation", "code": 200000}, 400)
         response: web.StreamResponse = await handler(request)
         if request.path.startswith("/api/"):
+            if response.status == 403:
+                island.refused.put_nowait(request.method)
             if request.method == "POST" and request.path.endswith("/messages"):
                 island.archived = False
             requests.append((request.method, request.path, response.status))
-            if request.method == "POST" and request.path.endswith("/messages") and island.receipts_to_lose:
-                island.receipts_to_lose -= 1
+            mishap = island.mishaps.pop(0) if request.path.endswith("/callback") and island.mishaps else ""
+            if mishap == "fault":
+                return reply({"message": "500: Internal Server Error", "code": 0}, 500)
+            lost = request.method == "POST" and request.path.endswith("/messages") and island.receipts_to_lose > 0
+            island.receipts_to_lose -= lost
+            if lost or mishap == "lost":
                 assert request.transport is not None
                 request.transport.abort()
         return response

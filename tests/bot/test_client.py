@@ -1,16 +1,24 @@
 """The bot as a whole: its commands at Discord, and its answers to what it no longer knows."""
 
 import asyncio
+import sys
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 
 import discord
 import pytest
+from discord import app_commands
+from discord.ext import commands
 from discord.http import handle_message_parameters
 from structlog.testing import capture_logs
 
-from bot import client
+from bot import client, picture_recipes
 from bot.client import Bot, InstallationError
 from bot.locale import CATALOGUES
+from bot.picture_models import ASKS
+from sandbox.commands import GUILD_INSTALL, USER_INSTALL
 from tests.bot.conftest import Island, ToldWorker, finished
 from tests.bot.trainer import Trainer
 from tests.person import Person
@@ -50,6 +58,18 @@ async def test_commands_are_offered_everywhere(island: Island, bot: Bot) -> None
             for command in commands:
                 assert sorted(command["integration_types"]) == [0, 1]
                 assert sorted(command["contexts"]) == [0, 1, 2]
+
+
+async def test_commands_are_for_people_once_the_application_is(island: Island, told_worker: ToldWorker) -> None:
+    async with island.person("Ariel") as ariel:
+        island.sandbox.state.commands.installs = (GUILD_INSTALL,)
+        await island.start_bot(told_worker.url)
+        assert {tuple(command["integration_types"]) for command in await ariel.commands()} == {(GUILD_INSTALL,)}
+        await island.stop_bot()
+        island.sandbox.state.commands.installs = (GUILD_INSTALL, USER_INSTALL)
+        await island.start_bot(told_worker.url)
+        everyones = next(command for command in await ariel.commands() if command["name"] == "shakespeare")
+        assert sorted(everyones["integration_types"]) == [GUILD_INSTALL, USER_INSTALL]
 
 
 async def test_as_many_texts_at_once_as_the_worker_takes(bot: Bot, told_worker: ToldWorker) -> None:
@@ -107,6 +127,71 @@ async def test_no_commands_installed(island: Island, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(client, "COGS", "prospero.nothing")
     with pytest.raises(InstallationError, match="make env"):
         await island.start_bot("http://127.0.0.1:9")
+
+
+def plug_in(monkeypatch: pytest.MonkeyPatch, setup: Callable[[Bot], Awaitable[None]] | None) -> None:
+    """Installs commands that Python finds before the built-in ones; None for some that are not there."""
+    if setup is not None:
+        storm = ModuleType("storm")
+        storm.setup = setup  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "storm", storm)
+    point = EntryPoint("thunder", "storm:setup", client.COGS)
+    monkeypatch.setattr(client, "entry_points", lambda group: [point, *entry_points(group=group)])
+
+
+async def fail(bot: Bot) -> None:
+    raise OSError("there is no wind")
+
+
+async def take_a_command(bot: Bot) -> None:
+    bot.tree.add_command(app_commands.Group(name="gan", description="Others"))
+
+
+async def help_without_words(bot: Bot) -> None:
+    class Storm(commands.Cog):
+        help_key = "help.storm"
+
+    await bot.add_cog(Storm())
+
+
+async def help_with_braces(bot: Bot) -> None:
+    class Storm(commands.Cog):
+        help_key = "about.model"
+
+    await bot.add_cog(Storm())
+
+
+async def name_without_words(bot: Bot) -> None:
+    bot.commands_of["storm sample"] = picture_recipes.command
+
+
+async def ask_for_what_nobody_makes(bot: Bot) -> None:
+    bot.commands_of["gan help"] = picture_recipes.command
+
+
+@pytest.mark.parametrize(
+    ("setup", "wrong"),
+    [
+        (None, "ModuleNotFoundError: No module named 'storm'"),
+        (fail, "OSError: there is no wind"),
+        (take_a_command, "CommandAlreadyRegistered: Command 'gan' already registered."),
+        (help_without_words, "ValueError: There is no English text for help.storm."),
+        (help_with_braces, "ValueError: The text for about.model (en-US) has braces, but nothing to fill in."),
+        (name_without_words, "ValueError: There is no English text for command.storm.name."),
+        (ask_for_what_nobody_makes, f"ValueError: The last word of 'gan help' must be one of: {', '.join(ASKS)}."),
+    ],
+)
+async def test_commands_that_cannot_be_loaded_are_told_at_the_start(
+    island: Island,
+    monkeypatch: pytest.MonkeyPatch,
+    setup: Callable[[Bot], Awaitable[None]] | None,
+    wrong: str,
+) -> None:
+    plug_in(monkeypatch, setup)
+    with pytest.raises(InstallationError) as raised:
+        await island.start_bot("http://127.0.0.1:9")
+    told = "The commands 'thunder' (storm:setup) cannot be loaded; mend or remove them. "
+    assert str(raised.value) == told + wrong
 
 
 async def test_ending_the_bot_is_told_where_there_is_no_answer_yet(

@@ -64,6 +64,28 @@ async def test_a_text_of_ours_whose_record_was_erased_does_not_go_on(
         assert refused["flags"] & EPHEMERAL
 
 
+async def test_a_message_that_was_passed_on_goes_on(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
+    async with island.person() as miranda, island.person("Caliban") as caliban:
+        written = await miranda.say(f"Ban, <@{miranda.id}>, 'Ban, Ca-caliban")
+        caliban.go("gallery")
+        answer = await caliban.context(MENU, await caliban.forward(written))
+        stream = await told_worker.stream()
+        assert stream.wanted["prompt"] == "Ban,, 'Ban, Ca-caliban"  # whom it mentions is not known
+        stream.finish(" has a new master")
+        await answer.message(finished)
+        ((recipe,),) = await bot.store.rows("SELECT id FROM recipes")
+        assert (await bot.recipes.read(recipe)).people == {int(caliban.id)}  # nor whose words these are
+
+
+async def test_channels_are_left_out(island: Island, bot: Bot, told_worker: ToldWorker) -> None:
+    async with island.person() as miranda:
+        said = await miranda.say(f"Enter <#{miranda.channel}> <@{miranda.id}>, <#{int(miranda.channel) + 1}>")
+        await miranda.context(MENU, said)
+        assert (await told_worker.stream()).wanted["prompt"] == "Enter @Miranda,"
+        refused = await (await miranda.context(MENU, await miranda.say(f"<#{miranda.channel}>"))).message()
+        assert refused["content"] == "There are no words in that message that I could continue."
+
+
 async def test_a_mention_is_read_as_it_is_shown_and_a_picture_has_no_words(
     island: Island, bot: Bot, told_worker: ToldWorker
 ) -> None:

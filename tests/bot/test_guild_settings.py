@@ -9,9 +9,10 @@ import pytest
 
 from bot.client import Bot
 from bot.guild_settings import Elsewhere
+from sandbox.guild import Guild
 from sandbox.interactions import COMMAND
 from sandbox.permissions import Permission
-from tests.bot.conftest import Island, ToldWorker, finished, footer, verse
+from tests.bot.conftest import Island, ToldWorker, finished, footer, said, verse
 from tests.bot.test_shakespeare import EPHEMERAL, UNDER_A_PORTUGUESE_TEXT, UNDER_A_TEXT
 from tests.person import JSON, Person, controls, labels
 
@@ -143,16 +144,25 @@ async def test_a_channel_that_was_deleted_binds_nobody(island: Island, bot: Bot,
         await verse(miranda, told_worker)
 
 
-async def test_channels_bind_while_a_server_is_not_known_yet(bot: Bot) -> None:
-    await bot.guild_settings.change(7, channels=(1, 2))
-    away = SimpleNamespace(guild_id=7, guild=SimpleNamespace(unavailable=True, get_channel=lambda _: None))
-    assert bot.guild_settings.of(away).channels == (1, 2)  # type: ignore[arg-type]
+async def test_channels_bind_where_the_bot_is_no_member_and_before_it_knows_the_server(
+    island: Island, bot: Bot, told_worker: ToldWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with island.person("Ariel") as ariel, island.person() as miranda:
+        gallery = ariel.channels["gallery"]
+        await choose(ariel, await panel(ariel), "channels", gallery)
+        island.expel_bot()
+        assert (await said(miranda, "gan sample"))["content"].startswith(f"In this server I answer in <#{gallery}>.")
+        assert controls(await panel(ariel))[1]["default_values"] == [{"id": gallery, "type": "channel"}]
+        await island.stop_bot()
+        monkeypatch.setattr(Guild, "create_payload", lambda guild, _: {"id": guild.id, "unavailable": True})
+        await island.start_bot(told_worker.url)
+        assert (await said(miranda, "gan sample"))["content"].startswith(f"In this server I answer in <#{gallery}>.")
 
 
 async def test_a_thread_counts_as_its_channel(bot: Bot) -> None:
     def inside(parent: int) -> Any:
         thread = MagicMock(spec=discord.Thread, parent_id=parent)
-        return SimpleNamespace(guild_id=7, guild=None, channel_id=9, channel=thread)
+        return SimpleNamespace(client=bot, guild_id=7, channel_id=9, channel=thread)
 
     await bot.guild_settings.change(7, channels=(1, 2))
     bot.guild_settings.check_channel(inside(2))

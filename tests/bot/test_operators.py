@@ -85,6 +85,8 @@ async def test_operators_by_role(island: Island, trainer: Trainer, miranda: Pers
     role = island.sandbox.state.guild.members[miranda.id].roles[0]
     await island.start_bot(trainer.url, operator_roles=f"5, {role.id}")
     assert (await said(miranda, "model list"))["content"].startswith("`gan-digits@v2` · ")
+    island.expel_bot()  # it knows no roles there any more
+    assert (await said(miranda, "model list"))["content"].startswith("`gan-digits@v2` · ")
 
 
 async def test_nowhere_but_in_the_home_server(island: Island, trainer: Trainer) -> None:

@@ -21,6 +21,7 @@ from bot.store import Store as BotStore
 from bot.worker_api import WorkerUnreachable
 from bot.worker_process import PATIENCE, WorkerProcess
 from models.checkpoint import Store
+from sandbox.commands import USER_INSTALL
 from tests.bot.conftest import Island, ToldWorker, finished, footer
 from tests.person import Person, labels
 from worker.schemas.models import Readiness
@@ -29,13 +30,14 @@ MOST_MEMORY = 120 * 2**20  # bytes resident that the bot may take
 
 
 @asynccontextmanager
-async def bot_process(**variables: str) -> AsyncIterator[Process]:
-    """``python -m bot`` with nothing in its environment about Prospero but ``variables``, and away from any .env."""
+async def bot_process(*words: str, **variables: str) -> AsyncIterator[Process]:
+    """``python -m bot`` and ``words``, away from any .env, with nothing about Prospero but ``variables`` around it."""
     environment = {key: value for key, value in os.environ.items() if "PROSPERO" not in key and "DISCORD" not in key}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "bot",
+        *words,
         env=environment | variables,
         cwd=gettempdir(),
         stdin=DEVNULL,
@@ -63,6 +65,26 @@ async def test_a_wrong_token(island: Island, tmp_path: Path) -> None:
         status, said = await last_words(process)
     assert status == 1
     assert said == "Discord refused DISCORD_TOKEN: copy the bot's token again from Discord's Developer Portal."
+
+
+async def test_a_word_that_it_does_not_know_starts_nothing() -> None:
+    async with bot_process("--tokn", "x") as process:
+        status, said = await last_words(process)
+    assert status == 2
+    assert said == "python -m bot: error: unrecognized arguments: --tokn x"
+
+
+async def test_commands_that_discord_refuses(island: Island, told_worker: ToldWorker, tmp_path: Path) -> None:
+    island.sandbox.state.commands.installs = (USER_INSTALL,)
+    async with bot_process(
+        DISCORD_TOKEN=island.sandbox.token,
+        PROSPERO_DISCORD_URL=island.sandbox.url,
+        PROSPERO_WORKER_URL=told_worker.url,
+        PROSPERO_HOME=str(tmp_path),
+    ) as process:
+        _, errors = await process.communicate()
+    assert process.returncode == 1
+    assert b"Discord refused the commands: Guild Install must be on" in errors
 
 
 async def test_no_discord_at_the_address(tmp_path: Path) -> None:

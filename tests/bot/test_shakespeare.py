@@ -565,9 +565,9 @@ async def test_an_old_text_ends_cleanly_where_the_bot_may_not_write(
 
 
 async def test_an_old_text_ends_cleanly_where_the_bot_is_no_member(
-    island: Island, bot: Bot, told_worker: ToldWorker, dead_tokens: None, monkeypatch: pytest.MonkeyPatch
+    island: Island, bot: Bot, told_worker: ToldWorker, dead_tokens: None
 ) -> None:
-    monkeypatch.setattr(discord.Interaction, "is_guild_integration", lambda _: False)
+    island.expel_bot()
     async with island.person() as miranda:
         answer = await miranda.slash("shakespeare", prompt="P")
         message = await answer.message(finished)
@@ -581,7 +581,7 @@ async def test_an_old_text_goes_on_in_a_thread_where_the_bot_may_write_in_thread
         channel_id=2,
         channel=MagicMock(spec=discord.Thread),
         app_permissions=discord.Permissions(view_channel=True, **{right: True}),
-        is_guild_integration=lambda: True,
+        client=MagicMock(spec=discord.Client),
     )
     message = live_message.LiveMessage(interaction, Scheduler(), lambda: Draft(()))
     assert message.outlives_token == (right == "send_messages_in_threads")

@@ -1,10 +1,15 @@
 """The bot's SQLite file: kept over restarts, and honest about files that it cannot use."""
 
 import asyncio
+import resource
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.errors import Refusal
 from bot.recipes import Recipe, Recipes
@@ -65,7 +70,10 @@ async def test_a_file_with_a_damaged_page_is_named_with_what_to_do(tmp_path: Pat
         await Store.open(path)
     sentence = str(caught.value)
     assert sentence.startswith(f"{path} is damaged (")
-    assert sentence.endswith("): put your last backup in its place, or move it away, and start again.")
+    assert sentence.endswith(
+        "): move it away, with prospero.sqlite3-wal and prospero.sqlite3-shm if they are there,"
+        " put your last backup in its place if you have one, and start again."
+    )
     assert "\n" not in sentence
 
 
@@ -92,12 +100,134 @@ async def test_a_file_of_an_older_version_is_brought_up_to_date_once(
     path = tmp_path / "prospero.sqlite3"
     with monkeypatch.context() as older:
         older.setattr("bot.store.MIGRATIONS", MIGRATIONS[:version])
-        await (await Store.open(path)).close()
+        store = await Store.open(path)
+        await fill(store, 3)
+        columns = {table: list(await columns_of(store, table)) for table in await tables_of(store)}
+        before = {table: await content(store, table, columns[table]) for table in columns}
+        await store.close()
+    assert {len(rows) for rows in before.values()} == {3}
     for _ in range(2):
         store, kept = await Store.open(path), recipe()
+        assert {table: await content(store, table, columns[table]) for table in columns} == before
         await Recipes(store).write(kept)
         assert await Recipes(store).read(kept.id) == kept
+        await Recipes(store).erase(kept.id)
         await store.close()
+
+
+async def tables_of(store: Store) -> list[str]:
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    return [table for (table,) in await store.rows(tables)]
+
+
+async def columns_of(store: Store, table: str) -> dict[str, str]:
+    """The types of a table's columns, by name."""
+    rows = await store.rows("SELECT name, type FROM pragma_table_info(?)", [table])
+    return {name: kind for name, kind in rows}  # noqa: C416 (mypy takes no rows of any length for pairs)
+
+
+async def content(store: Store, table: str, columns: list[str]) -> list[tuple[Any, ...]]:
+    return await store.rows(f"SELECT {', '.join(columns)} FROM {table} ORDER BY {columns[0]}")
+
+
+async def fill(store: Store, count: int) -> None:
+    """Puts that many rows into every table, the newest first."""
+    for table in await tables_of(store):
+        columns = await columns_of(store, table)
+        for number in range(count, 0, -1):
+            values = [number if kind == "INTEGER" else f"{name} {number} " * 15 for name, kind in columns.items()]
+            if "parameters" in columns:
+                values[list(columns).index("parameters")] = '{"pictures": [{"name": "", "owner": 5}]}'
+            places = ", ".join("?" for _ in values)
+            await store.change(f"INSERT INTO {table} VALUES ({places})", values)
+
+
+async def test_recipes_of_an_older_file_lie_by_age_and_take_less_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await older_file(tmp_path, monkeypatch)
+    size = path.stat().st_size
+    store = await Store.open(path)
+    assert await store.rows("SELECT created FROM recipes ORDER BY rowid") == [(number,) for number in range(1, 301)]
+    await store.close()
+    assert path.stat().st_size < size
+
+
+async def older_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One from before recipes had row ids, with many of them."""
+    path = folder / "prospero.sqlite3"
+    with monkeypatch.context() as older:
+        older.setattr("bot.store.MIGRATIONS", MIGRATIONS[:9])
+        store = await Store.open(path)
+        await fill(store, 300)
+        await store.close()
+    return path
+
+
+@contextmanager
+def little_room() -> Iterator[None]:
+    """Files of 80 kB and no more, as on a disk that is nearly full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (80_000, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_a_file_for_whose_upgrade_the_disk_has_no_room_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await older_file(tmp_path, monkeypatch)
+    with little_room(), pytest.raises(StoreError, match="see that there is room on the disk"):
+        await Store.open(path)
+    store = await Store.open(path)
+    assert await store.row("SELECT count(*) FROM recipes") == (300,)
+    await store.close()
+
+
+async def test_a_file_that_is_mostly_empty_shrinks_when_it_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "prospero.sqlite3"
+
+    def size() -> int:
+        return sum(file.stat().st_size for file in (*tmp_path.glob("*.sqlite3"), *tmp_path.glob("*-wal")))
+
+    store = await Store.open(path)
+    for number in range(1, 301):
+        await store.set_note(f"note {number:03}", "x" * 1_000)
+    await store.change("DELETE FROM notes WHERE name > 'note 100'")
+    await store.close()
+    large = size()
+    with little_room(), capture_logs() as logs:
+        store = await Store.open(path)
+    assert [line["event"] for line in logs] == ["store larger than it need be"]
+    assert await store.row("SELECT count(*) FROM notes") == (100,)
+    await store.close()
+    store = await Store.open(path)
+    assert size() < large / 2
+    assert await store.row("SELECT count(*) FROM notes") == (100,)
+    await store.close()
+
+
+async def test_others_have_their_turns_while_old_recipes_are_erased(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.recipes.PORTION", 10)
+    store = await Store.open(tmp_path / "prospero.sqlite3")
+    recipes = Recipes(store)
+    for number in range(60):
+        old = recipe(created=number)
+        await recipes.write(old)
+        await recipes.show(old.id, 1, [number])
+    erasing = asyncio.create_task(recipes.erase_before(55))
+    left = set()
+    while not erasing.done():
+        left.add(await store.row("SELECT count(*) FROM recipes"))
+    await erasing
+    assert {(number,) for number in range(10, 60, 10)} < left
+    assert await store.rows("SELECT created FROM recipes ORDER BY created") == [(number,) for number in range(55, 60)]
+    assert await store.rows("SELECT id FROM messages ORDER BY id") == [(number,) for number in range(55, 60)]
+    await store.close()
 
 
 async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

@@ -327,6 +327,70 @@ async def test_a_promotion_that_could_not_be_logged_is_finished_by_another_try(
     assert refused["content"] == "gan-digits@v3 serves already; nothing has changed."
 
 
+@pytest.mark.parametrize("unwritten", ["INTO audit", "INTO watches", None])
+async def test_a_training_that_began_unnoticed_is_followed_after_another_press(
+    ariel: Person, trainer: Trainer, unwritable: list[str], unwritten: str | None
+) -> None:
+    if unwritten is None:
+        trainer.lost_answers = 1
+    else:
+        unwritable.append(unwritten)
+    asked = await said(ariel, "retrain", model="gan-digits", promote="if_better")
+    told = await (await ariel.press(asked, "Start training")).message(lambda one: one["id"] != asked["id"])
+    assert labels(ariel.seen[asked["id"]]) == ["Start training", "Leave it"]
+    job = await trainer.started()
+    trainer.succeed(job, "v3", 1.0, promoted=True)  # by the time of the second press
+    seen = {*ariel.seen, told["id"]}
+    await ariel.press(asked, "Start training")
+    live = await new_message(ariel, seen)
+    assert "is ready" in (await new_message(ariel, seen | {live["id"]}))["content"]
+    assert list(trainer.jobs) == [job]
+    logged = (await said(ariel, "audit"))["content"]
+    assert "had gan-digits trained from scratch" in logged and "promoted by itself" in logged
+
+
+@pytest.mark.parametrize("unwritten", ["INTO audit", "SET told = FALSE", None])
+async def test_a_training_that_goes_on_unnoticed_is_followed_after_another_press(
+    ariel: Person, island: Island, trainer: Trainer, unwritable: list[str], unwritten: str | None
+) -> None:
+    job, _ = await retrain(ariel, trainer)
+    seen = set(ariel.seen)
+    unwritable += 1_000 * ["SET told = TRUE"]  # which is tried again all the while
+    trainer.fail(job, "The disk is full.", "disk_full")
+    failed = await new_message(ariel, seen)
+    following = followers()
+    if unwritten is None:
+        trainer.lost_answers = 1
+    else:
+        unwritable.append(unwritten)
+    told = await (await ariel.press(failed, "Resume")).message(lambda one: one["id"] != failed["id"])
+    assert trainer.jobs[job].status == "queued"
+    seen = {*ariel.seen, told["id"]}
+    await ariel.press(failed, "Resume")
+    live = await new_message(ariel, seen)
+    assert labels(live) == ["Cancel training"]
+    await ariel.message(failed, lambda message: not labels(message))
+    assert "had a training of gan-digits go on" in (await said(ariel, "audit"))["content"]
+    unwritable.clear()
+    await asyncio.wait(following, timeout=30)
+    assert island.bot is not None
+    assert [watch.job for watch in await island.bot.watches.store.unfinished()] == [job]
+    seen = set(ariel.seen)
+    trainer.succeed(job, "v3", 1.0)
+    assert "is ready" in (await new_message(ariel, seen))["content"]
+
+
+async def test_a_training_that_was_given_up_does_not_go_on(ariel: Person, trainer: Trainer) -> None:
+    job, _ = await retrain(ariel, trainer)
+    seen = set(ariel.seen)
+    trainer.fail(job, "The loss is no longer a number.")
+    failed = await new_message(ariel, seen)
+    await until_let_go()
+    trainer.jobs[job] = trainer.jobs[job].model_copy(update={"status": "cancelled"})
+    refused = await (await ariel.press(failed, "Resume")).message(lambda one: one["id"] != failed["id"])
+    assert refused["content"] == "That training has not failed, or goes on already; see `/training status`."
+
+
 async def test_cancel_in_the_middle(ariel: Person, trainer: Trainer) -> None:
     job, live = await retrain(ariel, trainer)
     trainer.run(job)
@@ -484,15 +548,71 @@ async def test_a_live_message_in_an_archived_thread_goes_on_in_a_new_one(
     await ariel.message(anew, lambda message: "75%" in message["content"])
 
 
-@pytest.mark.parametrize("promoted", [False, True])
-async def test_a_report_that_discord_refused_is_told_after_the_next_start(
-    ariel: Person, island: Island, trainer: Trainer, promoted: bool
+async def test_a_live_message_that_another_application_sent_goes_on_in_a_new_one(
+    ariel: Person, island: Island, trainer: Trainer
 ) -> None:
+    job, _ = await retrain(ariel, trainer)
+    anothers = await ariel.say("Training gan-digits")
+    assert island.bot is not None
+    await island.bot.watches.store.note_message(job, int(anothers["id"]))
+    await island.stop_bot()
+    await ariel.message(anothers, bool)
+    seen = set(ariel.seen)
+    await island.start_bot(trainer.url)
+    assert labels(await new_message(ariel, seen)) == ["Cancel training"]
+
+
+async def test_a_live_message_goes_on_once_the_bot_sees_its_channel_again(
+    ariel: Person, island: Island, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "LONGEST_PAUSE", 0.01)
+    job, live = await retrain(ariel, trainer)
+    state = island.sandbox.state
+    channel = state.channel(ariel.channel)
+    trainer.run(job)
+    state.forbid(channel, state.bot, Permission.VIEW_CHANNEL)
+    trainer.step(job, 1, 4, loss=1.0)
+    await asyncio.wait_for(island.refused.get(), 30)
+    channel.overwrites.clear()
+    await ariel.message(live, lambda message: "25%" in message["content"])
+
+    state.forbid(channel, state.bot, Permission.VIEW_CHANNEL)
+    seen = set(ariel.seen)
+    trainer.succeed(job, "v3", 1.0, promoted=True)
+    async with asyncio.timeout(30):  # the log waits for no message
+        while "promoted by itself" not in (await said(ariel, "audit"))["content"]:
+            pass
+    channel.overwrites.clear()
+    ended = await ariel.message(live, lambda message: not labels(message))
+    assert ended["content"].endswith("The report is below.")
+    assert "is ready" in (await new_message(ariel, seen))["content"]
+
+
+async def test_a_report_is_told_once_the_bot_may_write_again(
+    ariel: Person, island: Island, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "LONGEST_PAUSE", 0.01)
     job, _ = await retrain(ariel, trainer)
     state = island.sandbox.state
     channel = state.channel(ariel.channel)
     state.forbid(channel, state.bot, Permission.SEND_MESSAGES)
     seen = set(ariel.seen)
+    trainer.succeed(job, "v3", 1.0)
+    while await asyncio.wait_for(island.refused.get(), 30) != "POST":
+        pass
+    channel.overwrites.clear()
+    assert "is ready" in (await new_message(ariel, seen))["content"]
+    await until_let_go()
+    assert island.bot is not None and await island.bot.watches.store.unfinished() == []
+
+
+@pytest.mark.parametrize("promoted", [False, True])
+async def test_a_report_that_discord_refused_is_told_after_the_next_start(
+    ariel: Person, island: Island, trainer: Trainer, promoted: bool
+) -> None:
+    job, _ = await retrain(ariel, trainer)
+    seen = set(ariel.seen)
+    island.refuses_messages = True
     trainer.succeed(job, "v3", 1.0, promoted)
     for _ in range(2):
         await until_let_go()
@@ -500,7 +620,7 @@ async def test_a_report_that_discord_refused_is_told_after_the_next_start(
         await island.start_bot(trainer.url)
     await until_let_go()
     await island.stop_bot()
-    channel.overwrites.clear()
+    island.refuses_messages = False
     await island.start_bot(trainer.url)
     assert "is ready" in (await new_message(ariel, seen))["content"]
     await until_let_go()
@@ -517,11 +637,15 @@ async def test_a_report_whose_channel_is_gone_is_told_no_more(ariel: Person, isl
     assert island.bot is not None and await island.bot.watches.store.unfinished() == []
 
 
+def followers() -> list[asyncio.Task[None]]:
+    """The tasks that follow a training each."""
+    return [task for task in asyncio.all_tasks() if task.get_name().startswith("training-")]
+
+
 async def until_let_go() -> None:
     """Returns once no training is followed."""
-    following = [task for task in asyncio.all_tasks() if task.get_name().startswith("training-")]
     async with asyncio.timeout(30):
-        await asyncio.gather(*following)
+        await asyncio.gather(*followers())
 
 
 async def test_the_live_message_outlives_a_restart_of_the_bot(ariel: Person, island: Island, trainer: Trainer) -> None:
@@ -592,6 +716,20 @@ async def test_samples_that_cannot_be_had_at_once_are_asked_for_again(ariel: Per
     trainer.succeed(job, "v3", 1.0)
     assert (await new_message(ariel, seen))["attachments"]
     assert trainer.lost_samples == 0
+
+
+async def test_samples_whose_files_are_damaged_are_left_out(ariel: Person, trainer: Trainer) -> None:
+    job, live = await retrain(ariel, trainer)
+    trainer.run(job)
+    trainer.damaged_samples = {1, 2}
+    trainer.step(job, 1, 4, loss=1.0)
+    running = await ariel.message(live, lambda message: "25%" in message["content"])
+    assert running["attachments"]  # the curve
+    trainer.damaged_samples = {2}
+    seen = set(ariel.seen)
+    trainer.succeed(job, "v3", 1.0)
+    (file,) = (await new_message(ariel, seen))["attachments"]
+    assert file["description"] == "Samples, from left to right: gan-digits@v3."
 
 
 async def test_a_start_pressed_twice_begins_once(ariel: Person, trainer: Trainer) -> None:
@@ -677,6 +815,10 @@ async def test_status_history_and_cancel(ariel: Person, trainer: Trainer) -> Non
         "**gan-digits** on digits, for 30 min, from scratch · Getting ready…",
         "**gan-digits** on digits, for 5 min, from scratch · 1st in line…",
     ]
+    for finish, told in ((2**32, f"ends <t:{2**32}:R>"), (1, "measuring it on held-out data…")):
+        trainer.jobs[first] = trainer.jobs[first].model_copy(update={"estimated_finish": finish})
+        running = await said(ariel, "training status")
+        assert running["content"].split("\n")[0].endswith(f", from scratch · {told}")
     assert (await said(ariel, "training cancel"))["content"].startswith("Several trainings run or wait;")
     unknown = await said(ariel, "training cancel", training="gan-digits")
     assert unknown["content"].startswith("There is no such training; choose one that is suggested,")
@@ -767,6 +909,19 @@ async def test_a_channel_that_the_bot_may_not_write_in(ariel: Person, island: Is
     state.forbid(state.channel(ariel.channel), state.bot, Permission.ATTACH_FILES)
     refused = await said(ariel, "retrain", model="gan-digits")
     assert refused["content"].startswith("I may not send messages with pictures in this channel;")
+
+
+async def test_a_place_that_turns_out_to_be_closed_to_the_bot(ariel: Person, island: Island, trainer: Trainer) -> None:
+    asked = await said(ariel, "retrain", model="gan-digits")
+    state = island.sandbox.state
+    state.forbid(state.channel(ariel.channel), state.bot, Permission.VIEW_CHANNEL)
+    refused = await (await ariel.press(asked, "Start training")).message()
+    assert refused["content"].startswith("I may not send messages with pictures in this channel;")
+    assert labels(ariel.seen[asked["id"]]) == ["Start training", "Leave it"]
+    assert trainer.requests == {}
+    state.channel(ariel.channel).overwrites.clear()
+    await ariel.press(asked, "Start training")
+    await trainer.started()
 
 
 async def test_in_portuguese(island: Island, trainer: Trainer) -> None:

@@ -200,6 +200,22 @@ async def test_a_picture_in_somebodys_message_is_theirs_whoever_has_it_looked_at
     assert kept(island) == []
 
 
+async def test_a_picture_that_was_passed_on_is_of_whoever_has_it_looked_at(miranda: Person, island: Island) -> None:
+    said = await miranda.say("Look", [handed_in("hers.png")])
+    async with island.person("Caliban") as caliban, island.person("Ariel") as ariel:
+        caliban.go("gallery")
+        ariel.go("gallery")
+        passed_on = await caliban.forward(said)
+        await picture(ariel, await ariel.context("Reconstruct", passed_on))
+        await picture(ariel, await ariel.context("Is it an outlier?", passed_on))
+        for person, erase, done in ((caliban, "Apagar tudo", "Pronto:"), (ariel, "Erase everything", "Done:")):
+            assert len(kept(island)) == 1
+            asked = await (await person.slash("forget-me")).message()
+            await person.press(asked, erase)
+            await person.message(asked, lambda message, done=done: message["content"].startswith(done))
+        assert kept(island) == []
+
+
 async def test_a_picture_in_a_result_is_of_whoever_it_shows(miranda: Person, island: Island) -> None:
     shown, _ = await picture(miranda, await miranda.slash("autoencoder reconstruct", image=handed_in("hers.png")))
     async with island.person("Caliban") as caliban, island.person("Ariel") as ariel:

@@ -60,6 +60,8 @@ class Trainer:
         self.states: dict[str, Any] = {}  # of data sets that are not here
         self.code = ""  # with which it refuses what is handed in, to be trained or to be compared
         self.lost_samples = 0  # how many of the next samples cannot be had
+        self.damaged_samples: set[int] = set()  # the numbers of those whose files are cut off
+        self.lost_answers = 0  # how many of the next trainings begin or go on without the bot's being told
         self.hold_promotions = asyncio.Event()  # promotions wait for it
         self.hold_promotions.set()
         self._started: asyncio.Queue[str] = asyncio.Queue()
@@ -183,6 +185,9 @@ class Trainer:
             return refusal(400, "The widths are wrong.", None, self.code)
         if wanted.model != MODEL:
             return refusal(400, f"There is no model {wanted.model!r}; choose from {MODEL}.", "model")
+        known = next((id for id, asked in self.requests.items() if asked.key == wanted.key), None)
+        if wanted.key is not None and known is not None:
+            return answer(self.jobs[known])
         job = Job(
             id=f"ftjob-{next(self._ids)}", created_at=1, model=wanted.model, status="queued", position=1,
             training_file=wanted.training_file or "digits", hyperparameters=wanted.hyperparameters,
@@ -190,7 +195,7 @@ class Trainer:
         )  # fmt: skip
         self.jobs[job.id], self.requests[job.id], self.events[job.id] = job, wanted, []
         self._started.put_nowait(job.id)
-        return answer(job)
+        return self._told(job)
 
     async def list_jobs(self, _: web.Request) -> web.Response:
         return answer(JobList(data=list(self.jobs.values())[::-1]))
@@ -212,7 +217,13 @@ class Trainer:
         if self.jobs[job].status != "failed":
             return refusal(400, f"{job} has not failed.", "id", "training_not_failed")
         self._change(job, status="queued", position=1, finished_at=None, error=None)
-        return answer(self.jobs[job])
+        return self._told(self.jobs[job])
+
+    def _told(self, job: Job) -> web.Response:
+        if self.lost_answers:
+            self.lost_answers -= 1
+            return web.Response(status=502)  # of something in between
+        return answer(job)
 
     async def list_events(self, request: web.Request) -> web.Response:
         newest_first = self.events[request.match_info["job"]][::-1]
@@ -225,7 +236,9 @@ class Trainer:
         if self.lost_samples:
             self.lost_samples -= 1
             return refusal(500, "The disk is gone.")
-        return web.Response(body=sheet(int(request.match_info["number"])), content_type="image/png")
+        number = int(request.match_info["number"])
+        content = sheet(number)[:60] if number in self.damaged_samples else sheet(number)
+        return web.Response(body=content, content_type="image/png")
 
     async def list_versions(self, request: web.Request) -> web.Response:
         model = request.match_info["model"]

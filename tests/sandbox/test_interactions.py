@@ -152,6 +152,12 @@ async def test_commands_work_in_a_direct_conversation(bot: Troupe, caliban: Pers
     assert message["channel_id"] == caliban.channels["direct"] and "guild_id" not in message
     interaction = bot.interactions[0]
     assert interaction.guild is None and interaction.context.dm_channel
+    assert [name for name, granted in interaction.app_permissions if granted] == [
+        "embed_links",
+        "attach_files",
+        "mention_everyone",
+        "external_emojis",
+    ]
     assert interaction.locale.value == "pt-BR"
     assert "promote" not in [command["name"] for command in await caliban.commands()]
     assert message["id"] not in miranda.seen

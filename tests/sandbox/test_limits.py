@@ -176,6 +176,8 @@ REFUSED_COMMANDS: list[tuple[dict[str, Any], str, str]] = [
     (command(type=2), "description", "APPLICATION_COMMAND_CONTEXT_MENU_DESCRIPTION"),
     (command(name_localizations={"xx": "verso"}), "name_localizations/xx", CHOICES),
     (command(name_localizations={"pt-BR": "Verso"}), "name_localizations/pt-BR", "APPLICATION_COMMAND_INVALID_NAME"),
+    (command(contexts=[0, 3]), "contexts/1", CHOICES),
+    (command(integration_types=[0, 2]), "integration_types/1", CHOICES),
     (command(options=[option(name=f"o{n}") for n in range(26)]), "options", LENGTH),
     (command(options=[option(), option()]), "options/1/name", "APPLICATION_COMMAND_OPTIONS_NAME_INVALID"),
     (
@@ -195,6 +197,19 @@ REFUSED_COMMANDS: list[tuple[dict[str, Any], str, str]] = [
     (
         command(
             options=[option(name=f"o{n}", choices=[{"name": "n" * 100, "value": "v" * 100}] * 2) for n in range(20)]
+        ),
+        "",
+        "APPLICATION_COMMAND_TOO_LARGE",
+    ),
+    (
+        command(
+            options=[
+                option(
+                    name=f"o{n}",
+                    choices=[{"name": "n", "name_localizations": {"de": "n" * 100}, "value": "v" * 100}] * 2,
+                )
+                for n in range(20)
+            ]
         ),
         "",
         "APPLICATION_COMMAND_TOO_LARGE",

@@ -108,8 +108,15 @@ def test_a_taken_port_is_said_in_one_sentence() -> None:
     assert process.returncode == 1
     assert told.splitlines() == [
         f"The sandbox cannot listen on 127.0.0.1:{port} (Address already in use); choose another port with "
-        "PROSPERO_SANDBOX_PORT."
+        "--port or PROSPERO_SANDBOX_PORT."
     ]
+
+
+def test_a_host_that_is_not_this_machine_is_not_blamed_on_the_port() -> None:
+    with started("--host", "192.0.2.1", "--port", "0") as process:  # RFC 5737: nobody's
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert told.endswith("; choose another host with --host or PROSPERO_SANDBOX_HOST.\n")
 
 
 @pytest.mark.parametrize("port", ["99999", "eight"])

@@ -6,7 +6,7 @@ import pytest
 from sandbox.app import Sandbox, create_app, serve
 from sandbox.permissions import Permission
 from sandbox.settings import Settings
-from tests.person import Person, Refusal
+from tests.person import File, Person, Refusal
 from tests.sandbox.conftest import Api, Troupe
 
 
@@ -75,6 +75,21 @@ async def test_the_page_knows_whether_the_bot_is_there(bot: Troupe, sandbox: San
     assert miranda.online
     await bot.close()
     await miranda.wait_for(lambda event: event["t"] == "PRESENCE" and not event["d"]["online"])
+
+
+async def test_a_message_is_passed_on_as_it_was(sandbox: Sandbox, miranda: Person, caliban: Person) -> None:
+    said = await miranda.say("We are such stuff", [File("dreams.txt", b"made on")])
+    caliban.go("gallery")
+    passed_on = await caliban.forward(said)
+    assert (passed_on["content"], passed_on["attachments"]) == ("", [])
+    assert passed_on["message_reference"]["message_id"] == said["id"]
+    ((snapshot,),) = [one.values() for one in passed_on["message_snapshots"]]
+    assert (snapshot["content"], snapshot["attachments"]) == (said["content"], said["attachments"])
+    assert "author" not in snapshot
+    state = sandbox.state
+    state.forbid(state.channel(miranda.channel), state.named("Caliban").user, Permission.VIEW_CHANNEL)
+    with pytest.raises(Refusal, match="Missing Access"):
+        await caliban.forward(said)
 
 
 async def test_history_is_paged(sandbox: Sandbox, miranda: Person) -> None:

@@ -160,10 +160,28 @@ async def test_no_more_trainings_wait_than_there_are_places(
     monkeypatch.setattr("worker.routes.training.MOST_QUEUED", 1)
     operator = Operator((await started(start, trainings=0)).session)
     waiting = await operator.train()
+    async with operator.session.get("/metrics") as response:
+        lines = (await response.text()).splitlines()
+    assert "prospero_trainings_waiting 1.0" in lines
+    assert "prospero_trainings_running 0.0" in lines
     error = (await operator.ask("POST", JOBS, 400, json={"model": MODEL}))["error"]
     assert error["code"] == "too_many_trainings"
     error = (await operator.ask("POST", f"{JOBS}/{waiting.id}/resume", 400))["error"]
     assert (error["code"], error["message"][:23]) == ("training_not_failed", "The training is queued;")
+
+
+async def test_a_training_that_is_asked_for_again_with_its_key_is_the_same(
+    start: Start, verse_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.routes.training.MOST_QUEUED", 3)
+    operator = Operator((await started(start, trainings=0)).session)
+    first = await operator.train(key="one", suffix="new")
+    others = [await operator.train(key="another"), await operator.train()]
+    assert await operator.train(key="one", suffix="new") == first  # though its name is taken and the queue full
+    jobs = (await operator.ask("GET", JOBS))["data"]
+    assert [job["id"] for job in jobs] == [job.id for job in (*others[::-1], first)]
+    await operator.ask("POST", f"{JOBS}/{first.id}/cancel")
+    assert (await operator.train(key="one")).status == "cancelled"
 
 
 async def test_what_is_being_measured_is_not_deleted_and_stays_once_it_serves(
@@ -211,8 +229,17 @@ async def test_what_old_trainings_left_is_not_kept_for_ever(
     assert [(tmp_path / "jobs" / job.id).exists() for job in jobs] == [False, True, True]
 
 
+@pytest.mark.parametrize(
+    ("promote", "loss", "by_itself"), [("if_better", 1.0, True), ("if_better", 3.0, False), ("never", 1.0, False)]
+)
 async def test_a_training_that_was_promoted_just_before_the_worker_ended_is_compared_with_what_served_then(
-    start: Start, monkeypatch: pytest.MonkeyPatch, verse_data: Path, tmp_path: Path
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    verse_data: Path,
+    tmp_path: Path,
+    promote: str,
+    loss: float,
+    by_itself: bool,
 ) -> None:
     compared: list[Sequence[str]] = []
 
@@ -221,18 +248,19 @@ async def test_a_training_that_was_promoted_just_before_the_worker_ended_is_comp
             write_version(tmp_path, "new")  # which serves, too
         else:
             compared.append(words[:4])
-            loss = {"unit": "nats", "better": "lower"}
-            hear({"metrics": {"new": {"loss": loss | {"value": 1.0}}, "1": {"loss": loss | {"value": 2.0}}}})
+            of = {"unit": "nats", "better": "lower"}
+            hear({"metrics": {"new": {"loss": of | {"value": loss}}, "1": {"loss": of | {"value": 2.0}}}})
         return 0
 
     monkeypatch.setattr(Trainer, "run", perform)
     operator = Operator((await started(start, "1")).session)
-    job = await operator.train(suffix="new", promote="if_better")
+    job = await operator.train(suffix="new", promote=promote)
     assert (await operator.until_it_ends(job)).status == "succeeded"
     assert compared == [["compare", MODEL, "new", "1"]]
     report = await operator.report(job)
-    assert (report.promoted, report.serving, report.better) == (True, "1", True)
-    assert (await operator.ask("POST", f"/v1/models/{MODEL}/rollback"))["now"] == "1"
+    assert (report.promoted, report.serving, report.better) == (by_itself, "1", loss < 2)
+    switched = await operator.ask("POST", f"/v1/models/{MODEL}/rollback")
+    assert (switched["before"], switched["now"]) == ("new", "1")
 
 
 async def test_a_version_that_was_promoted_while_another_was_measured_serves_on(
@@ -473,6 +501,34 @@ async def test_a_training_is_cancelled_although_whoever_asked_for_it_hangs_up(
     assert (await operator.until_it_ends(job)).status == "cancelled"
 
 
+async def test_a_training_that_a_full_disk_keeps_from_being_cancelled_goes_on(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def perform(*_: object) -> int:
+        begun.set()
+        try:
+            return await asyncio.Event().wait() or 1
+        finally:
+            ended.set()
+
+    def save(self: JobStore, record: Record) -> Record:
+        if record.job.status == "cancelled" and next(full):
+            raise sqlite3.OperationalError("database or disk is full")
+        return kept(self, record)
+
+    full, kept = chain((True,), repeat(False)), JobStore.save
+    monkeypatch.setattr(Trainer, "run", perform)
+    monkeypatch.setattr(JobStore, "save", save)
+    job = await operator.train()
+    await asyncio.wait_for(begun.wait(), 30)
+    await operator.ask("POST", f"{JOBS}/{job.id}/cancel", 500)
+    assert ((await operator.job(job)).status, ended.is_set()) == ("running", False)
+    assert (await operator.ask("POST", f"{JOBS}/{job.id}/cancel"))["status"] == "cancelled"
+    assert ended.is_set()
+
+
 async def test_a_trainer_that_is_killed_goes_on_from_its_snapshot(operator: Operator) -> None:
     job = await operator.train(hyperparameters=A_WHILE)
     await operator.until_it_steps(job)
@@ -630,7 +686,7 @@ async def test_the_catalogue_says_what_can_be_trained_on_what(operator: Operator
     assert recipes["gan-cats"].minutes == resolve("gan-cats")[1].minutes  # this worker has no graphics card
     assert {"batch", "other_rate"} <= set(recipes[MODEL].settings)
     sets = {dataset.name: (dataset.kind, dataset.state) for dataset in catalogue.datasets}
-    assert (sets["shakespeare"], sets["sprites"]) == (("text", "here"), ("pictures", "here"))
+    assert (sets["shakespeare"], sets["sprites"]) == (("text", "to_download"), ("pictures", "here"))  # its plays
     assert (sets["digits"], sets["dogs"]) == (("pictures", "to_download"), ("pictures", "missing"))
 
 

@@ -45,9 +45,11 @@ routes = web.RouteTableDef()
 
 @routes.post("/v1/fine_tuning/jobs")
 async def create(request: web.Request) -> web.Response:
-    """Queue a training."""
+    """Queue a training; one that was asked for before with the same key is answered as it is now."""
     jobs = request.app[JOBS]
     wanted = await read(request, JobRequest)
+    if wanted.key is not None and (known := jobs.records.with_key(wanted.key)) is not None:
+        return answer(jobs, known)
     waiting = jobs.records.with_status("queued")
     if len(waiting) >= MOST_QUEUED:
         message = f"{len(waiting)} trainings wait already; cancel one, or let some end first."
@@ -182,7 +184,8 @@ def plan(wanted: JobRequest, jobs: Jobs, datasets: Datasets) -> Record:
         user=wanted.user,
     )
     name = version_name(wanted.suffix, recipe.model, jobs)
-    return Record(job=job, dataset=dataset, version=name, start=start.version if start else "scratch")
+    begins = start.version if start else "scratch"
+    return Record(job=job, dataset=dataset, version=name, start=begins, key=wanted.key)
 
 
 def check_dataset(name: str, recipe: Recipe) -> None:

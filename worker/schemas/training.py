@@ -54,6 +54,7 @@ class JobRequest(OpenAIRequest):
     suffix: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")  # the new version's name; None: the time
     promote: Literal["never", "if_better"] = "never"
     user: str | None = Field(None, max_length=128)  # who asked
+    key: str | None = Field(None, max_length=128)  # whoever asks again with the same one gets the job that there is
 
 
 class Step(Contract):

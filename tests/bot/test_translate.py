@@ -56,7 +56,7 @@ async def test_others_of_the_same_sketch(miranda: Person) -> None:
     cells = [pixels(content, 16, 17 * place, 0, 1 + 4 * 17) for place in range(4)]
     assert len(set(cells)) == 4  # the sketch, and three pictures that differ
     others, another = await picture(miranda, await miranda.press(message, "Re-roll"))
-    assert "seed 7" not in others["content"]
+    assert "seed 7\n" not in f"{others['content']}\n"
     assert pixels(another, 16, 0, 0, 1 + 4 * 17) == cells[0]
     assert pixels(another, 16, 17, 0, 1 + 4 * 17) not in cells
 

@@ -29,7 +29,7 @@ async def test_a_model_writes_and_its_buttons_outlive_bot_and_worker(island: Isl
             assert "gpt-shakespeare@tiny" in footer(continued)
             retried = await (await miranda.press(written, "Retry")).message(finished)
             assert "gpt-shakespeare@tiny" in footer(retried)
-            assert "seed 11" not in footer(retried)
+            assert "seed 11 ·" in footer(written) and "seed 11 ·" not in footer(retried)
 
 
 async def test_two_people_at_once(island: Island, tiny_store: Store) -> None:

@@ -100,7 +100,7 @@ def test_a_text_in_company_is_the_text_alone_to_the_bit(precision: torch.dtype) 
     tokens = torch.randint(V, (slots, 30 if CARD else 6), generator=torch.Generator().manual_seed(2))
     crowd = torch.randperm(slots, generator=torch.Generator().manual_seed(3)).tolist()
     together = forced(FusedDecoder(whole, slots, precision), crowd, tokens)
-    for row in (0, slots // 2, slots - 1):
+    for row in (0, slots - 1):
         alone = forced(FusedDecoder(whole, slots, precision), [5], tokens[[row]])
         if CARD:
             assert torch.equal(alone[0], together[row])
